@@ -1,0 +1,41 @@
+/** What the coordinator offers its own interfaces (api, sessions): the seam between them and the control loop. */
+import type { LogLine } from '../shared/wire/up.ts'
+import type { Change, EventRecord, Observation, World } from './world.ts'
+
+export interface Core {
+  /** Read only. Valid until the next await; never keep parts of it. */
+  readonly world: World
+  /**
+   * Admits a change, applies it and resolves once it is durable, with the world's revision.
+   * @throws BerthError when it is refused or the disk is; nothing has changed then.
+   */
+  submit(change: Change): Promise<number>
+  /** Applies what an agent sent and marks what needs a look; returns at once. */
+  observe(observation: Observation): void
+  /** Calls back after each beat that changed anything, at most once a beat. Returns the way to stop. */
+  onBeat(listener: () => void): () => void
+  events: EventHistory
+}
+
+export interface EventHistory {
+  /** Events with a number above `after`, oldest first, at most `limit` (the newest ones when `after` is absent). */
+  list(query: { after?: number; limit: number; stack?: string; service?: string; node?: string }): EventRecord[]
+  onEvent(listener: (event: EventRecord) => void): () => void
+}
+
+/** Live logs, gathered from the agents that hold the tasks. Offered by sessions, used by the api. */
+export interface LogReader {
+  /**
+   * Lines of the given tasks in the order they arrive (each task's own in order of time). Ends when all agents have ended
+   * theirs, or on abort. `follow` ends only on abort.
+   */
+  read(query: {
+    tasks: { task: string; node: string }[]
+    tailLines?: number
+    since?: number
+    follow: boolean
+    signal: AbortSignal
+  }): AsyncIterable<LogBatch>
+}
+
+export type LogBatch = { lines: LogLine[]; dropped: number; missingNodes: string[] }

@@ -1,0 +1,22 @@
+/**
+ * The store's one interface: ordered keys, values as plain data, durable group commit, compare before write, watch.
+ * Kept this small so that LMDB serves one coordinator and etcd can serve several.
+ */
+export type Key = readonly (string | number)[]
+export type Write = { key: Key; value: unknown } | { key: Key; delete: true }
+/** The write goes through only if the key still has this revision (0: does not exist). */
+export type Compare = { key: Key; revision: number }
+
+export interface Store {
+  get(key: Key): unknown
+  /** All entries whose key begins with `prefix`, in key order. */
+  range(prefix: Key, options?: { after?: Key; limit?: number; reverse?: boolean }): Iterable<{ key: Key; value: unknown }>
+  /**
+   * Writes all or nothing, resolves true when durable (calls of the same tick share one flush), false when a compare failed.
+   * @throws BerthError `disk-full` when there is no room; nothing was written then.
+   */
+  transact(writes: Write[], compares?: Compare[]): Promise<boolean>
+  watch(prefix: Key, listener: (writes: Write[]) => void): () => void
+  sizeBytes(): number
+  close(): Promise<void>
+}

@@ -1,0 +1,206 @@
+/**
+ * The coordinator's whole picture, and the three kinds of value that change it. Only `store/apply.ts` writes to a World;
+ * everybody else reads. Same values in the same order give the same World.
+ */
+import type { Instant } from '../shared/clock.ts'
+import type { ContainerLoad, HostLoad } from '../shared/load.ts'
+import type { ServiceSpec, StackSpec } from '../shared/spec.ts'
+import type { Health, TaskState } from '../shared/task-state.ts'
+import type { EngineInfo, Hello, NodeInventory, Notice, TaskError, TaskObservation } from '../shared/wire/up.ts'
+
+export type NodeName = string
+export type ServiceName = string
+export type TaskId = string
+
+// ---------------------------------------------------------------- the picture
+
+export type World = {
+  cluster: string
+  /** Counts applied values; the store's revision. */
+  revision: number
+  /** Number for the next task's id: ids come from the world, not from chance. */
+  nextTaskNumber: number
+  nodes: Map<NodeName, Node>
+  stacks: Map<string, Stack>
+  services: Map<ServiceName, Service>
+  tasks: Map<TaskId, Task>
+  /** Derived; kept by apply, never stored. A missing key means an empty set. */
+  tasksByService: Map<ServiceName, Set<Task>>
+  tasksByNode: Map<NodeName, Set<Task>>
+}
+
+export type Node = {
+  name: NodeName
+  /** SHA-256 of the public key that the agent joined with; null until a removed name joins again. */
+  keyFingerprint: string
+  joinedAt: Instant
+  availability: 'active' | 'drain'
+  /** Set by operators; wins over the labels that the agent brings. */
+  operatorLabels: Record<string, string>
+  agentLabels: Record<string, string>
+  inventory: NodeInventory | null
+  /** Numbers this node's assignments; grows with every change to its tasks. */
+  assignmentRevision: number
+  status: NodeStatus
+  // --- observed, not stored: empty after a start of the coordinator until the agent speaks
+  engine: EngineInfo | null
+  engineSince: Instant
+  connection: Connection | null
+  load: HostLoad | null
+  containerLoads: Map<TaskId, ContainerLoad>
+  heard: HeardStatistics
+  agentVersion: string | null
+  /** Agent's clock minus ours at its hello. */
+  clockSkewMs: number
+  /** Revision of the assignment that the agent says it acts on. */
+  appliedRevision: number
+}
+
+/** What the loop holds of a node: `disconnected` has a grace in which nothing moves, `lost` has none left. */
+export type NodeStatus =
+  | { name: 'joining'; since: Instant }
+  | { name: 'ready'; since: Instant }
+  | { name: 'disconnected'; since: Instant; why: string }
+  | { name: 'engine-down'; since: Instant; why: string }
+  | { name: 'lost'; since: Instant; why: string }
+
+export type Connection = { instance: string; openedAt: Instant; address: string; wireVersion: number }
+
+/** What the liveness detector has learnt of a node's usual interval between messages. */
+export type HeardStatistics = {
+  lastAt: Instant
+  meanIntervalMs: number
+  varianceMs2: number
+  samples: number
+}
+
+export type Stack = { name: string; deployedAt: Instant; deployment: number }
+
+export type Service = {
+  name: ServiceName
+  stack: string
+  /** Name within the stack. */
+  shortName: string
+  createdAt: Instant
+  /** The wanted version; its spec stands in `versions`. */
+  version: number
+  /** Specs by version: the wanted one, the one to roll back to, and those that tasks still run. */
+  versions: Map<number, ServiceVersion>
+  /** True once stopped for good: its tasks are being removed, then the service itself. */
+  removing: boolean
+  rollout: Rollout
+  /** Whether this version's dependencies have been met; a service not released gets no tasks of the wanted version. */
+  release: { version: number; state: 'held'; waitsFor: DependencyWait[] } | { version: number; state: 'released' }
+  /** Node of each slot whose tasks have a named volume: their data is there, so the slot stays there. */
+  homes: Map<number, NodeName>
+}
+
+export type ServiceVersion = { version: number; spec: ServiceSpec; taskHash: string; createdAt: Instant }
+
+export type DependencyWait = { service: ServiceName; condition: string; now: string }
+
+export type Rollout =
+  | { state: 'settled'; version: number; finishedAt: Instant }
+  | { state: 'rolling'; version: number; from: number | null; startedAt: Instant; failures: RolloutFailure[] }
+  | { state: 'paused'; version: number; from: number | null; startedAt: Instant; why: string; failures: RolloutFailure[] }
+  | { state: 'rolling-back'; version: number; failed: number; startedAt: Instant; why: string; failures: RolloutFailure[] }
+  | { state: 'rolled-back'; version: number; failed: number; finishedAt: Instant; why: string; failures: RolloutFailure[] }
+
+export type RolloutFailure = { task: TaskId; node: NodeName; at: Instant; why: string }
+
+export type Task = {
+  id: TaskId
+  service: ServiceName
+  /** From 1 within a replicated service; 0 for a global one. */
+  slot: number
+  version: number
+  /** Null while it waits. */
+  node: NodeName | null
+  desired: 'running' | 'stopped'
+  createdAt: Instant
+  placedAt: Instant
+  stopReason: string | null
+  /** Why it has no node yet, by check; empty once it has one. */
+  waitsFor: Refusal[]
+  observed: Observed
+}
+
+/** The latest word of the agent about a task; `assigned` until the first. */
+export type Observed = {
+  attempt: number
+  state: TaskState
+  since: Instant
+  health: Health
+  healthSince: Instant
+  healthMessage: string | null
+  containerId: string | null
+  imageId: string | null
+  exitCode: number | null
+  oomKilled: boolean
+  error: TaskError | null
+  restartAt: Instant | null
+  ports: { containerPort: number; hostPort: number; protocol: string }[]
+}
+
+/** "No" with its reason, as data: one check that failed, on one node or (node null) everywhere. */
+export type Refusal = {
+  node: NodeName | null
+  check: 'liveness' | 'availability' | 'engine' | 'constraint' | 'cpu' | 'memory' | 'host-port' | 'max-per-node' | 'volume' | 'platform' | 'no-nodes'
+  /** Figures and names, e.g. `{ neededBytes, freeBytes }`, `{ attribute, operator, value, has }`, `{ port, heldBy }`. */
+  figures: Record<string, string | number | null>
+}
+
+// ---------------------------------------------------------------- the values that change it
+
+/** What a user asked for. Admitted (checked against the world) before it is applied. */
+export type Change =
+  | { kind: 'deploy-stack'; spec: StackSpec; prune: boolean }
+  | { kind: 'remove-stack'; stack: string }
+  | { kind: 'scale-service'; service: ServiceName; replicas: number }
+  | { kind: 'rollback-service'; service: ServiceName }
+  | { kind: 'set-availability'; node: NodeName; availability: Node['availability'] }
+  | { kind: 'label-node'; node: NodeName; set: Record<string, string>; remove: string[] }
+  | { kind: 'join-node'; node: NodeName; keyFingerprint: string }
+  | { kind: 'remove-node'; node: NodeName }
+
+/** What an agent sent, or what its connection told. `at` is the coordinator's clock. */
+export type Observation =
+  | { kind: 'connected'; node: NodeName; hello: Hello; connection: Connection }
+  | { kind: 'disconnected'; node: NodeName; instance: string; why: string; goodbye: boolean }
+  | { kind: 'tasks'; node: NodeName; full: boolean; revision: number; engine: EngineInfo; tasks: TaskObservation[]; gone: TaskId[] }
+  | { kind: 'heartbeat'; node: NodeName; revision: number; load: HostLoad; containers: ContainerLoad[] }
+  | { kind: 'notice'; node: NodeName; notice: Notice }
+
+/** What the loop decided, complete: the one who acts only obeys. */
+export type Decision =
+  | { kind: 'set-node-status'; node: NodeName; status: NodeStatus }
+  | { kind: 'create-task'; task: TaskId; service: ServiceName; slot: number; version: number; why: string }
+  | { kind: 'place-task'; task: TaskId; node: NodeName; why: PlacementReason }
+  | { kind: 'hold-task'; task: TaskId; refusals: Refusal[] }
+  | { kind: 'stop-task'; task: TaskId; why: string }
+  | { kind: 'forget-task'; task: TaskId; why: string }
+  | { kind: 'set-rollout'; service: ServiceName; rollout: Rollout; wantedVersion: number }
+  | { kind: 'set-release'; service: ServiceName; release: Service['release'] }
+  | { kind: 'forget-version'; service: ServiceName; version: number }
+  | { kind: 'forget-service'; service: ServiceName }
+  | { kind: 'forget-stack'; stack: string }
+
+export type PlacementReason = { policy: string; considered: number; fitting: number; score: Record<string, number> }
+
+export type WorldValue =
+  | { at: Instant; change: Change }
+  | { at: Instant; observation: Observation }
+  | { at: Instant; decision: Decision }
+
+/** One line of `berth events`: what happened, in words, with the names it concerns. */
+export type EventRecord = {
+  number: number
+  at: Instant
+  kind: string
+  /** `info` for the course of things, `warning` for what an operator should read. */
+  level: 'info' | 'warning'
+  message: string
+  node?: NodeName
+  service?: ServiceName
+  task?: TaskId
+}

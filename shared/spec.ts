@@ -1,0 +1,297 @@
+/**
+ * What users ask for, after Compose has been read: every default filled in, every unit explicit, no choices left.
+ * The schemas are the single source of the types, of the API's checks and of its documentation.
+ */
+import { createHash } from 'node:crypto'
+import Type, { type Static } from 'typebox'
+
+const Strings = Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 1024 })
+const StringMap = Type.Record(Type.String({ maxLength: 1024 }), Type.String({ maxLength: 131_072 }))
+const Count = Type.Integer({ minimum: 0 })
+
+/** Names of stacks, services and nodes: they become parts of container names and DNS labels. */
+export const NAME_PATTERN = '^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$'
+/** A stack's name holds no underscore, so that `STACK_SERVICE` splits one way only. */
+export const STACK_NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'
+
+export const Port = Type.Object(
+  {
+    containerPort: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    /** Absent: the Engine picks a free one. */
+    hostPort: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+    hostIp: Type.Optional(Type.String()),
+    protocol: Type.Union([Type.Literal('tcp'), Type.Literal('udp'), Type.Literal('sctp')]),
+  },
+  { additionalProperties: false },
+)
+export type Port = Static<typeof Port>
+
+export const Mount = Type.Union([
+  Type.Object(
+    {
+      type: Type.Literal('volume'),
+      /** Absent: an anonymous volume, removed with its container. */
+      source: Type.Optional(Type.String()),
+      target: Type.String(),
+      readOnly: Type.Boolean(),
+      noCopy: Type.Optional(Type.Boolean()),
+      driver: Type.Optional(Type.String()),
+      driverOptions: Type.Optional(StringMap),
+      labels: Type.Optional(StringMap),
+      /** An external volume must exist on the node already; Berth neither makes nor removes it. */
+      external: Type.Optional(Type.Boolean()),
+    },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      type: Type.Literal('bind'),
+      source: Type.String(),
+      target: Type.String(),
+      readOnly: Type.Boolean(),
+      propagation: Type.Optional(Type.String()),
+      createHostPath: Type.Optional(Type.Boolean()),
+    },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      type: Type.Literal('tmpfs'),
+      target: Type.String(),
+      sizeBytes: Type.Optional(Count),
+      mode: Type.Optional(Count),
+    },
+    { additionalProperties: false },
+  ),
+])
+export type Mount = Static<typeof Mount>
+
+export const Healthcheck = Type.Union([
+  Type.Object({ disabled: Type.Literal(true) }, { additionalProperties: false }),
+  Type.Object(
+    {
+      /** As the Engine takes it: `['CMD', …]` or `['CMD-SHELL', line]`. Absent: the image's own test with these timings. */
+      test: Type.Optional(Strings),
+      intervalMs: Type.Optional(Count),
+      timeoutMs: Type.Optional(Count),
+      startPeriodMs: Type.Optional(Count),
+      startIntervalMs: Type.Optional(Count),
+      retries: Type.Optional(Count),
+    },
+    { additionalProperties: false },
+  ),
+])
+export type Healthcheck = Static<typeof Healthcheck>
+
+export const Resources = Type.Object(
+  {
+    /** What a task is promised. Zero: nothing is promised. */
+    reservation: Type.Object(
+      { cpuCores: Type.Number({ minimum: 0 }), memoryBytes: Count },
+      { additionalProperties: false },
+    ),
+    /** What a task may not exceed. Absent: no limit. */
+    limit: Type.Object(
+      {
+        cpuCores: Type.Optional(Type.Number({ minimum: 0 })),
+        memoryBytes: Type.Optional(Count),
+        pids: Type.Optional(Type.Integer()),
+        memorySwapBytes: Type.Optional(Type.Integer()),
+      },
+      { additionalProperties: false },
+    ),
+  },
+  { additionalProperties: false },
+)
+export type Resources = Static<typeof Resources>
+
+export const ContainerSpec = Type.Object(
+  {
+    image: Type.String({ minLength: 1, maxLength: 1024 }),
+    pullPolicy: Type.Union([Type.Literal('missing'), Type.Literal('always'), Type.Literal('never')]),
+    platform: Type.Optional(Type.String()),
+    command: Type.Optional(Strings),
+    entrypoint: Type.Optional(Strings),
+    environment: StringMap,
+    /** The user's container labels; Berth's own are added by the agent. */
+    labels: StringMap,
+    user: Type.Optional(Type.String()),
+    groupAdd: Type.Optional(Strings),
+    workingDir: Type.Optional(Type.String()),
+    hostname: Type.Optional(Type.String()),
+    domainname: Type.Optional(Type.String()),
+    dns: Type.Optional(Strings),
+    dnsSearch: Type.Optional(Strings),
+    dnsOptions: Type.Optional(Strings),
+    /** `host:address` each. */
+    extraHosts: Type.Optional(Strings),
+    capAdd: Type.Optional(Strings),
+    capDrop: Type.Optional(Strings),
+    privileged: Type.Optional(Type.Boolean()),
+    securityOpt: Type.Optional(Strings),
+    readOnly: Type.Optional(Type.Boolean()),
+    init: Type.Optional(Type.Boolean()),
+    tty: Type.Optional(Type.Boolean()),
+    stdinOpen: Type.Optional(Type.Boolean()),
+    mounts: Type.Array(Mount, { maxItems: 256 }),
+    ports: Type.Array(Port, { maxItems: 1024 }),
+    ulimits: Type.Optional(
+      Type.Record(
+        Type.String(),
+        Type.Object({ soft: Type.Integer(), hard: Type.Integer() }, { additionalProperties: false }),
+      ),
+    ),
+    sysctls: Type.Optional(StringMap),
+    devices: Type.Optional(
+      Type.Array(
+        Type.Object(
+          { hostPath: Type.String(), containerPath: Type.String(), permissions: Type.String() },
+          { additionalProperties: false },
+        ),
+        { maxItems: 256 },
+      ),
+    ),
+    networkMode: Type.Optional(Type.Union([Type.Literal('bridge'), Type.Literal('host'), Type.Literal('none')])),
+    pidMode: Type.Optional(Type.String()),
+    ipcMode: Type.Optional(Type.String()),
+    shmSizeBytes: Type.Optional(Count),
+    cpuShares: Type.Optional(Count),
+    cpusetCpus: Type.Optional(Type.String()),
+    memorySwappiness: Type.Optional(Count),
+    oomScoreAdj: Type.Optional(Type.Integer()),
+    oomKillDisable: Type.Optional(Type.Boolean()),
+    runtime: Type.Optional(Type.String()),
+    stopGraceMs: Count,
+    stopSignal: Type.Optional(Type.String()),
+    logging: Type.Optional(Type.Object({ driver: Type.String(), options: StringMap }, { additionalProperties: false })),
+    healthcheck: Type.Optional(Healthcheck),
+    resources: Resources,
+  },
+  { additionalProperties: false },
+)
+export type ContainerSpec = Static<typeof ContainerSpec>
+
+export const RestartPolicy = Type.Object(
+  {
+    condition: Type.Union([Type.Literal('any'), Type.Literal('on-failure'), Type.Literal('none')]),
+    /** Wait before the first restart; the agent backs off from there when a container keeps dying young. */
+    delayMs: Count,
+    /** Absent: for ever. */
+    maxAttempts: Type.Optional(Count),
+    /** A container that lived this long counts as started: its attempts begin anew. */
+    windowMs: Count,
+  },
+  { additionalProperties: false },
+)
+export type RestartPolicy = Static<typeof RestartPolicy>
+
+/** All that an agent needs to run a task: what a service's version says of each of its tasks. */
+export const TaskSpec = Type.Object({ container: ContainerSpec, restart: RestartPolicy }, { additionalProperties: false })
+export type TaskSpec = Static<typeof TaskSpec>
+
+export const UpdateConfig = Type.Object(
+  {
+    /** 0: all at once. */
+    parallelism: Count,
+    delayMs: Count,
+    order: Type.Union([Type.Literal('stop-first'), Type.Literal('start-first')]),
+    failureAction: Type.Union([Type.Literal('pause'), Type.Literal('continue'), Type.Literal('rollback')]),
+    /** How long a new task must stay up before it counts as good. */
+    monitorMs: Count,
+    maxFailureRatio: Type.Number({ minimum: 0, maximum: 1 }),
+  },
+  { additionalProperties: false },
+)
+export type UpdateConfig = Static<typeof UpdateConfig>
+
+export const Mode = Type.Union([
+  Type.Object(
+    { kind: Type.Literal('replicated'), replicas: Type.Integer({ minimum: 0, maximum: 1_000_000 }) },
+    { additionalProperties: false },
+  ),
+  Type.Object({ kind: Type.Literal('global') }, { additionalProperties: false }),
+])
+export type Mode = Static<typeof Mode>
+
+/** `node.labels.disk == ssd`, taken apart. `attribute`: `node.hostname`, `node.id`, `node.role`, `node.platform.os`, `node.platform.arch`, `node.labels.X`, `engine.labels.X`. */
+export const Constraint = Type.Object(
+  {
+    attribute: Type.String(),
+    operator: Type.Union([Type.Literal('=='), Type.Literal('!=')]),
+    value: Type.String(),
+  },
+  { additionalProperties: false },
+)
+export type Constraint = Static<typeof Constraint>
+
+export const Placement = Type.Object(
+  {
+    constraints: Type.Array(Constraint, { maxItems: 64 }),
+    /** Attributes (as in Constraint) over whose values tasks are evened out, most important first. */
+    spreadOver: Type.Array(Type.String(), { maxItems: 16 }),
+    maxPerNode: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
+  { additionalProperties: false },
+)
+export type Placement = Static<typeof Placement>
+
+export const Dependency = Type.Object(
+  {
+    condition: Type.Union([
+      Type.Literal('service_started'),
+      Type.Literal('service_healthy'),
+      Type.Literal('service_completed_successfully'),
+    ]),
+    /** False: a missing or failed dependency is only warned about. */
+    required: Type.Boolean(),
+    /** Restart this service's tasks when the dependency is replaced. */
+    restart: Type.Boolean(),
+  },
+  { additionalProperties: false },
+)
+export type Dependency = Static<typeof Dependency>
+
+export const ServiceSpec = Type.Object(
+  {
+    task: TaskSpec,
+    mode: Mode,
+    placement: Placement,
+    update: UpdateConfig,
+    rollback: UpdateConfig,
+    /** By the depended-on service's name within the stack. */
+    dependsOn: Type.Record(Type.String(), Dependency),
+    /** Labels of the service itself (Compose's deploy.labels), not of its containers. */
+    labels: StringMap,
+  },
+  { additionalProperties: false },
+)
+export type ServiceSpec = Static<typeof ServiceSpec>
+
+export const StackSpec = Type.Object(
+  {
+    name: Type.String({ pattern: STACK_NAME_PATTERN }),
+    /** By the service's name within the stack. */
+    services: Type.Record(Type.String({ pattern: NAME_PATTERN }), ServiceSpec),
+  },
+  { additionalProperties: false },
+)
+export type StackSpec = Static<typeof StackSpec>
+
+/** `shop`, `api` → `shop_api`. */
+export function fullServiceName(stack: string, service: string): string {
+  return `${stack}_${service}`
+}
+
+/** The hash that the label `berth.spec` carries: equal specs hash equally whatever the order of their keys. 32 hex digits. */
+export function specHash(spec: TaskSpec): string {
+  return createHash('sha256').update(canonicalJson(spec)).digest('hex').slice(0, 32)
+}
+
+/** JSON with sorted keys and without undefined members, so that equal values have equal texts. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, member) =>
+    member !== null && typeof member === 'object' && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : member,
+  )
+}

@@ -1,0 +1,182 @@
+/** What an agent says to the coordinator. One union; checked once at the door. */
+import Type, { type Static } from 'typebox'
+import { ContainerLoad, HostLoad } from '../load.ts'
+import { HEALTH_STATES, TASK_STATES } from '../task-state.ts'
+
+const Name = Type.String({ minLength: 1, maxLength: 128 })
+const Id = Type.String({ minLength: 1, maxLength: 256 })
+const Text = Type.String({ maxLength: 4096 })
+const Time = Type.Number({ minimum: 0 })
+const Labels = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 1024 }))
+
+export const EngineInfo = Type.Object({
+  state: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+  /** Why it is down, for people. */
+  message: Type.Optional(Text),
+  version: Type.Optional(Type.String({ maxLength: 128 })),
+  apiVersion: Type.Optional(Type.String({ maxLength: 32 })),
+})
+export type EngineInfo = Static<typeof EngineInfo>
+
+export const NodeInventory = Type.Object({
+  hostname: Type.String({ maxLength: 256 }),
+  os: Type.String({ maxLength: 64 }),
+  arch: Type.String({ maxLength: 64 }),
+  kernel: Type.Optional(Type.String({ maxLength: 256 })),
+  cpuCores: Type.Number({ minimum: 0 }),
+  memoryBytes: Type.Number({ minimum: 0 }),
+  cpuModel: Type.Optional(Type.String({ maxLength: 256 })),
+  addresses: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 }),
+  engineLabels: Labels,
+})
+export type NodeInventory = Static<typeof NodeInventory>
+
+export const Hello = Type.Object({
+  kind: Type.Literal('hello'),
+  /** Newest and oldest wire version this agent speaks. */
+  version: Type.Integer({ minimum: 1 }),
+  versionMin: Type.Integer({ minimum: 1 }),
+  node: Name,
+  /** Random for each start of the agent process: tells a restarted agent from a second one of the same name. */
+  instance: Id,
+  agentVersion: Type.String({ maxLength: 64 }),
+  inventory: NodeInventory,
+  engine: EngineInfo,
+  /** Labels that the agent was started with; `berth node label` adds to them at the coordinator. */
+  labels: Labels,
+  /** Revision of the assignment that the agent keeps on disk; 0: none. */
+  revision: Type.Integer({ minimum: 0 }),
+  /** The host's clock, to tell skew. */
+  at: Time,
+})
+export type Hello = Static<typeof Hello>
+
+export const TaskError = Type.Object({ code: Type.String({ maxLength: 64 }), message: Text })
+export type TaskError = Static<typeof TaskError>
+
+export const TaskObservation = Type.Object({
+  task: Id,
+  /** Hash of the spec that its container was made from. */
+  spec: Type.String({ maxLength: 64 }),
+  /** 1 for the first start. */
+  attempt: Type.Integer({ minimum: 0 }),
+  state: Type.Union(TASK_STATES.map((state) => Type.Literal(state))),
+  /** When it entered this state, by the host's clock. */
+  since: Time,
+  health: Type.Optional(Type.Union(HEALTH_STATES.map((health) => Type.Literal(health)))),
+  /** Since when its health is what it is; for `healthy`: the first time in this attempt. */
+  healthSince: Type.Optional(Time),
+  /** Last output of the failing health test. */
+  healthMessage: Type.Optional(Text),
+  containerId: Type.Optional(Type.String({ maxLength: 128 })),
+  /** Digest of the image that runs. */
+  imageId: Type.Optional(Type.String({ maxLength: 256 })),
+  exitCode: Type.Optional(Type.Integer()),
+  oomKilled: Type.Optional(Type.Boolean()),
+  error: Type.Optional(TaskError),
+  restartAt: Type.Optional(Time),
+  /** Host ports as the Engine bound them. */
+  ports: Type.Optional(
+    Type.Array(
+      Type.Object({
+        containerPort: Type.Integer(),
+        hostPort: Type.Integer(),
+        protocol: Type.String({ maxLength: 8 }),
+      }),
+      { maxItems: 1024 },
+    ),
+  ),
+})
+export type TaskObservation = Static<typeof TaskObservation>
+
+/** `full`: these are all the tasks this agent knows; else only the ones that changed since the message before. */
+export const ObservationMessage = Type.Object({
+  kind: Type.Literal('observation'),
+  full: Type.Boolean(),
+  /** Revision of the assignment that the agent acts on. */
+  revision: Type.Integer({ minimum: 0 }),
+  at: Time,
+  engine: EngineInfo,
+  tasks: Type.Array(TaskObservation, { maxItems: 20_000 }),
+  /** Tasks of which nothing is left on this host: no container, no place in the assignment. */
+  gone: Type.Array(Id, { maxItems: 20_000 }),
+})
+export type ObservationMessage = Static<typeof ObservationMessage>
+
+export const Heartbeat = Type.Object({
+  kind: Type.Literal('heartbeat'),
+  sequence: Type.Integer({ minimum: 0 }),
+  at: Time,
+  revision: Type.Integer({ minimum: 0 }),
+  load: HostLoad,
+  /** Only containers whose load changed noticeably since they were last named. */
+  containers: Type.Array(ContainerLoad, { maxItems: 20_000 }),
+})
+export type Heartbeat = Static<typeof Heartbeat>
+
+/** The change did not build on what the agent has: it needs the complete assignment. */
+export const Resync = Type.Object({
+  kind: Type.Literal('resync'),
+  revision: Type.Integer({ minimum: 0 }),
+  reason: Text,
+})
+export type Resync = Static<typeof Resync>
+
+/** Something an operator should read in `berth events`, e.g. the Engine went away, a stale assignment was refused. */
+export const Notice = Type.Object({
+  kind: Type.Literal('notice'),
+  at: Time,
+  code: Type.String({ maxLength: 64 }),
+  message: Text,
+  task: Type.Optional(Id),
+})
+export type Notice = Static<typeof Notice>
+
+export const LogLine = Type.Object({
+  task: Id,
+  at: Time,
+  source: Type.Union([Type.Literal('stdout'), Type.Literal('stderr')]),
+  text: Type.String({ maxLength: 1_048_576 }),
+})
+export type LogLine = Static<typeof LogLine>
+
+export const LogLines = Type.Object({
+  kind: Type.Literal('log-lines'),
+  stream: Id,
+  lines: Type.Array(LogLine, { maxItems: 10_000 }),
+  /** Lines left out since the message before because a queue was full. */
+  dropped: Type.Integer({ minimum: 0 }),
+})
+export type LogLines = Static<typeof LogLines>
+
+/** No more lines will come in this stream from this agent. */
+export const LogEnd = Type.Object({
+  kind: Type.Literal('log-end'),
+  stream: Id,
+  error: Type.Optional(TaskError),
+})
+export type LogEnd = Static<typeof LogEnd>
+
+export const CertificateRequest = Type.Object({
+  kind: Type.Literal('certificate-request'),
+  /** PEM of the certificate signing request. */
+  request: Type.String({ maxLength: 16_384 }),
+})
+export type CertificateRequest = Static<typeof CertificateRequest>
+
+/** The agent stops on purpose (upgrade, `systemctl stop`); its containers go on. */
+export const Goodbye = Type.Object({ kind: Type.Literal('goodbye'), reason: Text })
+export type Goodbye = Static<typeof Goodbye>
+
+export const UpMessage = Type.Union([
+  Hello,
+  ObservationMessage,
+  Heartbeat,
+  Resync,
+  Notice,
+  LogLines,
+  LogEnd,
+  CertificateRequest,
+  Goodbye,
+])
+export type UpMessage = Static<typeof UpMessage>
