@@ -39,3 +39,8 @@ export interface LogReader {
 }
 
 export type LogBatch = { lines: LogLine[]; dropped: number; missingNodes: string[] }
+
+/** Told by the loop after a beat's writes are durable. Sessions read the world and send what differs. */
+export interface Dispatcher {
+  nodesChanged(nodes: Iterable<string>): void
+}

@@ -102,9 +102,30 @@ export type DependencyWait = { service: ServiceName; condition: string; now: str
 export type Rollout =
   | { state: 'settled'; version: number; finishedAt: Instant }
   | { state: 'rolling'; version: number; from: number | null; startedAt: Instant; failures: RolloutFailure[] }
-  | { state: 'paused'; version: number; from: number | null; startedAt: Instant; why: string; failures: RolloutFailure[] }
-  | { state: 'rolling-back'; version: number; failed: number; startedAt: Instant; why: string; failures: RolloutFailure[] }
-  | { state: 'rolled-back'; version: number; failed: number; finishedAt: Instant; why: string; failures: RolloutFailure[] }
+  | {
+      state: 'paused'
+      version: number
+      from: number | null
+      startedAt: Instant
+      why: string
+      failures: RolloutFailure[]
+    }
+  | {
+      state: 'rolling-back'
+      version: number
+      failed: number
+      startedAt: Instant
+      why: string
+      failures: RolloutFailure[]
+    }
+  | {
+      state: 'rolled-back'
+      version: number
+      failed: number
+      finishedAt: Instant
+      why: string
+      failures: RolloutFailure[]
+    }
 
 export type RolloutFailure = { task: TaskId; node: NodeName; at: Instant; why: string }
 
@@ -145,7 +166,18 @@ export type Observed = {
 /** "No" with its reason, as data: one check that failed, on one node or (node null) everywhere. */
 export type Refusal = {
   node: NodeName | null
-  check: 'liveness' | 'availability' | 'engine' | 'constraint' | 'cpu' | 'memory' | 'host-port' | 'max-per-node' | 'volume' | 'platform' | 'no-nodes'
+  check:
+    | 'liveness'
+    | 'availability'
+    | 'engine'
+    | 'constraint'
+    | 'cpu'
+    | 'memory'
+    | 'host-port'
+    | 'max-per-node'
+    | 'volume'
+    | 'platform'
+    | 'no-nodes'
   /** Figures and names, e.g. `{ neededBytes, freeBytes }`, `{ attribute, operator, value, has }`, `{ port, heldBy }`. */
   figures: Record<string, string | number | null>
 }
@@ -167,7 +199,15 @@ export type Change =
 export type Observation =
   | { kind: 'connected'; node: NodeName; hello: Hello; connection: Connection }
   | { kind: 'disconnected'; node: NodeName; instance: string; why: string; goodbye: boolean }
-  | { kind: 'tasks'; node: NodeName; full: boolean; revision: number; engine: EngineInfo; tasks: TaskObservation[]; gone: TaskId[] }
+  | {
+      kind: 'tasks'
+      node: NodeName
+      full: boolean
+      revision: number
+      engine: EngineInfo
+      tasks: TaskObservation[]
+      gone: TaskId[]
+    }
   | { kind: 'heartbeat'; node: NodeName; revision: number; load: HostLoad; containers: ContainerLoad[] }
   | { kind: 'notice'; node: NodeName; notice: Notice }
 

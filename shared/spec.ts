@@ -186,7 +186,10 @@ export const RestartPolicy = Type.Object(
 export type RestartPolicy = Static<typeof RestartPolicy>
 
 /** All that an agent needs to run a task: what a service's version says of each of its tasks. */
-export const TaskSpec = Type.Object({ container: ContainerSpec, restart: RestartPolicy }, { additionalProperties: false })
+export const TaskSpec = Type.Object(
+  { container: ContainerSpec, restart: RestartPolicy },
+  { additionalProperties: false },
+)
 export type TaskSpec = Static<typeof TaskSpec>
 
 export const UpdateConfig = Type.Object(

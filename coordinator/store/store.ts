@@ -10,7 +10,10 @@ export type Compare = { key: Key; revision: number }
 export interface Store {
   get(key: Key): unknown
   /** All entries whose key begins with `prefix`, in key order. */
-  range(prefix: Key, options?: { after?: Key; limit?: number; reverse?: boolean }): Iterable<{ key: Key; value: unknown }>
+  range(
+    prefix: Key,
+    options?: { after?: Key; limit?: number; reverse?: boolean },
+  ): Iterable<{ key: Key; value: unknown }>
   /**
    * Writes all or nothing, resolves true when durable (calls of the same tick share one flush), false when a compare failed.
    * @throws BerthError `disk-full` when there is no room; nothing was written then.

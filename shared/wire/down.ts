@@ -82,13 +82,5 @@ export const Certificate = Type.Object({
 })
 export type Certificate = Static<typeof Certificate>
 
-export const DownMessage = Type.Union([
-  Welcome,
-  Refused,
-  Assignment,
-  AssignmentChange,
-  LogOpen,
-  LogClose,
-  Certificate,
-])
+export const DownMessage = Type.Union([Welcome, Refused, Assignment, AssignmentChange, LogOpen, LogClose, Certificate])
 export type DownMessage = Static<typeof DownMessage>

@@ -1,0 +1,72 @@
+/** The seams between the agent's parts: supervisor (containers), load meter, log tail, link. main.ts joins them. */
+import type { ContainerLoad, HostLoad } from '../shared/load.ts'
+import type { Assignment, AssignmentChange, LogOpen } from '../shared/wire/down.ts'
+import type { EngineInfo, LogLine, NodeInventory, TaskError, TaskObservation } from '../shared/wire/up.ts'
+
+/** What the agent knows about one of its containers that measuring and tailing need. */
+export type ContainerHandle = {
+  task: string
+  containerId: string
+  attempt: number
+  /** PID 1 of the container, by the host's numbering; 0 when it does not run. */
+  pid: number
+  /** The json-file log, when the Engine keeps one that this process can read. */
+  logPath: string | null
+  memoryBytesLimit: number | null
+}
+
+export type ObservedChange = {
+  engine: EngineInfo
+  tasks: TaskObservation[]
+  gone: string[]
+}
+
+export type AssignOutcome =
+  | { outcome: 'applied' }
+  /** Older than what the agent has; nothing was done. */
+  | { outcome: 'stale'; reason: string }
+  /** Does not build on what the agent has; ask for the complete one. */
+  | { outcome: 'resync'; reason: string }
+
+/** Owns the containers: the one loop that makes the Engine show what the assignment says. */
+export interface Supervisor {
+  /** Runs until aborted. Containers go on afterwards. */
+  run(signal: AbortSignal): Promise<void>
+  /** Keeps the assignment on disk (durable before it is acted on) and marks what changed. */
+  assign(message: Assignment | AssignmentChange): Promise<AssignOutcome>
+  readonly revision: number
+  /** Everything known now, for the beginning of a connection. Resolves once the Engine was listed (or found down). */
+  observeAll(): Promise<ObservedChange>
+  /** What changed since the call before; each task at most once a call. Returns the way to stop. */
+  onChange(listener: (change: ObservedChange) => void): () => void
+  onNotice(listener: (notice: { code: string; message: string; task?: string }) => void): () => void
+  containers(): ContainerHandle[]
+}
+
+/** Reads /proc and cgroup files through kept descriptors; cheap enough for once a second with 100 containers. */
+export interface LoadMeter {
+  sample(containers: ContainerHandle[]): { load: HostLoad; containers: ContainerLoad[] }
+  close(): void
+}
+
+/** The slow facts (systeminformation), read once and again every few minutes. */
+export type ReadInventory = () => Promise<NodeInventory>
+
+export type LogSink = {
+  /** False: the queue is full; wait for `drained` before the next. */
+  lines(stream: string, lines: LogLine[], dropped: number): boolean
+  drained(): Promise<void>
+  end(stream: string, error?: TaskError): void
+}
+
+/** Log streams asked for by the coordinator. */
+export interface LogTail {
+  open(request: LogOpen, sink: LogSink): void
+  close(stream: string): void
+  closeAll(): void
+}
+
+/** The connection to the coordinator: connects, greets, reconnects with back-off, renews the certificate. */
+export interface Link {
+  run(signal: AbortSignal): Promise<void>
+}

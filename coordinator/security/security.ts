@@ -1,0 +1,21 @@
+/** Who may talk to the coordinator: the cluster's CA, the certificates it signs, and the tokens. */
+export interface Security {
+  readonly cluster: string
+  readonly caCertificatePem: string
+  /** What the HTTPS server is made with. Renewed certificates are told to `onServerCertificate`. */
+  serverTls(): { key: string; cert: string; ca: string }
+  onServerCertificate(listener: () => void): () => void
+  /** `sha256//BASE64` of the server's public key, as curl's --pinnedpubkey takes it; stays the same across renewals. */
+  readonly serverKeyPin: string
+  /** Constant time. False for anything that is not an operator's token. */
+  isOperator(token: string): boolean
+  /** The current join token, `BRTH-1-<CA fingerprint>-<secret>`. */
+  joinToken(): string
+  /** Makes a new join token; the one before is refused from now on. Durable when it resolves. */
+  rotateJoinToken(): Promise<string>
+  rotateOperatorToken(): Promise<string>
+  /** @throws BerthError `token-invalid`, `token-expired` or `wrong-cluster` */
+  checkJoinToken(token: string): void
+  /** Signs a request for the node: 24 h, client authentication, CN = node. @throws BerthError `invalid-request` */
+  sign(requestPem: string, node: string): Promise<{ certificatePem: string; keyFingerprint: string }>
+}
