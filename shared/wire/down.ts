@@ -72,6 +72,20 @@ export const LogOpen = Type.Object({
 })
 export type LogOpen = Static<typeof LogOpen>
 
+/**
+ * The reader has taken so many lines of the stream: the agent may send as many more. A stream begins with LOG_WINDOW_LINES, so a
+ * slow reader holds up its own stream and never the heartbeats beside it.
+ */
+export const LogMore = Type.Object({
+  kind: Type.Literal('log-more'),
+  stream: Id,
+  lines: Type.Integer({ minimum: 1 }),
+})
+export type LogMore = Static<typeof LogMore>
+
+/** Lines of one stream that an agent may send before it has been told that some were taken. */
+export const LOG_WINDOW_LINES = 4_000
+
 export const LogClose = Type.Object({ kind: Type.Literal('log-close'), stream: Id })
 export type LogClose = Static<typeof LogClose>
 
@@ -82,5 +96,14 @@ export const Certificate = Type.Object({
 })
 export type Certificate = Static<typeof Certificate>
 
-export const DownMessage = Type.Union([Welcome, Refused, Assignment, AssignmentChange, LogOpen, LogClose, Certificate])
+export const DownMessage = Type.Union([
+  Welcome,
+  Refused,
+  Assignment,
+  AssignmentChange,
+  LogOpen,
+  LogMore,
+  LogClose,
+  Certificate,
+])
 export type DownMessage = Static<typeof DownMessage>
