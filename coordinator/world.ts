@@ -27,6 +27,10 @@ export type World = {
   /** Derived; kept by apply, never stored. A missing key means an empty set. */
   tasksByService: Map<ServiceName, Set<Task>>
   tasksByNode: Map<NodeName, Set<Task>>
+  /** Derived: tasks that want to run and have no node yet. */
+  tasksWaiting: Set<Task>
+  /** Derived: services that time or others' progress may move on (rolling, held, removing), looked at on every beat. */
+  servicesInMotion: Set<ServiceName>
 }
 
 export type Node = {
@@ -49,6 +53,8 @@ export type Node = {
   load: HostLoad | null
   containerLoads: Map<TaskId, ContainerLoad>
   heard: HeardStatistics
+  /** Whether the agent has said everything it knows on this connection; before that its old facts may mislead. */
+  fullyObserved: boolean
   agentVersion: string | null
   /** Agent's clock minus ours at its hello. */
   clockSkewMs: number
@@ -60,7 +66,8 @@ export type Node = {
 export type NodeStatus =
   | { name: 'joining'; since: Instant }
   | { name: 'ready'; since: Instant }
-  | { name: 'disconnected'; since: Instant; why: string }
+  /** `goodbye`: the agent stopped on purpose (upgrade), so it gets a longer grace. */
+  | { name: 'disconnected'; since: Instant; why: string; goodbye?: boolean }
   | { name: 'engine-down'; since: Instant; why: string }
   | { name: 'lost'; since: Instant; why: string }
 
@@ -68,7 +75,10 @@ export type Connection = { instance: string; openedAt: Instant; address: string;
 
 /** What the liveness detector has learnt of a node's usual interval between messages. */
 export type HeardStatistics = {
+  /** Any message. */
   lastAt: Instant
+  /** The last heartbeat; the interval is learnt from heartbeats alone, as other messages come in bursts. */
+  lastBeatAt: Instant
   meanIntervalMs: number
   varianceMs2: number
   samples: number
@@ -137,9 +147,13 @@ export type Task = {
   version: number
   /** Null while it waits. */
   node: NodeName | null
+  /** The one node that it may go to: a global service's task is made for a node. Null: any that passes the checks. */
+  onlyNode: NodeName | null
   desired: 'running' | 'stopped'
   createdAt: Instant
   placedAt: Instant
+  /** When it was first up (running, and healthy where it has a healthcheck; or completed), by our clock; null: never yet. */
+  firstUpAt: Instant | null
   stopReason: string | null
   /** Why it has no node yet, by check; empty once it has one. */
   waitsFor: Refusal[]
@@ -214,7 +228,15 @@ export type Observation =
 /** What the loop decided, complete: the one who acts only obeys. */
 export type Decision =
   | { kind: 'set-node-status'; node: NodeName; status: NodeStatus }
-  | { kind: 'create-task'; task: TaskId; service: ServiceName; slot: number; version: number; why: string }
+  | {
+      kind: 'create-task'
+      task: TaskId
+      service: ServiceName
+      slot: number
+      version: number
+      onlyNode?: NodeName
+      why: string
+    }
   | { kind: 'place-task'; task: TaskId; node: NodeName; why: PlacementReason }
   | { kind: 'hold-task'; task: TaskId; refusals: Refusal[] }
   | { kind: 'stop-task'; task: TaskId; why: string }

@@ -1,0 +1,54 @@
+/** The derived parts of a World: kept step by step by apply, and made anew from the stored parts after a start. */
+import type { Service, Task, World } from '../world.ts'
+
+export function rebuildIndexes(world: World): void {
+  world.tasksByService = new Map()
+  world.tasksByNode = new Map()
+  world.tasksWaiting = new Set()
+  world.servicesInMotion = new Set()
+  for (const task of world.tasks.values()) indexTask(world, task)
+  for (const service of world.services.values()) indexService(world, service)
+}
+
+/** Call after a task was added or changed its node or desired state. */
+export function indexTask(world: World, task: Task): void {
+  addTo(world.tasksByService, task.service, task)
+  if (task.node !== null) addTo(world.tasksByNode, task.node, task)
+  if (task.node === null && task.desired === 'running') world.tasksWaiting.add(task)
+  else world.tasksWaiting.delete(task)
+}
+
+/** Call after a task was taken out of the world. */
+export function unindexTask(world: World, task: Task): void {
+  removeFrom(world.tasksByService, task.service, task)
+  if (task.node !== null) removeFrom(world.tasksByNode, task.node, task)
+  world.tasksWaiting.delete(task)
+}
+
+/** Call after a service was added or its rollout, release or `removing` changed. */
+export function indexService(world: World, service: Service): void {
+  if (isInMotion(service)) world.servicesInMotion.add(service.name)
+  else world.servicesInMotion.delete(service.name)
+}
+
+export function unindexService(world: World, service: Service): void {
+  world.servicesInMotion.delete(service.name)
+}
+
+function isInMotion(service: Service): boolean {
+  const { rollout, release, removing } = service
+  return removing || release.state === 'held' || rollout.state === 'rolling' || rollout.state === 'rolling-back'
+}
+
+/** A set that becomes empty leaves with its key: a missing key means an empty set. */
+function removeFrom<K>(index: Map<K, Set<Task>>, key: K, task: Task): void {
+  const tasks = index.get(key)
+  tasks?.delete(task)
+  if (tasks?.size === 0) index.delete(key)
+}
+
+function addTo<K>(index: Map<K, Set<Task>>, key: K, task: Task): void {
+  const tasks = index.get(key)
+  if (tasks) tasks.add(task)
+  else index.set(key, new Set([task]))
+}
