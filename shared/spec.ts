@@ -274,7 +274,7 @@ export const StackSpec = Type.Object(
   {
     name: Type.String({ pattern: STACK_NAME_PATTERN }),
     /** By the service's name within the stack. */
-    services: Type.Record(Type.String({ pattern: NAME_PATTERN }), ServiceSpec),
+    services: Type.Record(Type.String({ pattern: NAME_PATTERN }), ServiceSpec, { additionalProperties: false }),
   },
   { additionalProperties: false },
 )

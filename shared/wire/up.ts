@@ -1,7 +1,7 @@
 /** What an agent says to the coordinator. One union; checked once at the door. */
 import Type, { type Static } from 'typebox'
 import { ContainerLoad, HostLoad } from '../load.ts'
-import { HEALTH_STATES, TASK_STATES } from '../task-state.ts'
+import { HEALTH_STATES, type Health, TASK_STATES, type TaskState } from '../task-state.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 128 })
 const Id = Type.String({ minLength: 1, maxLength: 256 })
@@ -60,10 +60,10 @@ export const TaskObservation = Type.Object({
   spec: Type.String({ maxLength: 64 }),
   /** 1 for the first start. */
   attempt: Type.Integer({ minimum: 0 }),
-  state: Type.Union(TASK_STATES.map((state) => Type.Literal(state))),
+  state: Type.Unsafe<TaskState>(Type.Union(TASK_STATES.map((state) => Type.Literal(state)))),
   /** When it entered this state, by the host's clock. */
   since: Time,
-  health: Type.Optional(Type.Union(HEALTH_STATES.map((health) => Type.Literal(health)))),
+  health: Type.Optional(Type.Unsafe<Health>(Type.Union(HEALTH_STATES.map((health) => Type.Literal(health))))),
   /** Since when its health is what it is; for `healthy`: the first time in this attempt. */
   healthSince: Type.Optional(Time),
   /** Last output of the failing health test. */
