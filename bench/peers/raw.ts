@@ -1,0 +1,62 @@
+/** The limit: create and start through the bare Engine API. */
+import type { Host } from '../../test/engines/hosts.ts'
+import { engineCall, filters } from './engine-client.ts'
+
+const LABEL = 'bench.raw'
+
+/** What every contestant runs. */
+export const SLEEPER = { image: 'bb:1', command: ['sleep', '100000'] }
+
+const REQUEST = {
+  Image: SLEEPER.image,
+  Cmd: SLEEPER.command,
+  HostConfig: { NetworkMode: 'bridge' },
+  Labels: { [LABEL]: '1' },
+  StopTimeout: 1,
+}
+
+/** Creates and starts one container. Answers its id and the milliseconds it took. */
+export async function rawOne(host: Host): Promise<{ id: string; ms: number }> {
+  const began = performance.now()
+  const { Id } = await engineCall<{ Id: string }>(host.socket, 'POST', '/containers/create', REQUEST)
+  await engineCall(host.socket, 'POST', `/containers/${Id}/start`)
+  return { id: Id, ms: performance.now() - began }
+}
+
+/** Starts a container that exists and was killed: the floor for a restart in place. Milliseconds. */
+export async function rawRestart(host: Host, id: string): Promise<number> {
+  await engineCall(host.socket, 'POST', `/containers/${id}/kill`)
+  await engineCall(host.socket, 'POST', `/containers/${id}/wait`)
+  const began = performance.now()
+  await engineCall(host.socket, 'POST', `/containers/${id}/start`)
+  return performance.now() - began
+}
+
+/** `perHost` containers on each host, `concurrency` at a time on each. Milliseconds for all. */
+export async function rawMany(hosts: Host[], perHost: number, concurrency: number): Promise<number> {
+  const began = performance.now()
+  await Promise.all(
+    hosts.map(async (host) => {
+      let left = perHost
+      const lane = async () => {
+        while (left-- > 0) await rawOne(host)
+      }
+      await Promise.all(Array.from({ length: concurrency }, lane))
+    }),
+  )
+  return performance.now() - began
+}
+
+/** Removes every container that the functions above made. */
+export async function rawClear(hosts: Host[]): Promise<void> {
+  await Promise.all(
+    hosts.map(async (host) => {
+      const made = await engineCall<{ Id: string }[]>(
+        host.socket,
+        'GET',
+        `/containers/json?all=true&${filters({ label: [LABEL] })}`,
+      )
+      for (const { Id } of made) await engineCall(host.socket, 'DELETE', `/containers/${Id}?force=true`)
+    }),
+  )
+}
