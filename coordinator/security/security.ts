@@ -1,3 +1,5 @@
+import type { Instant } from '../../shared/clock.ts'
+
 /** Who may talk to the coordinator: the cluster's CA, the certificates it signs, and the tokens. */
 export interface Security {
   readonly cluster: string
@@ -12,7 +14,7 @@ export interface Security {
   /** The current join token, `BRTH-1-<CA fingerprint>-<secret>`. */
   joinToken(): string
   /** Makes a new join token; the one before is refused from now on. Durable when it resolves. */
-  rotateJoinToken(): Promise<string>
+  rotateJoinToken(options?: { expiresAt?: Instant }): Promise<string>
   rotateOperatorToken(): Promise<string>
   /** @throws BerthError `token-invalid`, `token-expired` or `wrong-cluster` */
   checkJoinToken(token: string): void
