@@ -4,16 +4,17 @@
  * A host's engine lives in a mount namespace that a holder process keeps open, so that an engine started again after a
  * kill -9 finds the mounts of the containers that went on without it.
  */
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ContainerView, engineApi, listContainers } from './engine-api.ts'
 import { type Command, end, isAlive, launch, must, type ProcessIdentity, run, signal } from './processes.ts'
 import { claimSlot, endHostProcesses, releaseSlot, type Slot, SUBNETS } from './slots.ts'
-import { until } from './until.ts'
+import { GiveUp, until } from './until.ts'
 
 const ENGINE_START_LIMIT_MS = 60_000
 const ENGINE_STOP_GRACE_MS = 15_000
 const FIRST_HOST_ADDRESS = 11
+const LOG_TAIL_LINES = 8
 
 export type Hosts = {
   slot: Slot
@@ -124,6 +125,8 @@ export class Host {
     mkdirSync(this.dataDir, { recursive: true })
     // dockerd refuses to start over a pid file whose pid lives, also when it belongs to another process by now.
     rmSync(`${this.socket}.pid`, { force: true })
+    // The same for the containerd that died with it: where PID 1 is slow to reap, its zombie counts as "still running".
+    await this.#inHolder(['rm', '-f', '/run/docker/engine/containerd/containerd.pid'])
     const args = [
       ...['-H', this.dockerHost, '--data-root', this.dataDir, '--exec-root', '/run/docker/engine'],
       ...['--pidfile', `${this.socket}.pid`, '--cgroup-parent', `/${this.netns}`, '--insecure-registry', SUBNETS],
@@ -131,7 +134,7 @@ export class Host {
     ]
     const enter = ['-t', String(this.#holder.pid), '-m', '-n', 'dockerd', ...args]
     this.#engine = launch('nsenter', enter, this.engineLog).identity
-    await until(() => this.#answers(), `${this.name}'s engine (${this.engineLog})`, { limitMs: ENGINE_START_LIMIT_MS })
+    await until(() => this.#answers(), `${this.name}'s engine to start`, { limitMs: ENGINE_START_LIMIT_MS })
   }
 
   /** Containers go on under their shims. */
@@ -193,7 +196,10 @@ export class Host {
   }
 
   async #answers(): Promise<boolean> {
-    if (this.#engine && !isAlive(this.#engine)) throw new Error(`the engine ended; see ${this.engineLog}`)
+    if (!isAlive(this.engine)) {
+      const tail = readFileSync(this.engineLog, 'utf8').split('\n').slice(-LOG_TAIL_LINES).join('\n')
+      throw new GiveUp(`${this.name}'s engine ended at its start:\n${tail}`)
+    }
     return (await engineApi(this.socket, 'GET', '/_ping')) === 'OK'
   }
 

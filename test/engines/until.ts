@@ -3,6 +3,9 @@ import { pause } from './processes.ts'
 
 export const WAIT_LIMIT_MS = 60_000
 
+/** Thrown by a condition that can no longer become true: the waiting ends at once. */
+export class GiveUp extends Error {}
+
 /**
  * Asks `condition` again and again until it gives something truthy, and gives that. An error thrown by it counts as "not yet".
  * @throws Error naming `what`, how long was waited and the last error or answer
@@ -21,6 +24,7 @@ export async function until<T>(
       if (answer) return answer as NonNullable<T>
       last = answer
     } catch (error) {
+      if (error instanceof GiveUp) throw error
       last = error
     }
     if (Date.now() - began > limitMs) break
