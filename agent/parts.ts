@@ -45,7 +45,8 @@ export interface Supervisor {
 
 /** Reads /proc and cgroup files through kept descriptors; cheap enough for once a second with 100 containers. */
 export interface LoadMeter {
-  sample(containers: ContainerHandle[]): { load: HostLoad; containers: ContainerLoad[] }
+  /** `containers` names only those whose load changed noticeably since last named; with `all` (a new connection), every one. */
+  sample(containers: ContainerHandle[], options?: { all?: boolean }): { load: HostLoad; containers: ContainerLoad[] }
   close(): void
 }
 

@@ -1,0 +1,93 @@
+/** Where the kernel keeps the account of a container: cgroup v1 (one tree per controller) or v2 (one tree). */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { readOnce } from './kept-file.ts'
+import { numberAfter } from './parse-proc.ts'
+
+export type Cgroup = {
+  version: 1 | 2
+  cpuUsagePath: string
+  memoryUsagePath: string
+  memoryStatPath: string
+  cpuStatPath: string
+  processesPath: string
+}
+
+/** Looks up the cgroup of a process; null when the process is gone or its account cannot be found. */
+export function findCgroup(
+  pid: number,
+  { procRoot, cgroupRoot }: { procRoot: string; cgroupRoot: string },
+): Cgroup | null {
+  const text = readOnce(join(procRoot, String(pid), 'cgroup'))
+  if (text === null) return null
+  const paths = cgroupPaths(text)
+  const first = paths.find(({ controllers }) => controllers.includes('cpuacct'))
+  return first === undefined ? unifiedCgroup(paths, cgroupRoot) : legacyCgroup(paths, cgroupRoot)
+}
+
+type CgroupPath = { controllers: string[]; path: string }
+
+/** /proc/PID/cgroup: lines of `number:controllers:path`; without controllers it is the unified tree. */
+export function cgroupPaths(text: string): CgroupPath[] {
+  return text
+    .split('\n')
+    .map((line) => /^\d+:([^:]*):(.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, controllers, path]) => ({ controllers: controllers === '' ? [] : controllers!.split(','), path: path! }))
+}
+
+function unifiedCgroup(paths: CgroupPath[], cgroupRoot: string): Cgroup | null {
+  const unified = paths.find(({ controllers }) => controllers.length === 0)
+  if (unified === undefined) return null
+  const folder = join(cgroupRoot, unified.path)
+  return {
+    version: 2,
+    cpuUsagePath: join(folder, 'cpu.stat'),
+    memoryUsagePath: join(folder, 'memory.current'),
+    memoryStatPath: join(folder, 'memory.stat'),
+    cpuStatPath: join(folder, 'cpu.stat'),
+    processesPath: join(folder, 'pids.current'),
+  }
+}
+
+function legacyCgroup(paths: CgroupPath[], cgroupRoot: string): Cgroup | null {
+  const folderOf = (controller: string) => {
+    const found = paths.find(({ controllers }) => controllers.includes(controller))
+    if (found === undefined) return null
+    // Mounted under its own name, or together with its neighbours as `cpu,cpuacct`.
+    const alone = join(cgroupRoot, controller, found.path)
+    return existsSync(alone) ? alone : join(cgroupRoot, found.controllers.join(','), found.path)
+  }
+  const account = folderOf('cpuacct')
+  const memory = folderOf('memory')
+  if (account === null || memory === null) return null
+  return {
+    version: 1,
+    cpuUsagePath: join(account, 'cpuacct.usage'),
+    memoryUsagePath: join(memory, 'memory.usage_in_bytes'),
+    memoryStatPath: join(memory, 'memory.stat'),
+    cpuStatPath: join(folderOf('cpu') ?? account, 'cpu.stat'),
+    processesPath: join(folderOf('pids') ?? account, 'pids.current'),
+  }
+}
+
+/** CPU time used since the container began, in milliseconds, from the text at `cpuUsagePath`. */
+export function parseCpuUsageMs(version: Cgroup['version'], text: string): number | null {
+  if (version === 2) {
+    const microseconds = numberAfter(text, 'usage_usec ')
+    return microseconds === null ? null : microseconds / 1000
+  }
+  const nanoseconds = Number.parseInt(text, 10)
+  return Number.isNaN(nanoseconds) ? null : nanoseconds / 1e6
+}
+
+/** Page cache that the kernel would drop first, from memory.stat: it is no burden, and nobody counts it as used. */
+export function parseInactiveFileBytes(version: Cgroup['version'], text: string): number {
+  return numberAfter(text, version === 1 ? 'total_inactive_file ' : '\ninactive_file ') ?? 0
+}
+
+/** From cpu.stat: null where no CPU limit makes periods. */
+export function parseThrottling(text: string): { periods: number; throttled: number } | null {
+  const periods = numberAfter(text, 'nr_periods ')
+  return periods === null || periods === 0 ? null : { periods, throttled: numberAfter(text, 'nr_throttled ') ?? 0 }
+}

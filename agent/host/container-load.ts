@@ -1,0 +1,110 @@
+/** The load of one container between one sample and the next. */
+import { readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ContainerLoad } from '../../shared/load.ts'
+import type { ContainerHandle } from '../parts.ts'
+import { type Cgroup, parseCpuUsageMs, parseInactiveFileBytes, parseThrottling } from './cgroup.ts'
+import { KeptFile, readOnce } from './kept-file.ts'
+import { parseNetwork, type Transfer } from './parse-proc.ts'
+
+/** CPU and memory are read every time; what moves slowly or costs more, only every so many samples. */
+export const SLOW_EVERY_SAMPLES = 5
+
+/** Samples closer than this say more about the clock than about the load: the figures before are given again. */
+const INTERVAL_MS_MIN = 50
+
+export class ContainerMeter {
+  readonly #cgroup: Cgroup
+  readonly #cpu: KeptFile
+  readonly #memory: KeptFile
+  readonly #networkPath: string | null
+  #cpuBefore: { usedMs: number; atMs: number } | null = null
+  #throttlingBefore: { periods: number; throttled: number } | null = null
+  #networkBefore: (Transfer & { atMs: number }) | null = null
+  #inactiveFileBytes = 0
+  #slow: Partial<ContainerLoad> = {}
+  #last: ContainerLoad | null = null
+
+  constructor(cgroup: Cgroup, pid: number, procRoot: string) {
+    this.#cgroup = cgroup
+    this.#cpu = new KeptFile(cgroup.cpuUsagePath)
+    this.#memory = new KeptFile(cgroup.memoryUsagePath)
+    this.#networkPath = sharesHostNetwork(pid, procRoot) ? null : join(procRoot, String(pid), 'net/dev')
+  }
+
+  /** Null until there are two readings to compare, and when its files cannot be read. */
+  sample(handle: ContainerHandle, atMs: number, slowToo: boolean): ContainerLoad | null {
+    if (this.#cpuBefore !== null && atMs - this.#cpuBefore.atMs < INTERVAL_MS_MIN) return this.#last
+    const isFirst = this.#cpuBefore === null
+    const cpuCoresUsed = this.#readCpu(atMs)
+    const usageBytes = Number.parseInt(this.#memory.read() ?? '', 10)
+    if (Number.isNaN(usageBytes)) return null
+    if (slowToo || isFirst) this.#readSlow(atMs)
+    if (cpuCoresUsed === null) return null
+    this.#last = {
+      task: handle.task,
+      cpuCoresUsed,
+      memoryBytesUsed: Math.max(0, usageBytes - this.#inactiveFileBytes),
+      ...(handle.memoryBytesLimit === null ? {} : { memoryBytesLimit: handle.memoryBytesLimit }),
+      ...this.#slow,
+    }
+    return this.#last
+  }
+
+  close(): void {
+    this.#cpu.close()
+    this.#memory.close()
+  }
+
+  #readCpu(atMs: number): number | null {
+    const text = this.#cpu.read()
+    const usedMs = text === null ? null : parseCpuUsageMs(this.#cgroup.version, text)
+    if (usedMs === null) return null
+    const before = this.#cpuBefore
+    this.#cpuBefore = { usedMs, atMs }
+    return before === null ? null : Math.max(0, usedMs - before.usedMs) / (atMs - before.atMs)
+  }
+
+  #readSlow(atMs: number): void {
+    this.#inactiveFileBytes = parseInactiveFileBytes(this.#cgroup.version, readOnce(this.#cgroup.memoryStatPath) ?? '')
+    const processes = Number.parseInt(readOnce(this.#cgroup.processesPath) ?? '', 10)
+    this.#slow = {
+      ...(Number.isNaN(processes) ? {} : { processes }),
+      ...this.#throttledShare(),
+      ...this.#networkRates(atMs),
+    }
+  }
+
+  #throttledShare(): Partial<ContainerLoad> {
+    const now = parseThrottling(readOnce(this.#cgroup.cpuStatPath) ?? '')
+    const before = this.#throttlingBefore
+    this.#throttlingBefore = now
+    if (now === null || before === null || now.periods <= before.periods) return {}
+    const share = (now.throttled - before.throttled) / (now.periods - before.periods)
+    return { cpuThrottledShare: Math.min(1, Math.max(0, share)) }
+  }
+
+  /** Not through a kept descriptor: one of these holds the whole network namespace of a container that has ended. */
+  #networkRates(atMs: number): Partial<ContainerLoad> {
+    const text = this.#networkPath === null ? null : readOnce(this.#networkPath)
+    if (text === null) return {}
+    const now = { ...parseNetwork(text), atMs }
+    const before = this.#networkBefore
+    this.#networkBefore = now
+    if (before === null) return {}
+    const seconds = (atMs - before.atMs) / 1000
+    return {
+      networkReceiveBytesPerSecond: Math.max(0, now.receivedBytes - before.receivedBytes) / seconds,
+      networkSendBytesPerSecond: Math.max(0, now.sentBytes - before.sentBytes) / seconds,
+    }
+  }
+}
+
+/** With `network_mode: host` the figures would be the host's own, told once more for each such container. */
+function sharesHostNetwork(pid: number, procRoot: string): boolean {
+  try {
+    return readlinkSync(join(procRoot, String(pid), 'ns/net')) === readlinkSync(join(procRoot, 'self/ns/net'))
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,133 @@
+/** The load of the host between one sample and the next, from /proc. */
+import { statfsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { HostLoad, Pressure } from '../../shared/load.ts'
+import { KeptFile } from './kept-file.ts'
+import {
+  type CpuTicks,
+  type DiskTransfer,
+  parseCpuTicks,
+  parseDisks,
+  parseHostNetwork,
+  parseMemory,
+  parsePressure,
+  type Transfer,
+} from './parse-proc.ts'
+
+/** A full disk shows within so many samples; asking more often would tell nothing new. */
+const DISK_SPACE_EVERY_SAMPLES = 10
+
+/** The kernel counts CPU time in ticks of 10 ms: over less than this, a rate says nothing and the one before is given again. */
+const INTERVAL_MS_MIN = 50
+
+const NO_RATES = {
+  cpuCoresUsed: 0,
+  diskReadBytesPerSecond: 0,
+  diskWriteBytesPerSecond: 0,
+  networkReceiveBytesPerSecond: 0,
+  networkSendBytesPerSecond: 0,
+}
+
+type Counters = { atMs: number; cpu: CpuTicks | null; disk: DiskTransfer; network: Transfer }
+
+export class HostMeter {
+  readonly #files
+  readonly #diskPath: string
+  #before: Counters | null = null
+  #rates = NO_RATES
+  #diskSpace = { diskBytesUsed: 0, diskBytesTotal: 0 }
+  #samples = 0
+
+  /** `diskPath`: a path on the filesystem that the Engine keeps its data on. */
+  constructor({ procRoot, diskPath }: { procRoot: string; diskPath: string }) {
+    const file = (name: string) => new KeptFile(join(procRoot, name))
+    this.#diskPath = diskPath
+    this.#files = {
+      stat: file('stat'),
+      memory: file('meminfo'),
+      loadAverage: file('loadavg'),
+      disks: file('diskstats'),
+      network: file('net/dev'),
+      cpuPressure: file('pressure/cpu'),
+      memoryPressure: file('pressure/memory'),
+      ioPressure: file('pressure/io'),
+    }
+  }
+
+  /** What cannot be read counts as 0; a container's view of /proc lacks some files. The first sample has no rates. */
+  sample(atMs: number): HostLoad {
+    this.#measureRates(atMs)
+    if (this.#samples++ % DISK_SPACE_EVERY_SAMPLES === 0) this.#diskSpace = diskSpace(this.#diskPath)
+    const memory = parseMemory(this.#files.memory.read() ?? '')
+    const pressure = this.#pressure()
+    return {
+      ...this.#rates,
+      memoryBytesUsed: memory?.usedBytes ?? 0,
+      memoryBytesTotal: memory?.totalBytes ?? 0,
+      loadAverage1m: Number.parseFloat(this.#files.loadAverage.read() ?? '') || 0,
+      ...(pressure === null ? {} : { pressure }),
+      ...this.#diskSpace,
+    }
+  }
+
+  close(): void {
+    for (const file of Object.values(this.#files)) file.close()
+  }
+
+  #measureRates(atMs: number): void {
+    const before = this.#before
+    if (before !== null && atMs - before.atMs < INTERVAL_MS_MIN) return
+    const now: Counters = {
+      atMs,
+      cpu: parseCpuTicks(this.#files.stat.read() ?? ''),
+      disk: parseDisks(this.#files.disks.read() ?? ''),
+      network: parseHostNetwork(this.#files.network.read() ?? ''),
+    }
+    this.#before = now
+    if (before !== null) this.#rates = ratesBetween(before, now)
+  }
+
+  #pressure(): Pressure | null {
+    const cpu = this.#files.cpuPressure.read()
+    const memory = this.#files.memoryPressure.read()
+    const io = this.#files.ioPressure.read()
+    if (cpu === null || memory === null || io === null) return null
+    const memoryShares = parsePressure(memory)
+    const ioShares = parsePressure(io)
+    return {
+      cpuSome: parsePressure(cpu).some,
+      memorySome: memoryShares.some,
+      memoryFull: memoryShares.full,
+      ioSome: ioShares.some,
+      ioFull: ioShares.full,
+    }
+  }
+}
+
+/** Counters that went back (an interface or a disk was taken out) give 0 rather than a negative rate. */
+function ratesBetween(before: Counters, now: Counters): typeof NO_RATES {
+  const perSecond = (from: number, to: number) => (Math.max(0, to - from) * 1000) / (now.atMs - before.atMs)
+  return {
+    cpuCoresUsed: before.cpu === null || now.cpu === null ? 0 : coresUsed(before.cpu, now.cpu),
+    diskReadBytesPerSecond: perSecond(before.disk.readBytes, now.disk.readBytes),
+    diskWriteBytesPerSecond: perSecond(before.disk.writtenBytes, now.disk.writtenBytes),
+    networkReceiveBytesPerSecond: perSecond(before.network.receivedBytes, now.network.receivedBytes),
+    networkSendBytesPerSecond: perSecond(before.network.sentBytes, now.network.sentBytes),
+  }
+}
+
+/** Used ticks as a share of all ticks rather than of our clock: a sample that came late does not look busier. */
+function coresUsed(before: CpuTicks, now: CpuTicks): number {
+  const total = now.total - before.total
+  if (total <= 0) return 0
+  return Math.min(1, Math.max(0, (now.used - before.used) / total)) * now.cores
+}
+
+function diskSpace(path: string): { diskBytesUsed: number; diskBytesTotal: number } {
+  try {
+    const { blocks, bfree, bsize } = statfsSync(path)
+    return { diskBytesUsed: (blocks - bfree) * bsize, diskBytesTotal: blocks * bsize }
+  } catch {
+    return path === '/' ? { diskBytesUsed: 0, diskBytesTotal: 0 } : diskSpace('/')
+  }
+}
