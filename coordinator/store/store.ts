@@ -9,6 +9,8 @@ export type Compare = { key: Key; revision: number }
 
 export interface Store {
   get(key: Key): unknown
+  /** For a later compare: the number of the transaction that last wrote this key; 0 when it does not exist. */
+  revision(key: Key): number
   /** All entries whose key begins with `prefix`, in key order. */
   range(
     prefix: Key,
