@@ -1,0 +1,74 @@
+/** The coordinator's HTTP API: https on the one port, a token on every route but the few that auth.ts names. */
+import swagger from '@fastify/swagger'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import fastify, { type FastifyInstance } from 'fastify'
+import { systemClock } from '../../shared/clock.ts'
+import { requireOperator } from './auth.ts'
+import type { ApiParts } from './parts.ts'
+import { answerProblem, unknownRoute } from './problem-answers.ts'
+import { clusterRoutes } from './routes/cluster.ts'
+import { eventRoutes } from './routes/events.ts'
+import { logRoutes } from './routes/logs.ts'
+import { nodeRoutes } from './routes/nodes.ts'
+import { progressRoutes } from './routes/progress.ts'
+import { serviceRoutes } from './routes/services.ts'
+import { stackRoutes } from './routes/stacks.ts'
+import { taskRoutes } from './routes/tasks.ts'
+import { tokenRoutes } from './routes/tokens.ts'
+import { httpsServer } from './server.ts'
+import { streamLimit } from './stream.ts'
+
+export const BODY_BYTES_MAX = 8 * 1024 * 1024
+
+export type Api = FastifyInstance
+/** What every file of routes gets. */
+export type RouteParts = ApiParts & { clock: NonNullable<ApiParts['clock']>; streams: ReturnType<typeof streamLimit> }
+
+/**
+ * The API, not yet listening: `await api.listen({ host, port })`. Agents arrive on the same port; sessions take the
+ * `upgrade` events of `api.server`, which asks every client for a certificate and leaves it to them to judge it.
+ */
+export function createApi(parts: ApiParts): Api {
+  const api = fastify({
+    serverFactory: (handler) => httpsServer(parts.security, handler),
+    bodyLimit: BODY_BYTES_MAX,
+    logger: false,
+    // Open streams are ended by their own `preClose`; idle connections are not waited for.
+    forceCloseConnections: true,
+  })
+  api.setValidatorCompiler(TypeBoxValidatorCompiler)
+  // Schemas describe the answers and tests hold them to it; fastify's own serializer would drop what a schema forgot.
+  api.setSerializerCompiler(() => JSON.stringify)
+  api.setErrorHandler(answerProblem(parts.log))
+  api.setNotFoundHandler(unknownRoute)
+
+  const clock = parts.clock ?? systemClock
+  const routeParts: RouteParts = { ...parts, clock, streams: streamLimit() }
+  api.addHook('onRequest', requireOperator(parts.security, clock))
+  api.addHook('preClose', async () => routeParts.streams.endAll())
+
+  api.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Berth', version: parts.version, description: 'The HTTP API of a Berth coordinator.' },
+      components: { securitySchemes: { operatorToken: { type: 'http', scheme: 'bearer' } } },
+      security: [{ operatorToken: [] }],
+    },
+  })
+  for (const routes of ROUTES) api.register(async (scope) => routes(scope, routeParts))
+  if (parts.join) api.register(parts.join)
+  if (parts.installer) api.register(parts.installer)
+  return api
+}
+
+const ROUTES = [
+  clusterRoutes,
+  nodeRoutes,
+  stackRoutes,
+  serviceRoutes,
+  taskRoutes,
+  eventRoutes,
+  progressRoutes,
+  logRoutes,
+  tokenRoutes,
+]

@@ -1,0 +1,32 @@
+/** What the API is made from. */
+import type { FastifyPluginAsync } from 'fastify'
+import type { Clock, Instant } from '../../shared/clock.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Core, LogReader } from '../core.ts'
+import type { Security } from '../security/security.ts'
+
+export type ApiSettings = {
+  /** Where operators and agents reach this coordinator, `https://10.0.0.5:23784`. */
+  url: string
+  startedAt: Instant
+  /** What the store takes on disk, asked for with each `GET /status`. */
+  storeBytes: () => number
+}
+
+/** A prom-client Registry is of this shape. */
+export type MetricsText = { contentType: string; metrics(): Promise<string> }
+
+export type ApiParts = {
+  core: Core
+  logs: LogReader
+  security: Security
+  metrics: MetricsText
+  settings: ApiSettings
+  version: string
+  clock?: Clock
+  log?: Log
+  /** `POST /v1/join`. */
+  join?: FastifyPluginAsync
+  /** `GET /install.sh` and `/v1/agent-bundle*`: public files without secrets. */
+  installer?: FastifyPluginAsync
+}

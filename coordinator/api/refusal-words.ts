@@ -1,0 +1,67 @@
+/** Refusals in words: the scheduler says no as data, people read sentences. */
+import type { WaitReason } from '../../shared/api.ts'
+import type { Refusal, Task } from '../world.ts'
+
+/** So many waiting tasks of a service are asked for their reasons; the rest wait for the same ones. */
+const tasksAskedMax = 50
+const reasonsMax = 20
+
+/** Why tasks wait, each reason once with the nodes that gave it. */
+export function waitReasons(tasks: Iterable<Task>): WaitReason[] {
+  const reasons = new Map<string, WaitReason>()
+  let asked = 0
+  for (const task of tasks) {
+    if (task.node !== null || task.desired !== 'running') continue
+    asked += 1
+    if (asked > tasksAskedMax) break
+    for (const refusal of task.waitsFor) addReason(reasons, refusal)
+  }
+  return [...reasons.values()].slice(0, reasonsMax)
+}
+
+/** `memory: needs 4.0 GiB, 1.2 GiB free` without the node's name. Figures that no sentence knows are listed as they are. */
+export function refusalWords(refusal: Refusal): string {
+  const words = SENTENCES[refusal.check]?.(refusal.figures)
+  return words ? `${refusal.check}: ${words}` : `${refusal.check}${listFigures(refusal.figures)}`
+}
+
+function addReason(reasons: Map<string, WaitReason>, refusal: Refusal): void {
+  const message = refusalWords(refusal)
+  let reason = reasons.get(message)
+  if (!reason) {
+    reason = { check: refusal.check, message, nodes: [], figures: refusal.figures }
+    reasons.set(message, reason)
+  }
+  if (refusal.node !== null && !reason.nodes.includes(refusal.node)) reason.nodes.push(refusal.node)
+}
+
+type Figures = Refusal['figures']
+
+const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string | null>> = {
+  memory: ({ neededBytes, freeBytes }) =>
+    isNumber(neededBytes) && isNumber(freeBytes)
+      ? `needs ${gib(neededBytes)}, ${gib(freeBytes)} free of promise`
+      : null,
+  cpu: (f) => {
+    const needed = f.neededCores ?? f.neededCpuCores
+    const free = f.freeCores ?? f.freeCpuCores
+    return isNumber(needed) && isNumber(free) ? `needs ${cores(needed)}, ${cores(free)} free of promise` : null
+  },
+  constraint: ({ attribute, operator, value, has }) =>
+    attribute === undefined
+      ? null
+      : `${attribute} ${operator ?? '=='} ${value}, ${has === null || has === undefined ? 'it has none' : `it has ${has}`}`,
+  'host-port': ({ port, heldBy }) =>
+    port === undefined ? null : `${port} is taken${heldBy === null || heldBy === undefined ? '' : ` by ${heldBy}`}`,
+  'no-nodes': () => 'no node is ready',
+}
+
+const isNumber = (value: unknown): value is number => typeof value === 'number'
+const cores = (count: number) => `${Math.round(count * 100) / 100} CPU`
+const gib = (bytes: number) =>
+  bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.round(bytes / 2 ** 20)} MiB`
+
+function listFigures(figures: Figures): string {
+  const entries = Object.entries(figures)
+  return entries.length === 0 ? '' : `: ${entries.map(([key, value]) => `${key} ${value}`).join(', ')}`
+}

@@ -1,0 +1,68 @@
+/** Nodes: looking at them, draining, labelling and removing them. */
+import type { FastifyInstance } from 'fastify'
+import { ChangeAnswer, LabelsBody, NameParams, NodeDocument, Page, PageQuery } from '../../../shared/api.ts'
+import { BerthError } from '../../../shared/errors.ts'
+import type { Node, World } from '../../world.ts'
+import type { RouteParts } from '../api.ts'
+import { page } from '../paging.ts'
+import { viewNode } from '../view-node.ts'
+
+type ByName = { Params: { name: string } }
+
+export function nodeRoutes(api: FastifyInstance, { core }: RouteParts): void {
+  const list = { summary: 'All nodes', querystring: PageQuery, response: { 200: Page(NodeDocument) } }
+  api.get<{ Querystring: PageQuery }>('/v1/nodes', { schema: list }, ({ query }) =>
+    page(
+      core.world.nodes.values(),
+      query,
+      (node) => node.name,
+      (node) => viewNode(core.world, node),
+    ),
+  )
+
+  const one = { summary: 'One node', params: NameParams, response: { 200: NodeDocument } }
+  api.get<ByName>('/v1/nodes/:name', { schema: one }, ({ params }) =>
+    viewNode(core.world, nodeNamed(core.world, params.name)),
+  )
+
+  for (const [verb, availability] of [
+    ['drain', 'drain'],
+    ['activate', 'active'],
+  ] as const) {
+    const schema = { summary: `Sets the node to ${availability}`, params: NameParams, response: { 200: ChangeAnswer } }
+    api.post<ByName>(`/v1/nodes/:name/${verb}`, { schema }, async ({ params }) => {
+      nodeNamed(core.world, params.name)
+      return { revision: await core.submit({ kind: 'set-availability', node: params.name, availability }) }
+    })
+  }
+
+  const remove = {
+    summary: 'Forgets the node; its certificate is refused from then on',
+    params: NameParams,
+    response: { 200: ChangeAnswer },
+  }
+  api.delete<ByName>('/v1/nodes/:name', { schema: remove }, async ({ params }) => {
+    nodeNamed(core.world, params.name)
+    return { revision: await core.submit({ kind: 'remove-node', node: params.name }) }
+  })
+
+  const label = {
+    summary: 'Sets and removes labels of the node',
+    params: NameParams,
+    body: LabelsBody,
+    response: { 200: ChangeAnswer },
+  }
+  api.put<ByName & { Body: LabelsBody }>('/v1/nodes/:name/labels', { schema: label }, async ({ params, body }) => {
+    nodeNamed(core.world, params.name)
+    const { set = {}, remove = [] } = body
+    return { revision: await core.submit({ kind: 'label-node', node: params.name, set, remove }) }
+  })
+}
+
+function nodeNamed(world: World, name: string): Node {
+  const node = world.nodes.get(name)
+  if (node) return node
+  throw new BerthError('node-not-found', `there is no node ${name}; \`berth nodes\` lists them`, {
+    details: { node: name },
+  })
+}

@@ -1,0 +1,40 @@
+/** A node of the world as a document of the API. */
+import type { NodeDocument } from '../../shared/api.ts'
+import type { Node, World } from '../world.ts'
+import { isPast } from './view-task.ts'
+import { isoTime } from './words.ts'
+
+export function viewNode(world: World, node: Node): NodeDocument {
+  const tasks = [...(world.tasksByNode.get(node.name) ?? [])].filter((task) => !isPast(task))
+  const promised = { cpuCores: 0, memoryBytes: 0 }
+  for (const task of tasks) {
+    const reservation = world.services.get(task.service)?.versions.get(task.version)?.spec.task.container
+      .resources.reservation
+    promised.cpuCores += reservation?.cpuCores ?? 0
+    promised.memoryBytes += reservation?.memoryBytes ?? 0
+  }
+  return {
+    name: node.name,
+    status: node.status.name,
+    statusSince: isoTime(node.status.since),
+    statusReason: 'why' in node.status ? node.status.why : null,
+    availability: node.availability,
+    labels: { ...node.agentLabels, ...node.operatorLabels },
+    joinedAt: isoTime(node.joinedAt),
+    address: node.connection?.address ?? node.inventory?.addresses[0] ?? null,
+    agentVersion: node.agentVersion,
+    engineVersion: node.engine?.version ?? null,
+    os: node.inventory?.os ?? null,
+    arch: node.inventory?.arch ?? null,
+    hostname: node.inventory?.hostname ?? null,
+    cpuCores: node.inventory?.cpuCores ?? 0,
+    memoryBytes: node.inventory?.memoryBytes ?? 0,
+    cpuCoresPromised: Math.round(promised.cpuCores * 1000) / 1000,
+    memoryBytesPromised: promised.memoryBytes,
+    load: node.load,
+    clockSkewMs: node.clockSkewMs,
+    tasks: { running: tasks.filter((task) => task.observed.state === 'running').length, total: tasks.length },
+    assignmentRevision: node.assignmentRevision,
+    appliedRevision: node.appliedRevision,
+  }
+}

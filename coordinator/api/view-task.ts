@@ -1,0 +1,65 @@
+/** A task of the world as a document of the API. */
+import type { TaskDocument } from '../../shared/api.ts'
+import { hasEnded } from '../../shared/task-state.ts'
+import type { Task, World } from '../world.ts'
+import { waitReasons } from './refusal-words.ts'
+import { isoTime } from './words.ts'
+
+/** For people: `shop_api.7`, or `shop_agent@web-1` for a global service's. */
+export function taskName(task: Task): string {
+  return task.slot > 0 ? `${task.service}.${task.slot}` : `${task.service}@${task.node ?? '?'}`
+}
+
+/** Over: it ended because it was asked to, and only its record is left. */
+export function isPast(task: Task): boolean {
+  return task.desired === 'stopped' && (hasEnded(task.observed.state) || task.node === null)
+}
+
+export function viewTask(world: World, task: Task): TaskDocument {
+  const service = world.services.get(task.service)
+  const spec = service?.versions.get(task.version)?.spec
+  const load = task.node === null ? undefined : world.nodes.get(task.node)?.containerLoads.get(task.id)
+  const { observed } = task
+  return {
+    id: task.id,
+    name: taskName(task),
+    stack: service?.stack ?? '',
+    service: task.service,
+    slot: task.slot,
+    version: task.version,
+    image: spec?.task.container.image ?? '',
+    node: task.node,
+    desired: task.desired,
+    state: task.node === null && task.desired === 'running' ? 'waiting' : observed.state,
+    since: isoTime(observed.since),
+    health: observed.health,
+    healthMessage: observed.healthMessage,
+    attempt: observed.attempt,
+    createdAt: isoTime(task.createdAt),
+    containerId: observed.containerId,
+    imageId: observed.imageId,
+    exitCode: observed.exitCode,
+    oomKilled: observed.oomKilled,
+    error: observed.error,
+    restartAt: observed.restartAt === null ? null : isoTime(observed.restartAt),
+    stopReason: task.stopReason,
+    waits: waitReasons([task]),
+    ports: observed.ports,
+    cpuCoresUsed: load?.cpuCoresUsed ?? null,
+    memoryBytesUsed: load?.memoryBytesUsed ?? null,
+  }
+}
+
+/** By a task's id, or by the name people see; newest first wins where a slot has an old and a new task. */
+export function findTask(world: World, idOrName: string): Task | null {
+  const byId = world.tasks.get(idOrName)
+  if (byId) return byId
+  let found: Task | null = null
+  for (const task of world.tasks.values()) {
+    if (taskName(task) !== idOrName) continue
+    if (!found || rank(task) > rank(found)) found = task
+  }
+  return found
+}
+
+const rank = (task: Task) => (task.desired === 'running' ? 1e15 : 0) + task.createdAt
