@@ -1,0 +1,45 @@
+/** All checks, cheapest and most telling first. A new one is a new file and a line here. */
+import type { Refusal } from '../../world.ts'
+import type { NodePicture } from '../picture.ts'
+import type { PlaceRequest } from '../requests.ts'
+import { availability } from './availability.ts'
+import type { Check } from './check.ts'
+import { constraint } from './constraint.ts'
+import { cpu } from './cpu.ts'
+import { engine } from './engine.ts'
+import { hostPort } from './host-port.ts'
+import { liveness } from './liveness.ts'
+import { maxPerNode } from './max-per-node.ts'
+import { memory } from './memory.ts'
+import { platform } from './platform.ts'
+import { volume } from './volume.ts'
+
+/** The same answer for every task of one version in one beat. */
+const FIXED: readonly Check[] = [liveness, engine, availability, platform, constraint]
+/** Asked again after each placement, and for each slot. */
+const MOVING: readonly Check[] = [volume, maxPerNode, hostPort, cpu, memory]
+
+export function refusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
+  return fixedRefusalOf(request, seen) ?? movingRefusalOf(request, seen)
+}
+
+export function fixedRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
+  return firstRefusal(FIXED, request, seen)
+}
+
+export function movingRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
+  return firstRefusal(MOVING, request, seen)
+}
+
+/** Whether a global service wants a task on the node at all: lasting reasons, not how full or how well it is. */
+export function isEligible(request: PlaceRequest, seen: NodePicture): boolean {
+  return firstRefusal([availability, platform, constraint], request, seen) === null
+}
+
+function firstRefusal(checks: readonly Check[], request: PlaceRequest, seen: NodePicture): Refusal | null {
+  for (const check of checks) {
+    const refusal = check(request, seen)
+    if (refusal) return refusal
+  }
+  return null
+}

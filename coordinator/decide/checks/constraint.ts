@@ -1,0 +1,52 @@
+import type { Constraint } from '../../../shared/spec.ts'
+import type { Node } from '../../world.ts'
+import type { Check } from './check.ts'
+import { canonicalArch } from './platform.ts'
+
+/** Each constraint of the spec's placement, over the node's attributes and labels; the first that fails is named. */
+export const constraint: Check = ({ version }, { node }) => {
+  for (const wanted of version.spec.placement.constraints) {
+    const has = attributeOf(node, wanted.attribute)
+    if (meets(wanted, has)) continue
+    const { attribute, operator, value } = wanted
+    return { node: node.name, check: 'constraint', figures: { attribute, operator, value, has } }
+  }
+  return null
+}
+
+function meets({ attribute, operator, value }: Constraint, has: string | null): boolean {
+  const isEqual = has !== null && canonical(attribute, has) === canonical(attribute, value)
+  return operator === '==' ? isEqual : !isEqual
+}
+
+function canonical(attribute: string, value: string): string {
+  return attribute === 'node.platform.arch' ? canonicalArch(value) : value
+}
+
+/** Null: the node has no such attribute or label. Every node is a worker: the coordinator is a process, not a role. */
+export function attributeOf(node: Node, attribute: string): string | null {
+  switch (attribute) {
+    case 'node.hostname':
+      return node.inventory?.hostname ?? node.name
+    case 'node.id':
+    case 'node.name':
+      return node.name
+    case 'node.role':
+      return 'worker'
+    case 'node.platform.os':
+      return node.inventory?.os ?? null
+    case 'node.platform.arch':
+      return node.inventory?.arch ?? null
+  }
+  if (attribute.startsWith(NODE_LABEL)) {
+    const label = attribute.slice(NODE_LABEL.length)
+    return node.operatorLabels[label] ?? node.agentLabels[label] ?? null
+  }
+  if (attribute.startsWith(ENGINE_LABEL)) {
+    return node.inventory?.engineLabels[attribute.slice(ENGINE_LABEL.length)] ?? null
+  }
+  return null
+}
+
+const NODE_LABEL = 'node.labels.'
+const ENGINE_LABEL = 'engine.labels.'

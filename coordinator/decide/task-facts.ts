@@ -1,0 +1,39 @@
+/** What a task's observed state means for those who judge. */
+import type { Instant } from '../../shared/clock.ts'
+import { hasEnded } from '../../shared/task-state.ts'
+import type { Task } from '../world.ts'
+
+/** Does its work: runs, and is healthy where it has a healthcheck; or has completed what it was there for. */
+export function isUp(task: Task): boolean {
+  const { state, health } = task.observed
+  if (state === 'completed') return true
+  return state === 'running' && (health === 'none' || health === 'healthy')
+}
+
+/** Ended with failure and out of restarts: the agent will not try again. */
+export function hasFailed(task: Task): boolean {
+  return task.observed.state === 'failed'
+}
+
+export function hasCompleted(task: Task): boolean {
+  return task.observed.state === 'completed'
+}
+
+/** Holds its share of the node: its promised CPU and memory, its host ports. An ended container holds nothing. */
+export function holdsRoom(task: Task): boolean {
+  return task.node !== null && !hasEnded(task.observed.state)
+}
+
+/** When and why a task went wrong in its present attempt (or had to be restarted); null: it did not. */
+export function troubleOf(task: Task): { at: Instant; why: string } | null {
+  const { state, since, exitCode, error, oomKilled, attempt, health, healthSince, healthMessage } = task.observed
+  if (state === 'failed' || state === 'restarting') {
+    const cause = error?.message ?? `exited ${exitCode ?? 'without a code'}${oomKilled ? ' (out of memory)' : ''}`
+    return { at: since, why: state === 'failed' ? `failed: ${cause}` : cause }
+  }
+  if (state === 'running' && health === 'unhealthy') {
+    return { at: healthSince, why: `unhealthy${healthMessage ? `: ${healthMessage}` : ''}` }
+  }
+  if (attempt > 1 && !hasEnded(state)) return { at: since, why: `had to be restarted (attempt ${attempt})` }
+  return null
+}

@@ -1,0 +1,212 @@
+/** What a user asked for, written into the World. Admission (decide/admit.ts) has said yes before. */
+import type { Instant } from '../../shared/clock.ts'
+import { canonicalJson, fullServiceName, type ServiceSpec, type StackSpec, specHash } from '../../shared/spec.ts'
+import { rollbackVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
+import type { Change, Rollout, Service, ServiceName, ServiceVersion, World } from '../world.ts'
+import { indexService } from './indexes.ts'
+import { deleteNode, newNode, putNode, putService, putStack, putVersion } from './records.ts'
+import type { Write } from './store.ts'
+
+export function applyChange(world: World, change: Change, at: Instant, writes: Write[]): void {
+  switch (change.kind) {
+    case 'deploy-stack':
+      deployStack(world, change.spec, change.prune, at, writes)
+      return
+    case 'remove-stack':
+      for (const service of world.services.values()) {
+        if (service.stack === change.stack) removeService(world, service, writes)
+      }
+      return
+    case 'scale-service':
+      scaleService(world, change.service, change.replicas, at, writes)
+      return
+    case 'rollback-service':
+      rollbackService(world, change.service, at, writes)
+      return
+    case 'set-availability': {
+      const node = world.nodes.get(change.node)
+      if (!node || node.availability === change.availability) return
+      node.availability = change.availability
+      writes.push(putNode(node))
+      return
+    }
+    case 'label-node': {
+      const node = world.nodes.get(change.node)
+      if (!node) return
+      const kept = Object.entries(node.operatorLabels).filter(([label]) => !change.remove.includes(label))
+      node.operatorLabels = { ...Object.fromEntries(kept), ...change.set }
+      writes.push(putNode(node))
+      return
+    }
+    case 'join-node': {
+      const known = world.nodes.get(change.node)
+      if (known && known.keyFingerprint === change.keyFingerprint) return
+      const node = known ?? newNode(change.node, change.keyFingerprint, at)
+      node.keyFingerprint = change.keyFingerprint
+      world.nodes.set(node.name, node)
+      writes.push(putNode(node))
+      return
+    }
+    case 'remove-node':
+      removeNode(world, change.node, writes)
+      return
+  }
+}
+
+// ---------------------------------------------------------------- stacks and services
+
+function deployStack(world: World, spec: StackSpec, prune: boolean, at: Instant, writes: Write[]): void {
+  const deployment = (world.stacks.get(spec.name)?.deployment ?? 0) + 1
+  const stack = { name: spec.name, deployedAt: at, deployment }
+  world.stacks.set(stack.name, stack)
+  writes.push(putStack(stack))
+  for (const [shortName, serviceSpec] of Object.entries(spec.services)) {
+    const service = world.services.get(fullServiceName(stack.name, shortName))
+    if (service) updateService(world, service, serviceSpec, at, writes)
+    else createService(world, stack.name, shortName, serviceSpec, at, writes)
+  }
+  if (!prune) return
+  for (const service of world.services.values()) {
+    const isNamed = Object.hasOwn(spec.services, service.shortName)
+    if (service.stack === stack.name && !isNamed) removeService(world, service, writes)
+  }
+}
+
+function createService(
+  world: World,
+  stack: string,
+  shortName: string,
+  spec: ServiceSpec,
+  at: Instant,
+  writes: Write[],
+): void {
+  const version: ServiceVersion = { version: 1, spec, taskHash: specHash(spec.task), createdAt: at }
+  const service: Service = {
+    name: fullServiceName(stack, shortName),
+    stack,
+    shortName,
+    createdAt: at,
+    version: 1,
+    versions: new Map([[1, version]]),
+    removing: false,
+    rollout: { state: 'rolling', version: 1, from: null, startedAt: at, failures: [] },
+    release: firstRelease(1, spec),
+    homes: new Map(),
+  }
+  world.services.set(service.name, service)
+  indexService(world, service)
+  writes.push(putVersion(service.name, version), putService(service))
+}
+
+/** A deployment of the same spec changes nothing, but for giving what stopped half-way or failed another try. */
+function updateService(world: World, service: Service, spec: ServiceSpec, at: Instant, writes: Write[]): void {
+  const wanted = wantedVersionOf(service)
+  const isSame = canonicalJson(wanted.spec) === canonicalJson(spec)
+  const isPaused = service.rollout.state === 'paused'
+  if (isSame && !service.removing && !isPaused && !hasFailedTask(world, service)) return
+  addVersion(world, service, spec, at, writes)
+  if (service.rollout.state === 'paused') {
+    const { version, from } = service.rollout
+    service.rollout = { state: 'rolling', version, from, startedAt: at, failures: [] }
+    saveService(world, service, writes)
+  }
+}
+
+function scaleService(world: World, name: ServiceName, replicas: number, at: Instant, writes: Write[]): void {
+  const service = world.services.get(name)
+  const spec = service && wantedVersionOf(service).spec
+  if (!service || !spec || spec.mode.kind !== 'replicated') return
+  if (spec.mode.replicas === replicas && !hasFailedTask(world, service)) return
+  addVersion(world, service, { ...spec, mode: { kind: 'replicated', replicas } }, at, writes)
+}
+
+function rollbackService(world: World, name: ServiceName, at: Instant, writes: Write[]): void {
+  const service = world.services.get(name)
+  const target = service && rollbackVersionOf(service)
+  if (!service || !target) return
+  const failed = service.version
+  service.version = target.version
+  service.rollout = {
+    state: 'rolling-back',
+    version: target.version,
+    failed,
+    startedAt: at,
+    why: 'asked for by an operator',
+    failures: [],
+  }
+  // What ran before may run again without waiting: a rollback is a way out of trouble.
+  service.release = { version: target.version, state: 'released' }
+  saveService(world, service, writes)
+}
+
+function addVersion(world: World, service: Service, spec: ServiceSpec, at: Instant, writes: Write[]): void {
+  const before = wantedVersionOf(service)
+  // Never used again, even after a rollback: version 7 that failed and version 8 that worked stay two numbers.
+  const number = Math.max(...service.versions.keys()) + 1
+  const version: ServiceVersion = { version: number, spec, taskHash: specHash(spec.task), createdAt: at }
+  service.versions.set(number, version)
+  service.version = number
+  service.removing = false
+  if (version.taskHash === before.taskHash) {
+    service.rollout = sameTasksRollout(service.rollout, number, at)
+    service.release = { ...service.release, version: number }
+  } else {
+    const from = lastGoodVersion(service.rollout)
+    service.rollout = { state: 'rolling', version: number, from, startedAt: at, failures: [] }
+    service.release = firstRelease(number, spec)
+  }
+  writes.push(putVersion(service.name, version))
+  saveService(world, service, writes)
+}
+
+/** A version that leaves the task as it is (replicas, labels, update rules) replaces no task and disturbs no rollout. */
+function sameTasksRollout(rollout: Rollout, version: number, at: Instant): Rollout {
+  if (rollout.state === 'settled' || rollout.state === 'rolled-back') {
+    return { state: 'settled', version, finishedAt: at }
+  }
+  return { ...rollout, version }
+}
+
+/** Where a failing rollout goes back to: the last version that was all there, not a half-rolled one. */
+function lastGoodVersion(rollout: Rollout): number | null {
+  if (rollout.state === 'rolling' || rollout.state === 'paused') return rollout.from
+  return rollout.version
+}
+
+/** Held until the loop has looked at the dependencies; nothing to wait for: released at once. */
+function firstRelease(version: number, spec: ServiceSpec): Service['release'] {
+  const isFree = Object.keys(spec.dependsOn).length === 0
+  return isFree ? { version, state: 'released' } : { version, state: 'held', waitsFor: [] }
+}
+
+function removeService(world: World, service: Service, writes: Write[]): void {
+  if (service.removing) return
+  service.removing = true
+  saveService(world, service, writes)
+}
+
+function hasFailedTask(world: World, service: Service): boolean {
+  for (const task of world.tasksByService.get(service.name) ?? []) {
+    if (task.desired === 'running' && task.observed.state === 'failed') return true
+  }
+  return false
+}
+
+function saveService(world: World, service: Service, writes: Write[]): void {
+  indexService(world, service)
+  writes.push(putService(service))
+}
+
+// ---------------------------------------------------------------- nodes
+
+/** Its tasks are forgotten by the loop, which replaces them; data in its volumes is gone for good, so homes end here. */
+function removeNode(world: World, name: string, writes: Write[]): void {
+  if (!world.nodes.delete(name)) return
+  writes.push(...deleteNode(name))
+  for (const service of world.services.values()) {
+    const slots = [...service.homes].filter(([, home]) => home === name).map(([slot]) => slot)
+    if (slots.length === 0) continue
+    for (const slot of slots) service.homes.delete(slot)
+    writes.push(putService(service))
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * What an agent sent, or what its connection told, written into the World. Later words never give way to earlier ones:
+ * within a task `(attempt, state)` only grows. The one exception is a complete observation that no longer knows a task:
+ * its host lost it (a wiped disk), so the task begins anew. Host times are turned into ours by the skew of the hello.
+ */
+import type { Instant } from '../../shared/clock.ts'
+import { canonicalJson } from '../../shared/spec.ts'
+import { compareProgress, hasEnded } from '../../shared/task-state.ts'
+import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
+import { heardBeat } from '../decide/liveness.ts'
+import { isUp } from '../decide/task-facts.ts'
+import type { Node, Observation, Observed, Task, TaskId, World } from '../world.ts'
+import { unseen } from './apply-decision.ts'
+import { putAssignmentRevision, putNode, putTask } from './records.ts'
+import type { Write } from './store.ts'
+
+type Seen<Kind extends Observation['kind']> = Extract<Observation, { kind: Kind }>
+
+export function applyObservation(world: World, observation: Observation, at: Instant, writes: Write[]): void {
+  const node = world.nodes.get(observation.node)
+  if (!node) return
+  if (observation.kind === 'connected') {
+    connected(node, observation, at, writes)
+    return
+  }
+  // Words of a connection that has been closed since: the next one begins with everything anyway.
+  if (!node.connection) return
+  node.heard.lastAt = Math.max(node.heard.lastAt, at)
+  switch (observation.kind) {
+    case 'disconnected':
+      disconnected(node, observation, at, writes)
+      return
+    case 'tasks':
+      tasks(world, node, observation, at, writes)
+      return
+    case 'heartbeat':
+      node.heard = heardBeat(node.heard, at)
+      node.appliedRevision = observation.revision
+      node.load = observation.load
+      for (const load of observation.containers) {
+        if (world.tasks.get(load.task)?.node === node.name) node.containerLoads.set(load.task, load)
+      }
+      return
+    case 'notice':
+      return
+  }
+}
+
+// ---------------------------------------------------------------- connections
+
+function connected(node: Node, { hello, connection }: Seen<'connected'>, at: Instant, writes: Write[]): void {
+  node.connection = connection
+  node.fullyObserved = false
+  node.agentVersion = hello.agentVersion
+  node.clockSkewMs = hello.at - at
+  node.appliedRevision = hello.revision
+  node.load = null
+  node.containerLoads = new Map()
+  // What was learnt of the interval stays; the pause between two connections is no interval.
+  node.heard = { ...node.heard, lastAt: at, lastBeatAt: at }
+  setEngine(node, hello.engine, at)
+  if (canonicalJson([node.agentLabels, node.inventory]) !== canonicalJson([hello.labels, hello.inventory])) {
+    node.agentLabels = hello.labels
+    node.inventory = hello.inventory
+    writes.push(putNode(node))
+  }
+  // The agent has seen a revision that we have not: our store was restored from an older copy. Ours must be the newer
+  // one again, or the agent would refuse every assignment as stale.
+  if (hello.revision > node.assignmentRevision) {
+    node.assignmentRevision = hello.revision + 1
+    writes.push(putAssignmentRevision(node))
+  }
+}
+
+/** Only the current connection's end counts: a second agent start may have taken its place already. */
+function disconnected(
+  node: Node,
+  { instance, why, goodbye }: Seen<'disconnected'>,
+  at: Instant,
+  writes: Write[],
+): void {
+  if (node.connection?.instance !== instance) return
+  node.connection = null
+  node.fullyObserved = false
+  node.load = null
+  if (node.status.name === 'lost' || node.status.name === 'joining') return
+  node.status = { name: 'disconnected', since: at, why, ...(goodbye && { goodbye }) }
+  writes.push(putNode(node))
+}
+
+function setEngine(node: Node, engine: EngineInfo, at: Instant): void {
+  if (node.engine?.state !== engine.state) node.engineSince = at
+  node.engine = engine
+}
+
+// ---------------------------------------------------------------- tasks
+
+function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant, writes: Write[]): void {
+  node.appliedRevision = observation.revision
+  setEngine(node, observation.engine, at)
+  const named = new Set<TaskId>()
+  for (const seen of observation.tasks) {
+    named.add(seen.task)
+    const task = world.tasks.get(seen.task)
+    if (task && task.node === node.name) observe(task, node, seen, at, writes)
+  }
+  for (const id of observation.gone) {
+    named.add(id)
+    const task = world.tasks.get(id)
+    if (task && task.node === node.name) nothingLeft(task, at, writes)
+  }
+  // While its Engine is down an agent knows only what it remembers: missing from that is no proof.
+  if (!observation.full || observation.engine.state === 'down') {
+    node.fullyObserved ||= observation.full
+    return
+  }
+  node.fullyObserved = true
+  for (const task of world.tasksByNode.get(node.name) ?? []) {
+    if (!named.has(task.id)) nothingLeft(task, at, writes)
+  }
+}
+
+function observe(task: Task, node: Node, seen: TaskObservation, at: Instant, writes: Write[]): void {
+  const before = task.observed
+  if (compareProgress(seen, before) < 0) return
+  task.observed = observedFrom(seen, before, node.clockSkewMs)
+  if (task.firstUpAt === null && isUp(task)) task.firstUpAt = at
+  if (hasEnded(task.observed.state)) node.containerLoads.delete(task.id)
+  if (isWorthKeeping(before, task.observed)) writes.push(putTask(task))
+}
+
+/**
+ * Nothing of the task is on the host. One that should stop has stopped. One that has ended for good stays ended. One that
+ * should run begins anew, since the agent will start it as if it had never been there.
+ */
+function nothingLeft(task: Task, at: Instant, writes: Write[]): void {
+  const { state, attempt } = task.observed
+  if (state === 'stopped' || (state === 'assigned' && attempt === 0 && task.desired === 'running')) return
+  if (task.desired === 'stopped') task.observed = { ...task.observed, state: 'stopped', since: at }
+  else if (hasEnded(state)) return
+  else task.observed = unseen('assigned', at)
+  writes.push(putTask(task))
+}
+
+function observedFrom(seen: TaskObservation, before: Observed, skewMs: number): Observed {
+  const health = seen.health ?? 'none'
+  const isSameAttempt = seen.attempt === before.attempt
+  return {
+    attempt: seen.attempt,
+    state: seen.state,
+    since: seen.since - skewMs,
+    health,
+    healthSince: (seen.healthSince ?? seen.since) - skewMs,
+    healthMessage: seen.healthMessage ?? null,
+    containerId: seen.containerId ?? (isSameAttempt ? before.containerId : null),
+    imageId: seen.imageId ?? (isSameAttempt ? before.imageId : null),
+    exitCode: seen.exitCode ?? null,
+    oomKilled: seen.oomKilled ?? false,
+    error: seen.error ?? null,
+    restartAt: seen.restartAt === undefined ? null : seen.restartAt - skewMs,
+    ports: seen.ports ?? [],
+  }
+}
+
+/** Agents repeat themselves (every connection begins with everything): only what differs in substance is written. */
+function isWorthKeeping(before: Observed, after: Observed): boolean {
+  return (
+    before.attempt !== after.attempt ||
+    before.state !== after.state ||
+    before.health !== after.health ||
+    before.containerId !== after.containerId
+  )
+}
