@@ -1,4 +1,6 @@
 /** `POST /v1/join`: a host that shows the join token becomes a node, with a certificate for the key that it made. */
+// Its types say what a route's schema may hold.
+import type {} from '@fastify/swagger'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'

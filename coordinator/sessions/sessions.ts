@@ -1,0 +1,231 @@
+/** All agents' sessions: lets agents in at `/v1/agent`, keeps the world told and the agents' assignments current. */
+import type { IncomingMessage } from 'node:http'
+import type { Server } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { Instant } from '../../shared/clock.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Core, Dispatcher, LogReader } from '../core.ts'
+import type { Security } from '../security/security.ts'
+import { type Caller, callerOf, judgeCaller } from './door.ts'
+import { holderLives } from './greeting.ts'
+import { LIMITS, type Limits } from './limits.ts'
+import { createLogStreams } from './log-streams.ts'
+import { badFrame, receive, sendChange } from './messages.ts'
+import {
+  end,
+  type Refusal,
+  refuse,
+  type Session,
+  type SessionCounts,
+  type Sessionry,
+  type SessionSettings,
+  send,
+} from './session.ts'
+import { type AgentSocket, createDoorway, type SocketListener } from './socket.ts'
+import { fullBucket } from './token-bucket.ts'
+
+export interface Sessions extends Dispatcher, LogReader {
+  /** Takes over upgrades of the server to `/v1/agent`. The server must ask for client certificates (see httpsOptions). */
+  attach(server: Server): void
+  /** Closes the node's session, if it has one; the agent connects again. */
+  kick(node: string, why: string): void
+  /** For metrics; counts are since the start. */
+  stats(): SessionCounts & { sessions: number; welcomed: number }
+  /** Says goodbye to every agent and lets none in any more. Agents connect again to whoever comes next. */
+  close(): Promise<void>
+}
+
+export type SessionsOptions = {
+  core: Core
+  security: Security
+  settings: SessionSettings
+  log: Log
+  now?: () => Instant
+  /** For tests; see LIMITS. */
+  limits?: Partial<Limits>
+}
+
+export const AGENT_PATH = '/v1/agent'
+const SWEEP_INTERVAL_MS = 1_000
+
+export function createSessions({ core, security, settings, log, now = Date.now, limits }: SessionsOptions): Sessions {
+  const doorway = createDoorway()
+  const shared: Sessionry = {
+    core,
+    security,
+    settings,
+    limits: { ...LIMITS, ...limits },
+    log,
+    now,
+    all: new Set(),
+    byNode: new Map(),
+    contenders: new Map(),
+    logs: createLogStreams({
+      isOpen: (node) => shared.byNode.get(node)?.state.name === 'open',
+      send: (node, message) => {
+        const session = shared.byNode.get(node)
+        if (session !== undefined) send(shared, session, message)
+      },
+      readersMax: { ...LIMITS, ...limits }.logReadersMax,
+      dropped: (lines) => {
+        shared.counts.logLinesDropped += lines
+      },
+    }),
+    counts: noCounts(),
+  }
+  let closing = false
+  const sweeper = setInterval(() => sweep(shared), SWEEP_INTERVAL_MS)
+  sweeper.unref()
+  const stopBeats = core.onBeat(() => endRemoved(shared))
+
+  function letIn(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const caller = callerOf(request.socket)
+    const { sessionsMax } = shared.limits
+    if (caller === null) {
+      answer(socket, '401 Unauthorized', 'agents show the certificate that they got when they joined')
+    } else if (closing) {
+      answer(socket, '503 Service Unavailable', 'the coordinator stops')
+    } else if (shared.all.size >= sessionsMax) {
+      answer(socket, '503 Service Unavailable', `${sessionsMax} agents are connected already`)
+    } else {
+      doorway.open(request, socket, head, (agentSocket) => begin(shared, caller, request, agentSocket))
+    }
+  }
+
+  return {
+    attach(server) {
+      server.maxConnections = shared.limits.sessionsMax + shared.limits.otherConnectionsMax
+      server.on('upgrade', (request, socket, head) => {
+        // Whatever goes wrong on it before the websocket takes over must not end the process.
+        socket.on('error', () => socket.destroy())
+        if (pathOf(request) === AGENT_PATH) letIn(request, socket, head)
+        else if (server.listenerCount('upgrade') === 1)
+          answer(socket, '404 Not Found', `agents connect to ${AGENT_PATH}`)
+      })
+    },
+    nodesChanged(nodes) {
+      for (const node of nodes) {
+        const session = shared.byNode.get(node)
+        if (session !== undefined && !endIfRemoved(shared, session)) sendChange(shared, session)
+      }
+    },
+    kick(node, why) {
+      const session = shared.byNode.get(node)
+      if (session !== undefined) end(shared, session, why)
+    },
+    read: (query) => shared.logs.read(query),
+    stats: () => ({ ...shared.counts, sessions: shared.all.size, welcomed: shared.byNode.size }),
+    async close() {
+      closing = true
+      clearInterval(sweeper)
+      stopBeats()
+      shared.logs.closeAll()
+      // The world is not told: the next start finds the agents as it finds them, and none of them has gone.
+      for (const session of shared.all) {
+        session.state = { name: 'closed', why: 'the coordinator stops' }
+        session.socket.close('the coordinator stops')
+      }
+      shared.all.clear()
+      shared.byNode.clear()
+    },
+  }
+}
+
+function begin(
+  shared: Sessionry,
+  caller: NonNullable<Caller>,
+  request: IncomingMessage,
+  socket: AgentSocket,
+): SocketListener {
+  const now = shared.now()
+  const session: Session = {
+    node: caller.node,
+    keyFingerprint: caller.keyFingerprint,
+    address: request.socket.remoteAddress ?? 'unknown',
+    socket,
+    bucket: fullBucket(shared.limits.messagesBurst, now),
+    state: { name: 'greeting', since: now },
+    heardAt: now,
+    sequence: -1,
+    goodbye: null,
+    signing: false,
+  }
+  shared.all.add(session)
+  request.socket.setNoDelay(true)
+  request.socket.setKeepAlive(true, 10_000)
+  const judgement = judgeCaller(caller, shared.core.world, now)
+  if (!judgement.ok) refuse(shared, session, judgement.refusal)
+  return {
+    frame: (bytes) => receive(shared, session, bytes),
+    pong() {
+      session.heardAt = shared.now()
+      holderLives(shared, session)
+    },
+    broken: ({ code, reason }) => refuse(shared, session, badFrame(code, reason)),
+    closed: (why) => end(shared, session, why, 'at-once'),
+  }
+}
+
+/** Everything that must not last: looked at once a second, so that a session needs no timer of its own. */
+function sweep(shared: Sessionry): void {
+  const now = shared.now()
+  const { helloTimeoutMs, observationTimeoutMs, silenceMs } = shared.limits
+  for (const session of shared.all) {
+    const { state } = session
+    if (state.name === 'greeting' && now - state.since > helloTimeoutMs) {
+      refuse(shared, session, tooLate('hello', helloTimeoutMs))
+    } else if (state.name === 'observing' && now - state.since > observationTimeoutMs) {
+      refuse(shared, session, tooLate('full observation', observationTimeoutMs))
+    } else if (now - session.heardAt > silenceMs) {
+      end(shared, session, `nothing was heard for ${silenceMs / 1000} s`, 'at-once')
+    }
+  }
+}
+
+function endRemoved(shared: Sessionry): void {
+  for (const session of shared.byNode.values()) endIfRemoved(shared, session)
+}
+
+/** A node that was removed, or removed and joined again by another key, has no session any more. */
+function endIfRemoved(shared: Sessionry, session: Session): boolean {
+  const node = shared.core.world.nodes.get(session.node)
+  if (node?.keyFingerprint === session.keyFingerprint) return false
+  refuse(shared, session, removed(session.node))
+  return true
+}
+
+function removed(node: string): Refusal {
+  const message = `node ${node} was removed from the cluster, and its certificate is refused from now on`
+  return { offence: 'removed', code: 'certificate-mismatch', message, retry: false }
+}
+
+function tooLate(what: string, afterMs: number): Refusal {
+  return { offence: 'timeout', code: 'timed-out', message: `no ${what} came within ${afterMs / 1000} s`, retry: true }
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0] ?? ''
+}
+
+/** Plain HTTP for whoever is no agent of ours. */
+function answer(socket: Duplex, status: string, detail: string): void {
+  const body = JSON.stringify({ title: status.slice(4), status: Number(status.slice(0, 3)), detail })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+  socket.once('finish', () => socket.destroy())
+}
+
+function noCounts(): SessionCounts {
+  return {
+    framesReceived: 0,
+    bytesReceived: 0,
+    framesSent: 0,
+    bytesSent: 0,
+    opened: 0,
+    closed: 0,
+    refused: new Map(),
+    pauses: 0,
+    logLinesDropped: 0,
+  }
+}
