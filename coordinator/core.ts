@@ -12,6 +12,11 @@ export interface Core {
   submit(change: Change): Promise<number>
   /** Applies what an agent sent and marks what needs a look; returns at once. */
   observe(observation: Observation): void
+  /**
+   * Calls back when what the world says of assignments is durable: at once, or after the flush in flight. Whoever sends an
+   * assignment without having been told by the Dispatcher (a new connection, a resync) reads the world in here.
+   */
+  whenDurable(callback: () => void): void
   /** Calls back after each beat that changed anything, at most once a beat. Returns the way to stop. */
   onBeat(listener: () => void): () => void
   events: EventHistory

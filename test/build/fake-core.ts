@@ -27,6 +27,7 @@ export function aFakeCore(): FakeCore {
       return ++world.revision
     },
     observe: (observation) => core.observations.push(observation),
+    whenDurable: (callback) => callback(),
     onBeat(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

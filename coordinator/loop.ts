@@ -1,0 +1,332 @@
+/**
+ * The control loop. Changes and observations are applied to the world as they come and mark what needs a look; a beat
+ * looks at everything marked, applies what was decided, stores all of it in one transaction and only then lets anybody
+ * know: the agents, whoever submitted, whoever watches.
+ *
+ * A beat waits for the flush of the one before. So what sessions read when they are told is what is stored: between two
+ * beats nothing but decisions changes an assignment. What happens on a full disk is told in docs/decisions/disk-full.md.
+ */
+import { strict as assert } from 'node:assert'
+import type { Clock, Instant } from '../shared/clock.ts'
+import { BerthError, type ErrorCode } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import type { Core, Dispatcher } from './core.ts'
+import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
+import type { DecideSettings } from './decide/settings.ts'
+import type { EventLog, NewEvent } from './events.ts'
+import { apply } from './store/apply.ts'
+import { carryObserved } from './store/carry-observed.ts'
+import { compactWrites, loadWorld, WORLD_PREFIX } from './store/records.ts'
+import type { Store, Write } from './store/store.ts'
+import { createWakeUp } from './wake-up.ts'
+import type { Change, Decision, EventRecord, NodeName, Observation, World, WorldValue } from './world.ts'
+
+/** The pure part: everything that judges. `marksOf` and `eventsOf` are asked before the value is applied. */
+export type Judgement = {
+  admit(
+    world: World,
+    change: Change,
+  ): { ok: true } | { ok: false; code: ErrorCode; message: string; details?: Record<string, unknown> }
+  decide(
+    world: World,
+    marks: Marks,
+    now: Instant,
+    settings: DecideSettings,
+  ): { decisions: Decision[]; wakeAt: Instant | null }
+  marksOf(world: World, value: WorldValue): Marks
+  eventsOf(world: World, value: WorldValue): NewEvent[]
+}
+
+export type LoopOptions = {
+  store: Store
+  world: World
+  events: EventLog
+  judgement: Judgement
+  settings: DecideSettings
+  clock: Clock
+  log: Log
+  metrics?: LoopMetrics
+  /** For tests: after each beat asserts that deciding again, about everything, decides nothing. */
+  checkTwice?: boolean
+}
+
+export type LoopMetrics = {
+  beat(sample: { durationMs: number; decisions: Decision[]; stallMs: number }): void
+  flush(sample: { durationMs: number; writes: number; failed: boolean }): void
+}
+
+export type Loop = Core & {
+  setDispatcher(dispatcher: Dispatcher): void
+  /** Runs until aborted, then stores what was submitted before. @throws BerthError when the store cannot be trusted any more. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** What decisions mark is looked at in the same beat, so that one flush holds it all; what is left after this many waits. */
+const ROUNDS_MAX = 8
+/** Submitters that wait for a flush; more are told to try again. */
+const SUBMITTERS_MAX = 10_000
+/** Above this, writes to the same keys are folded together while a flush is in flight. */
+const WRITES_BEFORE_COMPACT = 50_000
+/** How often a full disk is tried again. */
+const DISK_RETRY_MS = 1_000
+const DISK_TRIED_KEY = ['disk', 'tried'] as const
+
+/** What has been applied to the world and not been stored yet. */
+type Batch = {
+  writes: Write[]
+  eventWrites: Write[]
+  events: EventRecord[]
+  /** Nodes to be told once this is durable. */
+  nodes: Set<NodeName>
+  submitters: { revision: number; resolve: (revision: number) => void; reject: (error: unknown) => void }[]
+  isEmpty: boolean
+}
+
+export function createLoop(options: LoopOptions): Loop {
+  const { store, events, judgement, settings, clock, log, metrics } = options
+  const wakeUp = createWakeUp(clock)
+  const beatListeners = new Set<() => void>()
+  let world = options.world
+  let marks: Marks = { ...newMarks(), all: true }
+  let batch = newBatch()
+  let dispatcher: Dispatcher | null = null
+  let diskFull: BerthError | null = null
+  /** While a flush is in flight: who wants to read the world once it is what is stored. */
+  let afterFlush: (() => void)[] | null = null
+  let stopped = false
+
+  return {
+    get world() {
+      return world
+    },
+    events,
+    submit,
+    observe,
+    whenDurable(callback) {
+      if (afterFlush === null) callback()
+      else afterFlush.push(callback)
+    },
+    onBeat(listener) {
+      beatListeners.add(listener)
+      return () => beatListeners.delete(listener)
+    },
+    setDispatcher(next) {
+      dispatcher = next
+    },
+    run,
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    wakeUp.now()
+    try {
+      while (!signal.aborted) {
+        const { stallMs } = await wakeUp.wait(signal)
+        if (signal.aborted) break
+        if (diskFull !== null) await tryDisk()
+        else await beat(stallMs)
+      }
+      stopped = true
+      if (diskFull === null) await save(takeBatch())
+    } finally {
+      stopped = true
+      refuseAll(batch, stopping())
+    }
+  }
+
+  // ---------------------------------------------------------------- what comes in
+
+  async function submit(change: Change): Promise<number> {
+    if (stopped) throw stopping()
+    if (diskFull !== null) throw diskFull
+    if (batch.submitters.length >= SUBMITTERS_MAX) {
+      throw new BerthError(
+        'too-many-requests',
+        `${SUBMITTERS_MAX} changes wait to be stored already; try again shortly`,
+      )
+    }
+    const verdict = judgement.admit(world, change)
+    if (!verdict.ok) throw new BerthError(verdict.code, verdict.message, { details: verdict.details ?? {} })
+    take({ at: clock.now(), change })
+    wakeUp.now()
+    return new Promise((resolve, reject) => {
+      batch.submitters.push({ revision: world.revision, resolve, reject })
+      batch.isEmpty = false
+    })
+  }
+
+  function observe(observation: Observation): void {
+    if (stopped) return
+    take({ at: clock.now(), observation })
+    // A node that connects is told its assignment by the beat, like every other change: never what is not stored.
+    if (observation.kind === 'connected') {
+      batch.nodes.add(observation.node)
+      batch.isEmpty = false
+    }
+    if (diskFull !== null) queueMicrotask(tellNodesDespiteDisk)
+    else if (!batch.isEmpty || isMarked(marks)) wakeUp.now()
+  }
+
+  function take(value: WorldValue): void {
+    addMarks(marks, judgement.marksOf(world, value))
+    // With no room for them, events would only grow in memory; the log has what matters.
+    const told = diskFull === null ? judgement.eventsOf(world, value) : []
+    const writes = apply(world, value)
+    if (told.length > 0) {
+      const added = events.add(told)
+      batch.events.push(...added.records)
+      batch.eventWrites.push(...added.writes)
+    }
+    for (const write of writes) {
+      batch.writes.push(write)
+      if (write.key[1] === 'assignment') batch.nodes.add(String(write.key[2]))
+    }
+    if (writes.length > 0 || told.length > 0) batch.isEmpty = false
+    if (batch.writes.length > WRITES_BEFORE_COMPACT) batch.writes = compactWrites(batch.writes)
+  }
+
+  // ---------------------------------------------------------------- the beat
+
+  async function beat(stallMs: number): Promise<void> {
+    const now = clock.now()
+    const startedAt = performance.now()
+    const decisions: Decision[] = []
+    for (let round = 0; round === 0 || (round < ROUNDS_MAX && isMarked(marks)); round++) {
+      const due = marks
+      marks = newMarks()
+      const decided = judgement.decide(world, due, now, { ...settings, stallMs })
+      for (const decision of decided.decisions) take({ at: now, decision })
+      decisions.push(...decided.decisions)
+      wakeUp.at(decided.wakeAt)
+    }
+    if (options.checkTwice) assertNothingLeft(now, stallMs)
+    if (isMarked(marks)) wakeUp.now()
+    metrics?.beat({ durationMs: performance.now() - startedAt, decisions, stallMs })
+    await save(takeBatch())
+  }
+
+  function takeBatch(): Batch {
+    const taken = batch
+    batch = newBatch()
+    return taken
+  }
+
+  async function save(saving: Batch): Promise<void> {
+    if (saving.isEmpty) return
+    const writes = [...compactWrites(saving.writes), ...saving.eventWrites]
+    try {
+      if (writes.length > 0) await flush(writes)
+    } catch (error) {
+      if (!(error instanceof BerthError) || error.code !== 'disk-full') {
+        refuseAll(saving, error)
+        throw error
+      }
+      return stepBack(saving, error)
+    }
+    tell(saving)
+  }
+
+  async function flush(writes: Write[]): Promise<void> {
+    const startedAt = performance.now()
+    let failed = true
+    afterFlush = []
+    try {
+      await store.transact(writes)
+      failed = false
+    } finally {
+      metrics?.flush({ durationMs: performance.now() - startedAt, writes: writes.length, failed })
+    }
+  }
+
+  function tell(saved: Batch): void {
+    if (saved.nodes.size > 0) dispatcher?.nodesChanged(saved.nodes)
+    tellReaders()
+    for (const { revision, resolve } of saved.submitters) resolve(revision)
+    events.publish(saved.events)
+    for (const listener of [...beatListeners]) listener()
+  }
+
+  function tellReaders(): void {
+    const readers = afterFlush ?? []
+    afterFlush = null
+    for (const reader of readers) reader()
+  }
+
+  function assertNothingLeft(now: Instant, stallMs: number): void {
+    if (isMarked(marks)) return
+    const again = judgement.decide(world, { ...newMarks(), all: true }, now, { ...settings, stallMs })
+    assert.deepEqual(again.decisions, [], 'deciding twice on the same world decides nothing the second time')
+  }
+
+  // ---------------------------------------------------------------- a full disk
+
+  /** The world is ahead of what is stored: back to that, keeping what agents told, which they would not repeat. */
+  function stepBack(failed: Batch, error: BerthError): void {
+    diskFull = error
+    log.error({ code: error.code, ...error.details }, `${error.message}. Changes are refused until there is room`)
+    refuseAll(failed, error)
+    refuseAll(batch, error)
+    events.forgetUnpublished()
+    const ahead = world
+    world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
+    const nodes = new Set([...failed.nodes, ...batch.nodes])
+    batch = newBatch()
+    batch.writes = carryObserved(ahead, world)
+    batch.nodes = nodes
+    batch.isEmpty = false
+    tellNodesDespiteDisk()
+    tellReaders()
+    wakeUp.in(DISK_RETRY_MS)
+  }
+
+  /** With nothing being decided, assignments are as they are stored: an agent that connects may have its own. */
+  function tellNodesDespiteDisk(): void {
+    if (diskFull === null || batch.nodes.size === 0) return
+    const { nodes } = batch
+    batch.nodes = new Set()
+    dispatcher?.nodesChanged(nodes)
+  }
+
+  /** Nothing is decided while it could not be kept. What agents said meanwhile is what is tried with. */
+  async function tryDisk(): Promise<void> {
+    const trying = takeBatch()
+    const tried: Write = { key: DISK_TRIED_KEY, value: clock.now() }
+    try {
+      await flush([...compactWrites(trying.writes), tried])
+    } catch (error) {
+      if (!(error instanceof BerthError) || error.code !== 'disk-full') throw error
+      diskFull = error
+      batch = mergeBatches(trying, batch)
+      tellReaders()
+      wakeUp.in(DISK_RETRY_MS)
+      return
+    }
+    diskFull = null
+    log.info({}, 'the store has room again: changes are taken')
+    marks.all = true
+    wakeUp.now()
+    tell(trying)
+  }
+}
+
+function newBatch(): Batch {
+  return { writes: [], eventWrites: [], events: [], nodes: new Set(), submitters: [], isEmpty: true }
+}
+
+function mergeBatches(older: Batch, newer: Batch): Batch {
+  return {
+    writes: compactWrites([...older.writes, ...newer.writes]),
+    eventWrites: [...older.eventWrites, ...newer.eventWrites],
+    events: [...older.events, ...newer.events],
+    nodes: older.nodes.union(newer.nodes),
+    submitters: [...older.submitters, ...newer.submitters],
+    isEmpty: older.isEmpty && newer.isEmpty,
+  }
+}
+
+function refuseAll(batch: Batch, error: unknown): void {
+  for (const { reject } of batch.submitters.splice(0)) reject(error)
+}
+
+function stopping(): BerthError {
+  return new BerthError('unreachable', 'the coordinator is stopping; try again in a moment')
+}

@@ -1,0 +1,41 @@
+/** After the world was read again from the store: what agents have told since they connected, and would not repeat. */
+import type { Node, World } from '../world.ts'
+import { putNode, putTask } from './records.ts'
+import type { Write } from './store.ts'
+
+/** Carries what was observed from one world to another; returns the writes that store it. */
+export function carryObserved(from: World, to: World): Write[] {
+  const writes: Write[] = []
+  for (const [name, node] of to.nodes) {
+    const known = from.nodes.get(name)
+    if (known === undefined) continue
+    carryNode(known, node)
+    writes.push(putNode(node))
+  }
+  for (const [id, task] of to.tasks) {
+    const known = from.tasks.get(id)
+    // Placed elsewhere or not at all: what was seen was not of this placement.
+    if (known === undefined || known.node !== task.node) continue
+    task.observed = known.observed
+    task.firstUpAt = known.firstUpAt
+    writes.push(putTask(task))
+  }
+  return writes
+}
+
+function carryNode(known: Node, node: Node): void {
+  node.agentLabels = known.agentLabels
+  node.inventory = known.inventory
+  node.engine = known.engine
+  node.engineSince = known.engineSince
+  node.connection = known.connection
+  node.load = known.load
+  node.containerLoads = known.containerLoads
+  node.heard = known.heard
+  node.fullyObserved = known.fullyObserved
+  node.agentVersion = known.agentVersion
+  node.clockSkewMs = known.clockSkewMs
+  node.appliedRevision = known.appliedRevision
+  // A closed connection is observed, not decided.
+  if (known.status.name === 'disconnected') node.status = known.status
+}
