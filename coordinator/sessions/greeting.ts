@@ -53,7 +53,7 @@ function welcome(
   { hello, wireVersion }: Session['state'] & { name: 'contending' },
 ): void {
   const now = shared.now()
-  session.state = { name: 'observing', since: now, hello }
+  session.state = { name: 'observing', since: now, hello, observed: false }
   shared.byNode.set(session.node, session)
   shared.counts.opened++
   send(shared, session, {

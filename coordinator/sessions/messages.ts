@@ -65,7 +65,7 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
         { node, revision: message.revision },
         `${node} asks for its complete assignment: ${message.reason}`,
       )
-      sendEverything(shared, session)
+      shared.core.whenDurable(() => sendEverything(shared, session))
       return null
     case 'certificate-request':
       if (session.signing) return oneAtATime()
@@ -83,13 +83,17 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
 /** The first must be full; the complete assignment answers it. */
 function observed(shared: Sessionry, session: Session, message: ObservationMessage): Refusal | null {
   const { state } = session
-  if (state.name === 'observing' && !message.full) return notFull()
+  const isFirst = state.name === 'observing' && !state.observed
+  if (isFirst && !message.full) return notFull()
   const { full, revision, engine, tasks, gone } = message
   shared.core.observe({ kind: 'tasks', node: session.node, full, revision, engine, tasks, gone })
-  if (state.name === 'observing') {
+  if (!isFirst) return null
+  state.observed = true
+  shared.core.whenDurable(() => {
+    if (session.state !== state) return
     sendEverything(shared, session)
     shared.logs.nodeOpened(session.node)
-  }
+  })
   return null
 }
 

@@ -17,7 +17,8 @@ import type { TokenBucket } from './token-bucket.ts'
 export type SessionState =
   | { name: 'greeting'; since: Instant }
   | { name: 'contending'; since: Instant; hello: Hello; wireVersion: number }
-  | { name: 'observing'; since: Instant; hello: Hello }
+  /** `observed`: the full observation is there, and the assignment follows as soon as it is durable. */
+  | { name: 'observing'; since: Instant; hello: Hello; observed: boolean }
   | { name: 'open'; since: Instant; hello: Hello; sent: AssignmentContent }
   | { name: 'closed'; why: string }
 
