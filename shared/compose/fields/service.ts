@@ -1,0 +1,38 @@
+/** One service of the merged files → its spec. */
+import type { ServiceSpec } from '../../spec.ts'
+import type { Field } from '../field.ts'
+import { type ContainerContext, readContainer } from './container.ts'
+import { readDependencies, type ServiceNames } from './dependencies.ts'
+import { checkDeploy, readMode, readPlacement, readUpdate } from './deploy.ts'
+import { readLabels } from './environment.ts'
+import { ALL_SERVICE_FIELDS, REFUSED, WARNED } from './known.ts'
+import { readRestart } from './restart.ts'
+
+export function readService(service: Field, context: ContainerContext, names: ServiceNames): ServiceSpec {
+  service.onlyKnows(ALL_SERVICE_FIELDS)
+  nameUnhonoured(service)
+  checkDeploy(service.get('deploy'))
+  return {
+    task: { container: readContainer(service, context), restart: readRestart(service) },
+    mode: readMode(service),
+    placement: readPlacement(service),
+    update: readUpdate(service, 'update_config'),
+    rollback: readUpdate(service, 'rollback_config'),
+    dependsOn: readDependencies(service.get('depends_on'), names),
+    labels: readLabels(service.get('deploy')?.get('labels')),
+  }
+}
+
+function nameUnhonoured(service: Field): void {
+  for (const [key, message] of Object.entries(REFUSED)) {
+    const field = service.get(key)
+    if (field && !isEmpty(field)) field.notHonoured(message)
+  }
+  for (const [key, message] of Object.entries(WARNED)) service.get(key)?.atKey().warning(message)
+}
+
+/** `secrets: []` asks for nothing. */
+function isEmpty(field: Field): boolean {
+  const { node } = field
+  return (node.kind === 'list' && node.items.length === 0) || (node.kind === 'map' && node.entries.size === 0)
+}
