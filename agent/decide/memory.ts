@@ -1,0 +1,95 @@
+/** What the agent remembers of a task beside what the Engine shows: the counts that the Engine does not keep. */
+import type { Instant } from '../../shared/clock.ts'
+import type { RestartPolicy } from '../../shared/spec.ts'
+import type { TaskError } from '../../shared/wire/up.ts'
+import { diedYoung, restartDelayMs } from './back-off.ts'
+import type { Container } from './container.ts'
+
+export type TaskMemory = {
+  /** Of the latest start, or of the one under way; 0 before the first. Never goes back. */
+  attempt: number
+  /** The attempt is under way: it has neither come to run nor failed. */
+  begun: boolean
+  /** Ends in a row that came soon after the start, and starts that failed. */
+  failures: number
+  /** Start of the run whose end is in `failures`, so that an end counts once however often it is seen. */
+  countedRun: Instant | null
+  /** Start of the latest run that was seen, so that a start by another hand is noticed. */
+  seenRun: Instant | null
+  /** No attempt before this. */
+  restartAt: Instant | null
+  /** Why the latest attempt did not come to run. */
+  error: TaskError | null
+  /** When the latest attempt failed. */
+  failedAt: Instant | null
+  /** What is known of the image for the attempt that comes next. */
+  image: 'unknown' | 'missing' | 'ready'
+  /** After a stop or a removal that failed: nothing more of that before this. */
+  holdUntil: Instant | null
+}
+
+export const NOTHING_REMEMBERED: TaskMemory = {
+  attempt: 0,
+  begun: false,
+  failures: 0,
+  countedRun: null,
+  seenRun: null,
+  restartAt: null,
+  error: null,
+  failedAt: null,
+  image: 'unknown',
+  holdUntil: null,
+}
+
+/** After looking at its container: counts an end not yet counted, and starts made by another hand. Idempotent. */
+export function afterLook(memory: TaskMemory, container: Container, policy: RestartPolicy | null): TaskMemory {
+  let next = memory
+  if (next.attempt < container.createdForAttempt) {
+    // The agent was started anew. A container that never ran is an attempt that was cut off between making and starting.
+    next = { ...next, attempt: container.createdForAttempt, begun: container.state === 'created' }
+  }
+  if (container.startedAt !== null && container.startedAt !== next.seenRun) {
+    const byAnotherHand = next.seenRun !== null && container.startedAt > next.seenRun
+    const attempt = Math.max(1, next.attempt + (byAnotherHand ? 1 : 0))
+    next = { ...next, seenRun: container.startedAt, attempt, begun: false }
+  }
+  if (container.state === 'running' && next.error) next = { ...next, error: null, restartAt: null }
+  return policy && container.state === 'exited' ? afterEnd(next, container, policy) : next
+}
+
+/** The next attempt begins, unless one is under way (pulling its image, say). */
+export function beginAttempt(memory: TaskMemory): TaskMemory {
+  if (memory.begun) return memory
+  return { ...memory, attempt: memory.attempt + 1, begun: true, restartAt: null, error: null, holdUntil: null }
+}
+
+/** Its container runs. `seenRun` is forgotten: the run seen next is the one that this attempt started. */
+export function afterStart(memory: TaskMemory): TaskMemory {
+  return { ...memory, begun: false, seenRun: null, image: 'unknown' }
+}
+
+/** The attempt did not come to run: wait before the next one, longer each time. */
+export function afterFailedAttempt(
+  memory: TaskMemory,
+  error: TaskError,
+  policy: RestartPolicy,
+  now: Instant,
+): TaskMemory {
+  const failures = memory.failures + 1
+  // A start that is refused at once would be refused again at once: the first retry backs off too.
+  const restartAt = now + restartDelayMs(failures + 1, policy)
+  return { ...memory, failures, error, restartAt, failedAt: now, begun: false, image: 'unknown' }
+}
+
+function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolicy): TaskMemory {
+  if (container.startedAt === null || container.startedAt === memory.countedRun) return memory
+  const endedAt = container.finishedAt ?? container.startedAt
+  const failures = diedYoung(endedAt - container.startedAt, policy) ? memory.failures + 1 : 1
+  return {
+    ...memory,
+    failures,
+    countedRun: container.startedAt,
+    restartAt: endedAt + restartDelayMs(failures, policy),
+    image: 'unknown',
+  }
+}

@@ -1,0 +1,274 @@
+/** Carries out steps: asks the Engine, and writes into the task's record what came of it. No policy here. */
+import { BerthError } from '../shared/errors.ts'
+import type { RestartPolicy } from '../shared/spec.ts'
+import type { TaskError } from '../shared/wire/up.ts'
+import { belongsTo, type Container, type Owner } from './decide/container.ts'
+import { afterFailedAttempt, afterStart, beginAttempt } from './decide/memory.ts'
+import type { Step } from './decide/next-steps.ts'
+import { type Activity, taskError } from './decide/observe.ts'
+import { containerRequest, otherContainerName } from './docker/container-request.ts'
+import type { Engine } from './docker/engine.ts'
+import { Lane } from './lane.ts'
+import type { TaskRecord } from './task-record.ts'
+
+export type Widths = { launches: number; ends: number; looks: number; pulls: number }
+
+/**
+ * How much one Engine is asked at once. Starts: the Engine does little in parallel, and more at once only makes each slower
+ * (measured in bench/deploy-many). Ends wait for graces, so many may. All together stay below the Engine's SOCKETS_MAX.
+ */
+export const WIDTHS: Widths = { launches: 3, ends: 12, looks: 6, pulls: 3 }
+/** After a stop or a removal that failed. */
+export const END_RETRY_MS = 2_000
+/** A container whose grace is not known any more (its task is not assigned) was made with one; the Engine keeps to it. */
+const GRACE_UNKNOWN_MS = 600_000
+
+/** The Engine did not do the step because it is not there: no fault of the task. */
+const ENGINE_CODES = new Set(['engine-unavailable', 'engine-forbidden', 'engine-too-old'])
+export function isEngineAway(error: unknown): error is BerthError {
+  return error instanceof BerthError && ENGINE_CODES.has(error.code)
+}
+
+export type PerformerNeeds = {
+  engine: Engine
+  owner: Owner
+  now: () => number
+  widths: Widths
+  pullStallMs?: number
+  /** Before an attempt starts: its number must outlive this process. */
+  keepMemory: (record: TaskRecord) => void
+  /** The record changed. */
+  changed: (record: TaskRecord) => void
+  notice: (code: string, message: string, task?: string) => void
+}
+
+export class Performer {
+  private readonly needs: PerformerNeeds
+  private readonly launches: Lane
+  private readonly ends: Lane
+  private readonly pullLane: Lane
+  /** By image and platform: tasks that need the same one share its pull. */
+  private readonly pulls = new Map<string, Promise<void>>()
+
+  constructor(needs: PerformerNeeds) {
+    this.needs = needs
+    this.launches = new Lane(needs.widths.launches)
+    this.ends = new Lane(needs.widths.ends)
+    this.pullLane = new Lane(needs.widths.pulls)
+  }
+
+  /**
+   * Resolves when the step is done or has failed in a way that concerns its task alone.
+   * @throws BerthError when the Engine is away
+   */
+  async perform(step: Exclude<Step, { kind: 'wait' }>, record: TaskRecord): Promise<void> {
+    switch (step.kind) {
+      case 'pull':
+        return this.attempt(record, 'pulling', () => this.pull(step, record))
+      case 'launch':
+        return this.launches.run(() => this.attempt(record, 'starting', () => this.launch(step, record)))
+      case 'start':
+        return this.launches.run(() => this.attempt(record, 'starting', () => this.start(step.container, record)))
+      case 'stop':
+        return this.ends.run(() => this.end(record, () => this.stop(step.container, record)))
+      case 'remove':
+        return this.ends.run(() => this.end(record, () => this.remove(step.container, record)))
+    }
+  }
+
+  /** A step towards running. What goes wrong is the attempt's failure; the next one waits for its back-off. */
+  private async attempt(record: TaskRecord, activity: Activity, work: () => Promise<void>): Promise<void> {
+    const { assigned, spec } = record
+    // While this waited for its turn the coordinator may have changed its mind; the next look finds out.
+    if (!assigned || !spec || assigned.desired !== 'running') return
+    const operation = record.operation
+    record.memory = beginAttempt(record.memory)
+    this.needs.keepMemory(record)
+    record.activity = activity
+    this.needs.changed(record)
+    try {
+      await work()
+    } catch (error) {
+      if (isEngineAway(error)) throw error
+      if (record.operation === operation) this.fail(record, spec.restart, readError(error))
+    } finally {
+      if (record.operation === operation) record.activity = null
+    }
+  }
+
+  private fail(record: TaskRecord, policy: RestartPolicy, error: TaskError): void {
+    record.memory = afterFailedAttempt(record.memory, error, policy, this.needs.now())
+    this.needs.keepMemory(record)
+  }
+
+  private async pull(step: Extract<Step, { kind: 'pull' }>, record: TaskRecord): Promise<void> {
+    const operation = record.operation
+    await this.sharedPull(step.image, step.platform)
+    if (record.operation === operation) record.memory = { ...record.memory, image: 'ready' }
+  }
+
+  private sharedPull(image: string, platform: string | null): Promise<void> {
+    const key = `${image} ${platform ?? ''}`
+    let pull = this.pulls.get(key)
+    if (!pull) {
+      const options = { platform: platform ?? undefined, stallMs: this.needs.pullStallMs }
+      pull = this.pullLane.run(() => this.needs.engine.pull(image, options)).finally(() => this.pulls.delete(key))
+      this.pulls.set(key, pull)
+    }
+    return pull
+  }
+
+  private async launch(step: Extract<Step, { kind: 'launch' }>, record: TaskRecord): Promise<void> {
+    const { engine, now } = this.needs
+    const { container: spec } = step.spec
+    await this.checkExternalVolumes(step)
+    // Only the image knows whether it has a health test of its own; asked beside the creation, it costs no time.
+    const image = engine.image(spec.image)
+    image.catch(() => {})
+    let id: string | null
+    try {
+      id = await this.createOrAdopt(step, record)
+    } catch (error) {
+      const missing = error instanceof BerthError && error.code === 'image-not-found'
+      if (!missing || record.memory.image === 'ready') throw error
+      if (spec.pullPolicy === 'never') throw notHere(spec.image)
+      record.memory = { ...record.memory, image: 'missing' }
+      return
+    }
+    if (id === null) return
+    const known = record.containers.get(id)
+    if (known?.state === 'running') return
+    const made = known ?? newContainer(id, step, record, this.needs.owner)
+    record.containers.set(id, made)
+    await engine.start(id)
+    const facts = await image.catch(() => null)
+    const hasCheck = spec.healthcheck
+      ? !('disabled' in spec.healthcheck) && spec.healthcheck.test?.[0] !== 'NONE'
+      : facts?.hasHealthcheck
+    this.runs(record, { ...made, health: hasCheck ? 'starting' : 'none', imageId: facts?.id ?? null }, now())
+  }
+
+  private async checkExternalVolumes({ assigned, spec }: Extract<Step, { kind: 'launch' }>): Promise<void> {
+    for (const mount of spec.container.mounts) {
+      if (mount.type !== 'volume' || !mount.external || !mount.source) continue
+      if (await this.needs.engine.volumeExists(mount.source)) continue
+      throw new BerthError(
+        'container-refused',
+        `${assigned.service} mounts the external volume ${mount.source}, which is not on node ${this.needs.owner.node}: docker volume create ${mount.source}`,
+      )
+    }
+  }
+
+  /** A name that is taken: by this very task (made before, its answer lost) → that one; by a stranger → another name. */
+  private async createOrAdopt(step: Extract<Step, { kind: 'launch' }>, record: TaskRecord): Promise<string | null> {
+    const { engine, owner } = this.needs
+    const request = containerRequest(step.assigned, step.spec, owner, record.memory.attempt)
+    try {
+      return await engine.create(request)
+    } catch (error) {
+      if (!(error instanceof BerthError && error.code === 'conflict')) throw error
+      const holder = await engine.inspect(request.name)
+      if (holder && belongsTo(owner, holder) && holder.task === record.id) {
+        record.containers.set(holder.id, holder)
+        // Made from another spec: the next beat removes it first.
+        return holder.spec === step.assigned.spec ? holder.id : null
+      }
+      return await engine.create({ ...request, name: otherContainerName(record.id, owner) })
+    }
+  }
+
+  private async start(id: string, record: TaskRecord): Promise<void> {
+    await this.needs.engine.start(id)
+    const container = record.containers.get(id)
+    if (!container) return
+    this.runs(record, { ...container, health: container.health === 'none' ? 'none' : 'starting' }, this.needs.now())
+  }
+
+  /** Told at once; the Engine's event then brings the look that fills in the rest. */
+  private runs(record: TaskRecord, container: Container, now: number): void {
+    const fresh = { exitCode: null, oomKilled: false, error: null, healthyAt: null, healthMessage: null, pid: 0 }
+    record.containers.set(container.id, { ...container, ...fresh, state: 'running', startedAt: now, finishedAt: null })
+    record.memory = afterStart(record.memory)
+  }
+
+  /** A step towards being gone. What goes wrong is tried again, and said once. */
+  private async end(record: TaskRecord, work: () => Promise<void>): Promise<void> {
+    record.activity = 'stopping'
+    this.needs.changed(record)
+    try {
+      await work()
+      record.memory = { ...record.memory, holdUntil: null }
+    } catch (error) {
+      if (isEngineAway(error)) throw error
+      if (record.memory.holdUntil === null) this.needs.notice('end-failed', readError(error).message, record.id)
+      record.memory = { ...record.memory, holdUntil: this.needs.now() + END_RETRY_MS }
+      for (const id of record.containers.keys()) record.lookAt.add(id)
+    } finally {
+      record.activity = null
+    }
+  }
+
+  private async stop(id: string, record: TaskRecord): Promise<void> {
+    const { engine, now } = this.needs
+    try {
+      await engine.stop(id, record.spec?.container.stopGraceMs ?? GRACE_UNKNOWN_MS)
+    } catch (error) {
+      if (isEngineAway(error)) throw error
+      await engine.kill(id)
+    }
+    const container = record.containers.get(id)
+    if (container) record.containers.set(id, { ...container, state: 'exited', finishedAt: now(), pid: 0 })
+    record.lookAt.delete(id)
+  }
+
+  private async remove(id: string, record: TaskRecord): Promise<void> {
+    await this.needs.engine.remove(id)
+    record.containers.delete(id)
+    record.lookAt.delete(id)
+  }
+}
+
+function newContainer(
+  id: string,
+  step: Extract<Step, { kind: 'launch' }>,
+  record: TaskRecord,
+  owner: Owner,
+): Container {
+  const { ports, resources } = step.spec.container
+  return {
+    id,
+    name: record.id,
+    ...owner,
+    task: record.id,
+    spec: step.assigned.spec,
+    createdForAttempt: record.memory.attempt,
+    state: 'created',
+    startedAt: null,
+    finishedAt: null,
+    exitCode: null,
+    oomKilled: false,
+    error: null,
+    health: 'none',
+    healthyAt: null,
+    healthMessage: null,
+    imageId: null,
+    pid: 0,
+    ports: ports.flatMap(({ containerPort, hostPort, protocol }) =>
+      hostPort ? [{ containerPort, hostPort, protocol }] : [],
+    ),
+    logPath: null,
+    memoryBytesLimit: resources.limit.memoryBytes ?? null,
+  }
+}
+
+function notHere(image: string): BerthError {
+  return new BerthError(
+    'image-not-found',
+    `image ${image} is not on this host, and its pull policy is "never": docker pull ${image}, or docker load it there`,
+  )
+}
+
+function readError(error: unknown): TaskError {
+  if (error instanceof BerthError) return taskError(error.code, error.message)
+  return taskError('internal', error instanceof Error ? error.message : String(error))
+}

@@ -1,0 +1,103 @@
+/** Tells what changed: what settles at once, what is on its way a moment later, so that a quick start is one message, not three. */
+import type { EngineInfo, TaskObservation } from '../shared/wire/up.ts'
+import { observe, sameObservation } from './decide/observe.ts'
+import type { ObservedChange } from './parts.ts'
+import { pictureOf, type TaskRecord } from './task-record.ts'
+
+/** How long pulling, starting and stopping may last before they are told. */
+export const PASSING_STATE_DELAY_MS = 100
+
+export class Reporter {
+  private readonly listeners = new Set<(change: ObservedChange) => void>()
+  private readonly dirty = new Set<TaskRecord>()
+  private readonly gone = new Set<string>()
+  private engine: EngineInfo
+  private engineChanged = false
+  private soon = false
+  private later: NodeJS.Timeout | null = null
+  private readonly now: () => number
+
+  constructor(engine: EngineInfo, now: () => number) {
+    this.engine = engine
+    this.now = now
+  }
+
+  onChange(listener: (change: ObservedChange) => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  engineIs(engine: EngineInfo): void {
+    if (JSON.stringify(engine) === JSON.stringify(this.engine)) return
+    this.engine = engine
+    this.engineChanged = true
+    this.flushSoon()
+  }
+
+  /** Something about the task may have changed. */
+  mark(record: TaskRecord): void {
+    this.gone.delete(record.id)
+    this.dirty.add(record)
+    if (!record.activity) {
+      this.flushSoon()
+      return
+    }
+    this.later ??= setTimeout(() => {
+      this.later = null
+      this.flush('all')
+    }, PASSING_STATE_DELAY_MS).unref()
+  }
+
+  markGone(record: TaskRecord): void {
+    this.dirty.delete(record)
+    this.gone.add(record.id)
+    this.flushSoon()
+  }
+
+  all(records: Iterable<TaskRecord>): ObservedChange {
+    const tasks: TaskObservation[] = []
+    for (const record of records) {
+      const seen = this.look(record)
+      if (!seen) continue
+      record.told = seen
+      tasks.push(seen)
+    }
+    return { engine: this.engine, tasks, gone: [] }
+  }
+
+  close(): void {
+    if (this.later) clearTimeout(this.later)
+    this.listeners.clear()
+  }
+
+  private look(record: TaskRecord): TaskObservation | null {
+    record.observation = observe(pictureOf(record), record.activity, record.observation, this.now())
+    return record.observation
+  }
+
+  private flushSoon(): void {
+    if (this.soon) return
+    this.soon = true
+    queueMicrotask(() => {
+      this.soon = false
+      this.flush('settled')
+    })
+  }
+
+  private flush(which: 'settled' | 'all'): void {
+    const tasks: TaskObservation[] = []
+    for (const record of this.dirty) {
+      if (record.activity && which === 'settled') continue
+      this.dirty.delete(record)
+      const seen = this.look(record)
+      if (!seen || sameObservation(record.told, seen)) continue
+      record.told = seen
+      tasks.push(seen)
+    }
+    const change: ObservedChange = { engine: this.engine, tasks, gone: [...this.gone] }
+    const anything = tasks.length > 0 || this.gone.size > 0 || this.engineChanged
+    this.gone.clear()
+    this.engineChanged = false
+    if (anything) for (const listener of this.listeners) listener(change)
+  }
+}

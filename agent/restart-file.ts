@@ -1,0 +1,81 @@
+/**
+ * The counts of attempts and failures, kept beside the assignment so that an attempt's number never goes back when the agent
+ * is started anew. Tasks that run in their first attempt need no entry (their container's label says as much), so a
+ * deployment writes nothing here. A lost or damaged file costs numbers, never a container.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
+import { flush, writeWhole } from './durable-file.ts'
+
+/** Written at once; flushed to the disk a little later, many restarts in one. */
+const FLUSH_DELAY_MS = 1_000
+
+export class RestartFile {
+  private readonly path: string
+  private readonly entries = new Map<string, string>()
+  private flushTimer: NodeJS.Timeout | null = null
+  private readonly onError: (error: Error) => void
+
+  constructor(dataDir: string, onError: (error: Error) => void) {
+    this.path = join(dataDir, 'restarts.json')
+    this.onError = onError
+  }
+
+  /** What was kept, by task. */
+  read(): Map<string, TaskMemory> {
+    const memories = new Map<string, TaskMemory>()
+    try {
+      const kept = JSON.parse(readFileSync(this.path, 'utf8')) as Record<string, Partial<TaskMemory>>
+      for (const [task, memory] of Object.entries(kept)) {
+        memories.set(task, { ...NOTHING_REMEMBERED, ...memory })
+        this.entries.set(task, JSON.stringify(memory))
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.onError(error as Error)
+    }
+    return memories
+  }
+
+  /** Writes when there is something new that a container's label does not tell. */
+  keep(task: string, memory: TaskMemory): void {
+    const isTold = memory.attempt <= 1 && memory.failures === 0
+    if (isTold) {
+      this.forget(task)
+      return
+    }
+    const entry = JSON.stringify(memory)
+    if (this.entries.get(task) === entry) return
+    this.entries.set(task, entry)
+    this.write()
+  }
+
+  forget(task: string): void {
+    if (this.entries.delete(task)) this.write()
+  }
+
+  close(): void {
+    if (!this.flushTimer) return
+    clearTimeout(this.flushTimer)
+    this.flushNow()
+  }
+
+  private write(): void {
+    const members = [...this.entries].map(([task, entry]) => `${JSON.stringify(task)}:${entry}`)
+    try {
+      writeWhole(this.path, `{${members.join(',\n')}}`)
+      this.flushTimer ??= setTimeout(() => this.flushNow(), FLUSH_DELAY_MS).unref()
+    } catch (error) {
+      this.onError(error as Error)
+    }
+  }
+
+  private flushNow(): void {
+    this.flushTimer = null
+    try {
+      flush(this.path)
+    } catch (error) {
+      this.onError(error as Error)
+    }
+  }
+}

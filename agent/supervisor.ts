@@ -1,0 +1,408 @@
+/**
+ * Owns the containers of this node: one loop that makes the Engine show what the assignment says.
+ *
+ * Messages and the Engine's events only mark tasks; the beat looks at everything marked, judges (decide/next-steps.ts) and
+ * has the steps carried out (perform.ts), one at a time for each task. The whole list of containers is read only after a gap: at the
+ * start, and when the Engine or its event stream was away.
+ */
+
+import { type Clock, systemClock } from '../shared/clock.ts'
+import { BerthError } from '../shared/errors.ts'
+import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
+import { applyMessage, type KeptAssignment, readAssignment, writeAssignment } from './assignment-file.ts'
+import { belongsTo, type Container, type Owner } from './decide/container.ts'
+import { afterLook } from './decide/memory.ts'
+import { nextSteps, ownContainer, printStep, type Step } from './decide/next-steps.ts'
+import type { ContainerEvent, Engine } from './docker/engine.ts'
+import { makePrivateFolder } from './durable-file.ts'
+import { type EngineSession, openSession } from './engine-session.ts'
+import { Lane } from './lane.ts'
+import type { AssignOutcome, ContainerHandle, ObservedChange, Supervisor } from './parts.ts'
+import { isEngineAway, Performer, WIDTHS, type Widths } from './perform.ts'
+import { Reporter } from './reporter.ts'
+import { RestartFile } from './restart-file.ts'
+import { isForgotten, newRecord, pictureOf, type TaskRecord } from './task-record.ts'
+import { Waits } from './waits.ts'
+
+export type SupervisorOptions = {
+  engine: Engine
+  owner: Owner
+  /** Exists or can be made; only this agent writes to it. */
+  dataDir: string
+  clock?: Clock
+  widths?: Partial<Widths>
+  pullStallMs?: number
+  log?: Log
+}
+export type Log = {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+type Notice = { code: string; message: string; task?: string }
+
+const ENGINE_RETRY_FIRST_MS = 250
+const ENGINE_RETRY_MAX_MS = 5_000
+/** The loop turns at least this often, whatever it waits for. */
+const PAUSE_MAX_MS = 5_000
+const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {} }
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  return new ContainerSupervisor(options)
+}
+
+class ContainerSupervisor implements Supervisor {
+  private readonly engine: Engine
+  private readonly owner: Owner
+  private readonly dataDir: string
+  private readonly clock: Clock
+  private readonly log: Log
+  private readonly performer: Performer
+  private readonly reporter: Reporter
+  private readonly restartFile: RestartFile
+  private readonly looks: Lane
+  private readonly notices = new Set<(notice: Notice) => void>()
+
+  /** Null: nothing is known of what should run here, so nothing is touched. */
+  private assignment: KeptAssignment | null = null
+  private readonly records = new Map<string, TaskRecord>()
+  private readonly marked = new Set<TaskRecord>()
+  private readonly listed = Promise.withResolvers<void>()
+  private readonly loaded = Promise.withResolvers<void>()
+  private assigning: Promise<unknown> = this.loaded.promise
+  /** Null while the Engine is away. */
+  private session: EngineSession | null = null
+  private wake = Promise.withResolvers<void>()
+  private readonly waits = new Waits<TaskRecord>()
+  private saidForeign = false
+  private downMessage = ''
+
+  constructor({ engine, owner, dataDir, clock = systemClock, widths, pullStallMs, log = SILENT }: SupervisorOptions) {
+    this.engine = engine
+    this.owner = owner
+    this.dataDir = dataDir
+    this.clock = clock
+    this.log = log
+    const now = () => clock.now()
+    const allWidths = { ...WIDTHS, ...widths }
+    this.looks = new Lane(allWidths.looks)
+    this.reporter = new Reporter({ state: 'down', message: `the Engine at ${engine.place} was not reached yet` }, now)
+    this.restartFile = new RestartFile(dataDir, (error) => this.notice('restarts-not-kept', error.message))
+    this.performer = new Performer({
+      engine,
+      owner,
+      now,
+      widths: allWidths,
+      pullStallMs,
+      keepMemory: (record) => this.restartFile.keep(record.id, record.memory),
+      changed: (record) => this.reporter.mark(record),
+      notice: (code, message, task) => this.notice(code, message, task),
+    })
+  }
+
+  get revision(): number {
+    return this.assignment?.revision ?? 0
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.load()
+    signal.addEventListener('abort', () => this.wake.resolve(), { once: true })
+    let retryMs = ENGINE_RETRY_FIRST_MS
+    while (!signal.aborted) {
+      try {
+        await this.superviseWhileUp(signal)
+      } catch (error) {
+        // A stream that ended says little: ask first, and only then say that the Engine is down.
+        const answers = await this.engineAnswers()
+        if (!answers) this.engineIsDown(error)
+        retryMs = answers ? ENGINE_RETRY_FIRST_MS : Math.min(retryMs * 2, ENGINE_RETRY_MAX_MS)
+        await this.clock.sleep(retryMs, signal).catch(() => {})
+      }
+    }
+    this.restartFile.close()
+    this.reporter.close()
+  }
+
+  assign(message: Assignment | AssignmentChange): Promise<AssignOutcome> {
+    const outcome = this.assigning.then(() => this.assignInTurn(message))
+    this.assigning = outcome.catch(() => {})
+    return outcome
+  }
+
+  async observeAll(): Promise<ObservedChange> {
+    await this.listed.promise
+    return this.reporter.all(this.records.values())
+  }
+
+  onChange(listener: (change: ObservedChange) => void): () => void {
+    return this.reporter.onChange(listener)
+  }
+
+  onNotice(listener: (notice: Notice) => void): () => void {
+    this.notices.add(listener)
+    return () => this.notices.delete(listener)
+  }
+
+  containers(): ContainerHandle[] {
+    const handles: ContainerHandle[] = []
+    for (const record of this.records.values()) {
+      const container = ownContainer(pictureOf(record))
+      if (!container) continue
+      const { id, pid, logPath, memoryBytesLimit } = container
+      handles.push({ task: record.id, containerId: id, attempt: record.memory.attempt, pid, logPath, memoryBytesLimit })
+    }
+    return handles
+  }
+
+  // ------------------------------------------------------------------ what should run
+
+  private async load(): Promise<void> {
+    await makePrivateFolder(this.dataDir)
+    for (const [task, memory] of this.restartFile.read()) this.records.set(task, newRecord(task, memory))
+    const read = await readAssignment(this.dataDir, this.owner)
+    if (read.found === 'unusable') {
+      this.notice('assignment-unusable', `${read.reason}. Containers are left as they are until the coordinator speaks`)
+    }
+    if (read.found === 'assignment') this.adopt(read.assignment)
+    this.loaded.resolve()
+  }
+
+  private async assignInTurn(message: Assignment | AssignmentChange): Promise<AssignOutcome> {
+    const applied = applyMessage(this.assignment, message)
+    if (applied.outcome !== 'applied') return applied
+    try {
+      await writeAssignment(this.dataDir, this.owner, applied.assignment)
+    } catch (error) {
+      // A full disk must not keep this node from stopping or starting what it was told to; after a restart of the agent the
+      // coordinator's complete assignment puts right what the older file says.
+      this.notice(
+        'assignment-not-kept',
+        `the assignment could not be written to ${this.dataDir}: ${(error as Error).message}`,
+      )
+    }
+    this.adopt(applied.assignment)
+    return { outcome: 'applied' }
+  }
+
+  private adopt(assignment: KeptAssignment): void {
+    const first = this.assignment === null
+    this.assignment = assignment
+    const wanted = new Map(assignment.tasks.map((task) => [task.id, task]))
+    for (const record of this.records.values()) {
+      if (!wanted.has(record.id) && (record.assigned || first)) this.setAssigned(record, null)
+    }
+    for (const task of wanted.values()) this.setAssigned(this.recordOf(task.id), task)
+  }
+
+  private setAssigned(record: TaskRecord, task: TaskRecord['assigned']): void {
+    const before = record.assigned
+    const spec = (task && this.assignment?.specs[task.spec]) ?? null
+    if (before && task && before.spec === task.spec && before.desired === task.desired) {
+      record.assigned = task
+      return
+    }
+    record.assigned = task
+    // The grace of a task that is leaving stays known.
+    record.spec = spec ?? (task?.desired === 'running' ? null : record.spec)
+    this.mark(record)
+    this.reporter.mark(record)
+  }
+
+  private recordOf(task: string): TaskRecord {
+    let record = this.records.get(task)
+    if (!record) {
+      record = newRecord(task)
+      this.records.set(task, record)
+    }
+    return record
+  }
+
+  // ------------------------------------------------------------------ the Engine
+
+  private async superviseWhileUp(signal: AbortSignal): Promise<void> {
+    const session = await openSession(
+      this.engine,
+      this.clock,
+      (event) => this.onEvent(event),
+      () => this.wake.resolve(),
+    )
+    this.session = session
+    try {
+      await this.readWholeList()
+      this.engineIsUp(session.facts)
+      await this.beats(session, signal)
+    } finally {
+      this.session = null
+      session.close()
+    }
+  }
+
+  private async engineAnswers(): Promise<boolean> {
+    return this.engine.check().then(
+      () => true,
+      () => false,
+    )
+  }
+
+  private async readWholeList(): Promise<void> {
+    const listed = await this.engine.list()
+    const ours = listed.filter((each) => belongsTo(this.owner, each))
+    this.sayForeign(listed.length - ours.length)
+    const found = await Promise.all(ours.map(({ id }) => this.looks.run(() => this.engine.inspect(id))))
+    for (const record of this.records.values()) {
+      record.containers.clear()
+      record.lookAt.clear()
+    }
+    for (const container of found) if (container) this.saw(this.recordOf(container.task), container)
+    for (const record of this.records.values()) {
+      this.mark(record)
+      this.reporter.mark(record)
+    }
+  }
+
+  private onEvent({ container, task, action }: ContainerEvent): void {
+    const record = task === null ? undefined : this.records.get(task)
+    if (!record) return
+    // Events tell of strangers with the same task's name as well; only a look tells whose a new one is.
+    if (action === 'destroy') record.containers.delete(container)
+    // A step under way may still write down what it saw before; a look after it puts that right.
+    if (action === 'destroy' && !record.operation) record.lookAt.delete(container)
+    else record.lookAt.add(container)
+    this.mark(record)
+  }
+
+  private engineIsUp(facts: { version: string; apiVersion: string }): void {
+    this.log.info(facts, `the Engine at ${this.engine.place} is up`)
+    this.reporter.engineIs({ state: 'up', ...facts })
+    this.listed.resolve()
+  }
+
+  private engineIsDown(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    this.reporter.engineIs({ state: 'down', message })
+    if (message !== this.downMessage)
+      this.notice(error instanceof BerthError ? error.code : 'engine-unavailable', message)
+    this.downMessage = message
+    this.listed.resolve()
+  }
+
+  // ------------------------------------------------------------------ the beat
+
+  private mark(record: TaskRecord): void {
+    this.marked.add(record)
+    this.wake.resolve()
+  }
+
+  private async beats(session: EngineSession, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && session.lostBy() === null) {
+      this.wake = Promise.withResolvers()
+      for (const record of this.waits.takeDue(this.clock.now())) this.comeDue(record)
+      this.beat()
+      const pause = new AbortController()
+      const pauseMs = Math.min(Math.max(0, this.waits.nextAt - this.clock.now()), PAUSE_MAX_MS)
+      await Promise.race([this.wake.promise, this.clock.sleep(pauseMs, pause.signal).catch(() => {})])
+      pause.abort()
+    }
+    if (session.lostBy() !== null) throw session.lostBy()
+  }
+
+  /** Looks at everything marked. A task whose step is under way stays marked: its end wakes the next beat. */
+  private beat(): void {
+    if (!this.assignment && this.marked.size === 0) return
+    const now = this.clock.now()
+    for (const record of [...this.marked]) {
+      if (record.operation?.kind === 'pull' && !wantsToRun(record)) this.abandon(record)
+      if (record.operation) continue
+      this.marked.delete(record)
+      if (record.lookAt.size > 0) this.carryOut(record, 'look', () => this.look(record))
+      else this.judge(record, now)
+    }
+  }
+
+  private judge(record: TaskRecord, now: number): void {
+    const [step] = this.assignment ? nextSteps([pictureOf(record)], this.owner, now) : []
+    if (!step) {
+      if (this.assignment && isForgotten(record)) this.forget(record)
+      else this.reporter.mark(record)
+    } else if (step.kind === 'wait') {
+      this.waits.set(record, step.until)
+      this.reporter.mark(record)
+    } else {
+      this.log.debug({ task: record.id, step: step.kind }, printStep(step))
+      this.carryOut(record, step.kind, () => this.performer.perform(step, record))
+    }
+  }
+
+  private comeDue(record: TaskRecord): void {
+    // Nothing tells of a removal that came to nothing.
+    for (const { id, state } of record.containers.values()) if (state === 'removing') record.lookAt.add(id)
+    this.mark(record)
+  }
+
+  private carryOut(record: TaskRecord, kind: Step['kind'] | 'look', work: () => Promise<void>): void {
+    const operation = { kind }
+    record.operation = operation
+    this.waits.delete(record)
+    work()
+      .catch((error) => {
+        if (!isEngineAway(error)) this.log.warn({ task: record.id, err: error }, `${kind} of ${record.id} failed`)
+        // Whatever was not done is found again after the list was read anew.
+        this.session?.lose(error)
+      })
+      .finally(() => {
+        if (record.operation !== operation) return
+        record.operation = null
+        this.reporter.mark(record)
+        this.mark(record)
+      })
+  }
+
+  /** A pull that its task no longer waits for: others may share it, so it goes on. */
+  private abandon(record: TaskRecord): void {
+    record.operation = null
+    record.activity = null
+  }
+
+  private async look(record: TaskRecord): Promise<void> {
+    const ids = [...record.lookAt]
+    record.lookAt.clear()
+    for (const id of ids) {
+      const container = await this.looks.run(() => this.engine.inspect(id))
+      if (container && container.task === record.id) this.saw(record, container)
+      else record.containers.delete(id)
+    }
+  }
+
+  private saw(record: TaskRecord, container: Container): void {
+    if (!belongsTo(this.owner, container)) return
+    record.containers.set(container.id, container)
+    record.memory = afterLook(record.memory, container, record.spec?.restart ?? null)
+    this.restartFile.keep(record.id, record.memory)
+  }
+
+  private forget(record: TaskRecord): void {
+    this.records.delete(record.id)
+    this.marked.delete(record)
+    this.waits.delete(record)
+    this.restartFile.forget(record.id)
+    this.reporter.markGone(record)
+  }
+
+  private sayForeign(count: number): void {
+    if (count === 0 || this.saidForeign) return
+    this.saidForeign = true
+    this.notice(
+      'foreign-containers',
+      `${count} containers on this Engine belong to another cluster or node of Berth; they are left alone`,
+    )
+  }
+
+  private notice(code: string, message: string, task?: string): void {
+    this.log.warn({ code, task }, message)
+    for (const listener of this.notices) listener({ code, message, task })
+  }
+}
+
+function wantsToRun(record: TaskRecord): boolean {
+  return record.assigned?.desired === 'running'
+}

@@ -1,0 +1,55 @@
+/** All that the supervisor holds of one task. */
+import type { TaskSpec } from '../shared/spec.ts'
+import type { AssignedTask } from '../shared/wire/down.ts'
+import type { TaskObservation } from '../shared/wire/up.ts'
+import type { Container } from './decide/container.ts'
+import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
+import type { Step, TaskPicture } from './decide/next-steps.ts'
+import type { Activity } from './decide/observe.ts'
+
+export type TaskRecord = {
+  readonly id: string
+  assigned: AssignedTask | null
+  spec: TaskSpec | null
+  /** Ours only, by id. */
+  containers: Map<string, Container>
+  memory: TaskMemory
+  /** Containers that something happened to: to be inspected before the next judgement. */
+  lookAt: Set<string>
+  /** The step under way; null: the next beat may judge. */
+  operation: { kind: Step['kind'] | 'look' } | null
+  activity: Activity
+  /** What was seen last, whether told or not. */
+  observation: TaskObservation | null
+  /** What was told last. */
+  told: TaskObservation | null
+}
+
+export function newRecord(id: string, memory: TaskMemory = NOTHING_REMEMBERED): TaskRecord {
+  return {
+    id,
+    assigned: null,
+    spec: null,
+    containers: new Map(),
+    memory,
+    lookAt: new Set(),
+    operation: null,
+    activity: null,
+    observation: null,
+    told: null,
+  }
+}
+
+export function pictureOf(record: TaskRecord): TaskPicture {
+  return {
+    task: record.id,
+    assigned: record.assigned,
+    spec: record.spec,
+    containers: [...record.containers.values()],
+    memory: record.memory,
+  }
+}
+
+export function isForgotten(record: TaskRecord): boolean {
+  return !record.assigned && record.containers.size === 0 && !record.operation
+}
