@@ -26,8 +26,9 @@ export function pictureOf(world: World): Picture {
   return picture
 }
 
-function nodePicture(world: World, node: Node): NodePicture {
-  const seen: NodePicture = {
+/** The node as if nothing ran there. */
+export function emptyPicture(node: Node): NodePicture {
+  return {
     node,
     cpuCoresPromised: 0,
     memoryBytesPromised: 0,
@@ -35,6 +36,10 @@ function nodePicture(world: World, node: Node): NodePicture {
     tasksByService: new Map(),
     portsHeld: [],
   }
+}
+
+function nodePicture(world: World, node: Node): NodePicture {
+  const seen = emptyPicture(node)
   for (const task of world.tasksByNode.get(node.name) ?? []) {
     const version = world.services.get(task.service)?.versions.get(task.version)
     if (version && holdsRoom(task)) hold(seen, task.id, task.service, version)

@@ -16,6 +16,7 @@ import { volume } from './volume.ts'
 
 /** The same answer for every task of one version in one beat. */
 const FIXED: readonly Check[] = [liveness, engine, availability, platform, constraint]
+const LASTING: readonly Check[] = [availability, platform, constraint]
 /** Asked again after each placement, and for each slot. */
 const MOVING: readonly Check[] = [volume, maxPerNode, hostPort, cpu, memory]
 
@@ -33,7 +34,7 @@ export function movingRefusalOf(request: PlaceRequest, seen: NodePicture): Refus
 
 /** Whether a global service wants a task on the node at all: lasting reasons, not how full or how well it is. */
 export function isEligible(request: PlaceRequest, seen: NodePicture): boolean {
-  return firstRefusal([availability, platform, constraint], request, seen) === null
+  return firstRefusal(LASTING, request, seen) === null
 }
 
 function firstRefusal(checks: readonly Check[], request: PlaceRequest, seen: NodePicture): Refusal | null {

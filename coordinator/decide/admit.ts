@@ -1,0 +1,126 @@
+/**
+ * Whether a change may be made, said before anything is touched: bad input gets a clear answer at the door. What may
+ * become possible later (a label that no node has yet, room that is taken now) is admitted: the tasks wait and say why.
+ */
+import type { ErrorCode } from '../../shared/errors.ts'
+import { NAME_PATTERN } from '../../shared/spec.ts'
+import type { Change, World } from '../world.ts'
+import { admitStack } from './admit-stack.ts'
+import { rollbackVersionOf, wantedVersionOf } from './service-facts.ts'
+
+export type Admission =
+  /** Warnings are sentences for the operator. */
+  { ok: true; warnings: string[] } | { ok: false; code: ErrorCode; message: string; details: Record<string, unknown> }
+
+export function admit(world: World, change: Change): Admission {
+  switch (change.kind) {
+    case 'deploy-stack':
+      return admitStack(world, change.spec)
+    case 'remove-stack':
+      return world.stacks.has(change.stack) ? admitted() : noStack(world, change.stack)
+    case 'scale-service':
+      return admitScale(world, change.service, change.replicas)
+    case 'rollback-service':
+      return admitRollback(world, change.service)
+    case 'join-node':
+      return admitJoin(world, change.node, change.keyFingerprint)
+    case 'label-node':
+      return world.nodes.has(change.node) ? admitLabels(change.set) : noNode(world, change.node)
+    case 'set-availability':
+    case 'remove-node':
+      return world.nodes.has(change.node) ? admitted() : noNode(world, change.node)
+  }
+}
+
+export function admitted(warnings: string[] = []): Admission {
+  return { ok: true, warnings }
+}
+
+export function refused(code: ErrorCode, message: string, details: Record<string, unknown> = {}): Admission {
+  return { ok: false, code, message, details }
+}
+
+// ---------------------------------------------------------------- services
+
+export const REPLICAS_MAX = 1_000_000
+
+function admitScale(world: World, name: string, replicas: number): Admission {
+  const service = world.services.get(name)
+  if (!service || service.removing) return noService(world, name)
+  if (wantedVersionOf(service).spec.mode.kind === 'global') {
+    const message = `${name} is global: it runs once on every node that meets its constraints and cannot be scaled`
+    return refused('invalid-request', message, { service: name })
+  }
+  if (!Number.isInteger(replicas) || replicas < 0 || replicas > REPLICAS_MAX) {
+    const message = `${replicas} is not a number of replicas for ${name}; give a whole number from 0 to ${REPLICAS_MAX}`
+    return refused('invalid-request', message, { service: name, replicas })
+  }
+  return admitted()
+}
+
+function admitRollback(world: World, name: string): Admission {
+  const service = world.services.get(name)
+  if (!service || service.removing) return noService(world, name)
+  if (rollbackVersionOf(service)) return admitted()
+  const message = `${name} is at version ${service.version} and has no version before it to go back to`
+  return refused('conflict', message, { service: name, version: service.version })
+}
+
+// ---------------------------------------------------------------- nodes
+
+/** One name, one key: an agent that has lost its key must be removed and join again, or it would take another's place. */
+function admitJoin(world: World, name: string, keyFingerprint: string): Admission {
+  if (!new RegExp(NAME_PATTERN).test(name)) {
+    const message = `"${name}" cannot be a node's name; use up to 63 lower-case letters, digits, ".", "_" and "-"`
+    return refused('invalid-request', message, { node: name })
+  }
+  const node = world.nodes.get(name)
+  if (!node || node.keyFingerprint === keyFingerprint) return admitted()
+  const message =
+    `a node named ${name} has joined already with another key; start this agent with another --name, ` +
+    `or run "berth node rm ${name}" first if that node is gone`
+  return refused('name-taken', message, { node: name })
+}
+
+const LABEL_PATTERN = /^[A-Za-z0-9]([A-Za-z0-9_./-]{0,253}[A-Za-z0-9])?$/
+const LABEL_VALUE_LENGTH_MAX = 1024
+
+function admitLabels(set: Record<string, string>): Admission {
+  for (const [label, value] of Object.entries(set)) {
+    if (!LABEL_PATTERN.test(label)) {
+      return refused('invalid-request', `"${label}" is not a label; use letters, digits, ".", "_", "/" and "-"`, {
+        label,
+      })
+    }
+    if (value.length > LABEL_VALUE_LENGTH_MAX) {
+      const message = `the value of label ${label} has ${value.length} characters; at most ${LABEL_VALUE_LENGTH_MAX} are kept`
+      return refused('invalid-request', message, { label })
+    }
+  }
+  return admitted()
+}
+
+// ---------------------------------------------------------------- not there
+
+function noStack(world: World, stack: string): Admission {
+  return refused('stack-not-found', `there is no stack ${stack}${known('stacks', world.stacks.keys())}`, { stack })
+}
+
+function noService(world: World, service: string): Admission {
+  const message = `there is no service ${service}${known('services', world.services.keys())}`
+  return refused('service-not-found', message, { service })
+}
+
+function noNode(world: World, node: string): Admission {
+  return refused('node-not-found', `there is no node ${node}${known('nodes', world.nodes.keys())}`, { node })
+}
+
+/** The first few names there are: mostly a typing error is seen at once. */
+function known(what: string, names: Iterable<string>): string {
+  const all = [...names].sort()
+  if (all.length === 0) return `; there are no ${what} at all`
+  const shown = all.slice(0, NAMES_SHOWN).join(', ')
+  return `; ${what} are ${shown}${all.length > NAMES_SHOWN ? `, and ${all.length - NAMES_SHOWN} more` : ''}`
+}
+
+const NAMES_SHOWN = 5

@@ -1,0 +1,60 @@
+/** What one pass of deciding works on: the world as given, what was decided in this pass on top of it, and the answer so far. */
+import type { Instant } from '../../shared/clock.ts'
+import type { Decision, NodeName, NodeStatus, Service, ServiceName, Task, TaskId, World } from '../world.ts'
+import type { PlaceRequest } from './requests.ts'
+import type { DecideSettings } from './settings.ts'
+
+export type Beat = {
+  world: World
+  now: Instant
+  settings: DecideSettings
+  decisions: Decision[]
+  /** Statuses decided in this beat; `statusOf` looks here first. */
+  statuses: Map<NodeName, NodeStatus>
+  /** Services as decided in this beat (release, rollout, version). */
+  services: Map<ServiceName, Service>
+  forgotten: Set<TaskId>
+  nextTaskNumber: number
+  requests: PlaceRequest[]
+  /** For a replacement that asks for a place: the tasks that would make room for it by stopping first. */
+  makeRoom: Map<TaskId, Task[]>
+  wakeAt: Instant | null
+}
+
+export function statusOf(beat: Beat, node: NodeName): NodeStatus | null {
+  return beat.statuses.get(node) ?? beat.world.nodes.get(node)?.status ?? null
+}
+
+export function serviceOf(beat: Beat, name: ServiceName): Service | null {
+  return beat.services.get(name) ?? beat.world.services.get(name) ?? null
+}
+
+export function wakeBy(beat: Beat, at: Instant): void {
+  if (beat.wakeAt === null || at < beat.wakeAt) beat.wakeAt = at
+}
+
+/** A task that never got a node has nothing to stop: it is forgotten at once. */
+export function stop(beat: Beat, task: Task, why: string): void {
+  if (task.node === null) forget(beat, task, why)
+  else beat.decisions.push({ kind: 'stop-task', task: task.id, why })
+}
+
+export function forget(beat: Beat, task: Task, why: string): void {
+  beat.forgotten.add(task.id)
+  beat.decisions.push({ kind: 'forget-task', task: task.id, why })
+}
+
+/** Ids come from the world's counter, not from chance, so that the same world gives the same ids. */
+export function create(
+  beat: Beat,
+  service: Service,
+  wanted: { slot: number; version: number; onlyNode: NodeName | null },
+  why: string,
+): TaskId {
+  const task = `${service.name}.${wanted.slot}.${beat.nextTaskNumber.toString(36)}`
+  beat.nextTaskNumber += 1
+  const { slot, version, onlyNode } = wanted
+  const place = onlyNode === null ? {} : { onlyNode }
+  beat.decisions.push({ kind: 'create-task', task, service: service.name, slot, version, ...place, why })
+  return task
+}

@@ -1,0 +1,180 @@
+/**
+ * One service: what is wanted against what there is, as decisions. Called once per beat for each service worth a look;
+ * where its new tasks go is asked of the scheduler afterwards, for all services together.
+ */
+import type { Service, ServiceVersion, Task } from '../world.ts'
+import { type Beat, create, forget, statusOf, stop } from './beat.ts'
+import { globalUnits } from './global.ts'
+import { judgeRelease } from './release.ts'
+import { replicatedUnits } from './replicated.ts'
+import { judgeFailures, judgeFinished, replaceAllowance, rolloutConfig } from './rollout.ts'
+import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
+import { isUp } from './task-facts.ts'
+import { isHome, type Unit } from './units.ts'
+
+export function reconcile(beat: Beat, given: Service): void {
+  const tasks = tidy(beat, given)
+  if (given.removing) {
+    remove(beat, given, tasks)
+    return
+  }
+  let service = judgeRelease(beat, given)
+  service = judgeFailures(beat, service, tasks)
+  const target = targetVersionOf(service)
+  if (target) {
+    const { units, surplus } =
+      target.spec.mode.kind === 'global'
+        ? globalUnits(beat, service, target, tasks)
+        : replicatedUnits(beat, service, target, tasks)
+    for (const { task, why } of surplus) stop(beat, task, why)
+    man(beat, service, target, units)
+    service = judgeFinished(beat, service, units)
+  }
+  forgetVersions(beat, service, tasks)
+  beat.services.set(service.name, service)
+}
+
+// ---------------------------------------------------------------- what is over
+
+/** Forgets what is over and returns the tasks that are left, in the order of their ids. */
+function tidy(beat: Beat, service: Service): Task[] {
+  const tasks = [...(beat.world.tasksByService.get(service.name) ?? [])]
+  tasks.sort((a, b) => (a.id < b.id ? -1 : 1))
+  return tasks.filter((task) => {
+    const why = whyOver(beat, task, service.removing)
+    if (why !== null) forget(beat, task, why)
+    return why === null
+  })
+}
+
+/** Null: it is not over. */
+function whyOver(beat: Beat, task: Task, isRemoving: boolean): string | null {
+  if (task.observed.state === 'stopped') return 'stopped'
+  if (task.node === null) return task.desired === 'stopped' ? 'it never had a node' : null
+  const status = statusOf(beat, task.node)
+  const mustStop = task.desired === 'stopped' || isRemoving
+  // A job that has completed is not run again because its node has left.
+  if (!status) return task.observed.state === 'completed' && !mustStop ? null : 'its node is no longer a member'
+  // When the node comes back its complete assignment no longer names the task, so the agent removes the container.
+  return mustStop && status.name === 'lost' ? 'its node is lost' : null
+}
+
+function remove(beat: Beat, service: Service, tasks: Task[]): void {
+  for (const task of tasks) if (task.desired === 'running') stop(beat, task, 'the service is removed')
+  if (tasks.some((task) => task.node !== null)) return
+  beat.decisions.push({ kind: 'forget-service', service: service.name })
+}
+
+/** Kept are the wanted version, where a rollback would go, what tasks run, and the highest number (never used twice). */
+function forgetVersions(beat: Beat, service: Service, tasks: Task[]): void {
+  const { rollout } = service
+  const kept = new Set([service.version, rollout.version, Math.max(...service.versions.keys())])
+  if ('from' in rollout && rollout.from !== null) kept.add(rollout.from)
+  if ('failed' in rollout) kept.add(rollout.failed)
+  const back = rollbackVersionOf(service)
+  if (back) kept.add(back.version)
+  for (const task of tasks) if (!beat.forgotten.has(task.id)) kept.add(task.version)
+  for (const version of service.versions.keys()) {
+    if (!kept.has(version)) beat.decisions.push({ kind: 'forget-version', service: service.name, version })
+  }
+}
+
+// ---------------------------------------------------------------- each unit gets its task
+
+function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]): void {
+  const isFrozen = service.rollout.state === 'paused' || service.release.state === 'held'
+  for (const unit of units) if (!isFrozen) dropStaleWaiting(beat, unit)
+  const order = hasNamedVolume(target.spec) ? 'stop-first' : rolloutConfig(service).order
+  const toReplace: Unit[] = []
+  let allowance = replaceAllowance(beat, service, units)
+  for (const unit of units) {
+    if (unit.fresh.length > 0) keep(beat, service, target, unit)
+    else if (unit.stale.length > 0) toReplace.push(unit)
+    else if (unit.away.length > 0) replaceLost(beat, service, target, unit)
+    else fill(beat, service, target, unit, order)
+  }
+  // What does not work is replaced first: it costs nothing to lose.
+  toReplace.sort((a, b) => Number(isWorking(a)) - Number(isWorking(b)) || a.slot - b.slot)
+  for (const unit of toReplace) {
+    const isOutdated = unit.stale.some((task) => isOutdatedTask(service, target, task))
+    if (!isOutdated) replace(beat, service, target, unit, 'start-first', whyMoved(unit))
+    else if (allowance > 0) {
+      allowance -= 1
+      replace(beat, service, target, unit, order, `version ${target.version}`)
+    }
+  }
+}
+
+/** A task that waits for a node at a version that is no longer wanted costs nothing to give up. */
+function dropStaleWaiting(beat: Beat, unit: Unit): void {
+  for (const task of unit.stale) if (task.node === null) forget(beat, task, 'its version is no longer wanted')
+  unit.stale = unit.stale.filter((task) => task.node !== null)
+}
+
+/** The unit has its task. Others for it are surplus (a lost node came back); those it replaces go once it is up. */
+function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
+  const [keeper, ...others] = unit.fresh
+  if (!keeper) return
+  for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
+  if (isUp(keeper)) for (const task of unit.stale) stop(beat, task, `replaced by ${keeper.id}`)
+  for (const task of unit.away) {
+    if (isOutdatedTask(service, target, task)) stop(beat, task, `replaced by ${keeper.id}`)
+  }
+  if (keeper.node !== null) return
+  request(beat, service, target, unit, keeper.id, keeper.waitsFor)
+  if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
+}
+
+/** Its data is on the lost node, or it is bound to that node: then it waits for the node. Else it gets another one. */
+function replaceLost(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
+  if (unit.onlyNode !== null || unit.away.some((task) => isHome(service, target, task))) return
+  const nodes = unit.away.map((task) => task.node).join(', ')
+  add(beat, service, target, unit, `${nodes} is lost`)
+}
+
+/** Nothing is there. After a stop-first replacement the next one starts when the last one is gone. */
+function fill(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, order: string): void {
+  if (order === 'stop-first' && unit.stopping.length > 0) return
+  add(beat, service, target, unit, `wanted by version ${target.version}`)
+}
+
+function replace(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, order: string, why: string): void {
+  if (order === 'stop-first') {
+    for (const task of unit.stale) stop(beat, task, `replaced: ${why}`)
+    return
+  }
+  const task = add(beat, service, target, unit, why)
+  beat.makeRoom.set(task, unit.stale)
+}
+
+function add(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, why: string): string {
+  const wanted = { slot: unit.slot, version: target.version, onlyNode: unit.onlyNode }
+  const task = create(beat, service, wanted, why)
+  request(beat, service, target, unit, task, [])
+  return task
+}
+
+function request(
+  beat: Beat,
+  service: Service,
+  version: ServiceVersion,
+  { slot, onlyNode }: Unit,
+  task: string,
+  waitsFor: Task['waitsFor'],
+): void {
+  beat.requests.push({ task, service, version, slot, onlyNode, waitsFor })
+}
+
+/** Of another task hash. One that failed for good at an older version counts too when it is asked to try again. */
+function isOutdatedTask(service: Service, target: ServiceVersion, task: Task): boolean {
+  return service.versions.get(task.version)?.taskHash !== target.taskHash
+}
+
+function isWorking(unit: Unit): boolean {
+  return unit.stale.some(isUp)
+}
+
+function whyMoved(unit: Unit): string {
+  const task = unit.stale[0]
+  return task?.observed.state === 'failed' ? 'another try' : `${task?.node} is drained`
+}

@@ -1,0 +1,195 @@
+/**
+ * A service moving from one version to another: what went wrong so far, what is done about it, how many units may be
+ * replaced now, and when it is finished. Everything is read from the tasks, so that a coordinator that starts half-way
+ * goes on where the last one stopped.
+ */
+import type { Instant } from '../../shared/clock.ts'
+import { canonicalJson, type UpdateConfig } from '../../shared/spec.ts'
+import type { Rollout, RolloutFailure, Service, ServiceVersion, Task } from '../world.ts'
+import { type Beat, wakeBy } from './beat.ts'
+import { hashOf, wantedVersionOf } from './service-facts.ts'
+import { hasCompleted, hasFailed, isUp, troubleOf } from './task-facts.ts'
+import type { Unit } from './units.ts'
+
+/** The rules in force: a rollback has its own. */
+export function rolloutConfig(service: Service): UpdateConfig {
+  const { spec } = wantedVersionOf(service)
+  return service.rollout.state === 'rolling-back' ? spec.rollback : spec.update
+}
+
+/** The service with its rollout (and, when it rolls back, its wanted version) as it should be after what its tasks met with. */
+export function judgeFailures(beat: Beat, service: Service, tasks: readonly Task[]): Service {
+  const { rollout } = service
+  if (rollout.state !== 'rolling' && rollout.state !== 'rolling-back') return service
+  if (service.release.state === 'held') return service
+  const target = wantedVersionOf(service)
+  const config = rolloutConfig(service)
+  const failures = [...rollout.failures, ...newFailures(beat, service, target, tasks, config)].slice(0, FAILURES_MAX)
+  const next = { ...service, ...answerTo(beat, service, { ...rollout, failures }, config, tasks) }
+  return decideRollout(beat, service, next)
+}
+
+/** More than so many tell nothing new. */
+const FAILURES_MAX = 100
+
+function newFailures(
+  beat: Beat,
+  service: Service,
+  target: ServiceVersion,
+  tasks: readonly Task[],
+  config: UpdateConfig,
+): RolloutFailure[] {
+  const { rollout } = service
+  if (rollout.state !== 'rolling' && rollout.state !== 'rolling-back') return []
+  const counted = new Set(rollout.failures.map((failure) => failure.task))
+  const failures: RolloutFailure[] = []
+  for (const task of tasks) {
+    if (counted.has(task.id) || task.desired === 'stopped' || task.createdAt < rollout.startedAt) continue
+    if (hashOf(service, task) !== target.taskHash) continue
+    const trouble = troubleOf(task)
+    if (!trouble || (task.firstUpAt !== null && trouble.at - task.firstUpAt > config.monitorMs)) continue
+    failures.push({ task: task.id, node: task.node ?? '', at: beat.now, why: trouble.why })
+  }
+  return failures
+}
+
+type Moving = Extract<Rollout, { state: 'rolling' | 'rolling-back' }>
+
+function answerTo(
+  beat: Beat,
+  service: Service,
+  rollout: Moving,
+  config: UpdateConfig,
+  tasks: readonly Task[],
+): { rollout: Rollout; version: number } {
+  const asIs = { rollout, version: service.version }
+  if (config.failureAction === 'continue') return asIs
+  // A first version has nothing to go back to, and its tasks are started all at once: containers that crash until their
+  // database is up are in good order. Only one that has failed for good stops the rollout.
+  if (rollout.state === 'rolling' && rollout.from === null) {
+    const failed = tasks.find(
+      (task) => task.desired === 'running' && task.version === service.version && hasFailed(task),
+    )
+    if (!failed) return asIs
+    return { rollout: paused(rollout, troubleOf(failed)?.why ?? 'failed'), version: service.version }
+  }
+  const recent = rollout.failures.filter((failure) => rollout.state === 'rolling' || failure.at > rollout.startedAt)
+  const wanted = Math.max(1, wantedCount(service, tasks))
+  const last = recent.at(-1)
+  if (!last || recent.length / wanted <= config.maxFailureRatio) return asIs
+  const why = `${recent.length} of ${wanted} failed; ${last.task} ${last.node ? `on ${last.node} ` : ''}${last.why}`
+  const from = rollout.state === 'rolling' ? rollout.from : null
+  const canGoBack = from !== null && service.versions.has(from)
+  if (config.failureAction === 'pause' || !canGoBack) return { rollout: paused(rollout, why), version: service.version }
+  return {
+    version: from,
+    rollout: {
+      state: 'rolling-back',
+      version: from,
+      failed: service.version,
+      startedAt: beat.now,
+      why,
+      failures: rollout.failures,
+    },
+  }
+}
+
+function paused(rollout: Moving, why: string): Rollout {
+  // A rollback that fails has nothing further to go back to.
+  const from = rollout.state === 'rolling' ? rollout.from : null
+  return {
+    state: 'paused',
+    version: rollout.version,
+    from,
+    startedAt: rollout.startedAt,
+    why,
+    failures: rollout.failures,
+  }
+}
+
+function wantedCount(service: Service, tasks: readonly Task[]): number {
+  const { mode } = wantedVersionOf(service).spec
+  if (mode.kind === 'replicated') return mode.replicas
+  return new Set(tasks.filter((task) => task.desired === 'running').map((task) => task.node)).size
+}
+
+// ---------------------------------------------------------------- how many at a time
+
+/**
+ * How many more units may be replaced now. In flight is a unit whose new task is not up yet, or was not up for `delayMs`
+ * yet; one that has been counted as a failure holds nobody up.
+ */
+export function replaceAllowance(beat: Beat, service: Service, units: readonly Unit[]): number {
+  const { rollout } = service
+  if (rollout.state === 'paused' || service.release.state === 'held') return 0
+  const { parallelism, delayMs } = rolloutConfig(service)
+  const atOnce = parallelism === 0 ? Number.POSITIVE_INFINITY : parallelism
+  const failed = failedTasks(rollout)
+  let inFlight = 0
+  for (const unit of units) if (isInFlight(beat, unit, rollout, failed, delayMs)) inFlight += 1
+  return Math.max(0, atOnce - inFlight)
+}
+
+function isInFlight(beat: Beat, unit: Unit, rollout: Rollout, failed: Set<string>, delayMs: number): boolean {
+  const keeper = unit.fresh[0]
+  // Nothing there at all: made in this beat or as soon as what stops is gone.
+  if (!keeper) return unit.stale.length === 0 && unit.away.length === 0
+  if (failed.has(keeper.id) || hasFailed(keeper)) return false
+  if (!isUp(keeper)) return true
+  if (delayMs === 0 || !('startedAt' in rollout) || keeper.createdAt < rollout.startedAt) return false
+  const readyAt = (keeper.firstUpAt ?? beat.now) + delayMs
+  if (readyAt <= beat.now) return false
+  wakeBy(beat, readyAt)
+  return true
+}
+
+function failedTasks(rollout: Rollout): Set<string> {
+  return new Set('failures' in rollout ? rollout.failures.map((failure) => failure.task) : [])
+}
+
+// ---------------------------------------------------------------- the end
+
+/** The service settled, when each unit has its task, up, and nothing new fell over while it was watched. */
+export function judgeFinished(beat: Beat, service: Service, units: readonly Unit[]): Service {
+  const { rollout } = service
+  if (service.release.state === 'held' || !mayFinish(rollout)) return service
+  const { monitorMs, failureAction } = rolloutConfig(service)
+  const failed = failureAction === 'continue' ? failedTasks(rollout) : new Set<string>()
+  for (const unit of units) {
+    const keeper = unit.fresh[0]
+    if (!keeper) return service
+    if (failed.has(keeper.id)) continue
+    if (!isUp(keeper)) return service
+    const watchedUntil = watchedUntilOf(keeper, rollout, monitorMs)
+    if (watchedUntil <= beat.now) continue
+    wakeBy(beat, watchedUntil)
+    return service
+  }
+  const done = { version: service.version, finishedAt: beat.now }
+  const next: Rollout =
+    rollout.state === 'rolling-back'
+      ? { state: 'rolled-back', ...done, failed: rollout.failed, why: rollout.why, failures: rollout.failures }
+      : { state: 'settled', ...done }
+  return decideRollout(beat, service, { ...service, rollout: next })
+}
+
+/** A first version that was paused because a task had failed is settled once all are up after all. */
+function mayFinish(rollout: Rollout): rollout is Exclude<Rollout, { state: 'settled' | 'rolled-back' }> {
+  if (rollout.state === 'paused') return rollout.from === null
+  return rollout.state === 'rolling' || rollout.state === 'rolling-back'
+}
+
+/** A first version has nothing to go back to, so there is nothing to watch for. */
+function watchedUntilOf(keeper: Task, rollout: Rollout, monitorMs: number): Instant {
+  const isReplacement = rollout.state === 'rolling-back' || (rollout.state === 'rolling' && rollout.from !== null)
+  if (!isReplacement || !('startedAt' in rollout) || keeper.createdAt < rollout.startedAt) return 0
+  return hasCompleted(keeper) ? 0 : (keeper.firstUpAt ?? 0) + monitorMs
+}
+
+function decideRollout(beat: Beat, before: Service, after: Service): Service {
+  const isSame = before.version === after.version && canonicalJson(before.rollout) === canonicalJson(after.rollout)
+  if (isSame) return before
+  const { rollout, version } = after
+  beat.decisions.push({ kind: 'set-rollout', service: after.name, rollout, wantedVersion: version })
+  return after
+}

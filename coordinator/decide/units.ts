@@ -1,0 +1,81 @@
+/**
+ * A unit is what a service wants exactly one working task for: a slot of a replicated service, a node of a global one.
+ * Here the tasks of a unit are told apart by what they are good for; what to do about it is reconcile.ts.
+ */
+import { hasEnded } from '../../shared/task-state.ts'
+import type { NodeName, Service, ServiceVersion, Task } from '../world.ts'
+import { type Beat, statusOf } from './beat.ts'
+import { hashOf, hasNamedVolume } from './service-facts.ts'
+import { hasCompleted, hasFailed, isUp } from './task-facts.ts'
+
+export type Unit = {
+  slot: number
+  onlyNode: NodeName | null
+  /** Wanted task and version, on a node that may keep it, best first; the first one is the keeper. */
+  fresh: Task[]
+  /** To be replaced: of another version, or on a node that is drained. Best first. */
+  stale: Task[]
+  /** On nodes that are lost. They may come back with it. */
+  away: Task[]
+  /** Told to stop, not gone yet. */
+  stopping: Task[]
+}
+
+export function newUnit(slot: number, onlyNode: NodeName | null): Unit {
+  return { slot, onlyNode, fresh: [], stale: [], away: [], stopping: [] }
+}
+
+/** Sorts the task into its unit. */
+export function addToUnit(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, task: Task): void {
+  if (task.desired === 'stopped') {
+    if (!hasEnded(task.observed.state)) unit.stopping.push(task)
+  } else if (isAway(beat, task)) unit.away.push(task)
+  else if (isFresh(beat, service, target, task)) unit.fresh.push(task)
+  else unit.stale.push(task)
+}
+
+export function sortUnit(unit: Unit): void {
+  unit.fresh.sort(betterTask)
+  unit.stale.sort(betterTask)
+}
+
+function isFresh(beat: Beat, service: Service, target: ServiceVersion, task: Task): boolean {
+  if (hashOf(service, task) !== target.taskHash) return false
+  // What has failed for good stays so until a new version (a deployment or a scaling) asks for another try.
+  if (hasFailed(task)) return task.version === target.version
+  if (hasEnded(task.observed.state) || task.node === null) return true
+  return !mustMove(beat, service, target, task)
+}
+
+/** A drained node gives its tasks away, but for those whose data it holds: they stay until an operator decides. */
+function mustMove(beat: Beat, service: Service, target: ServiceVersion, task: Task): boolean {
+  const node = task.node === null ? undefined : beat.world.nodes.get(task.node)
+  if (node?.availability !== 'drain') return false
+  return !isHome(service, target, task)
+}
+
+/** Whether the task runs where its slot's data is. */
+export function isHome(service: Service, target: ServiceVersion, task: Task): boolean {
+  return hasNamedVolume(target.spec) && service.homes.get(task.slot) === task.node
+}
+
+/** An ended task is not away: what it came to is known. */
+function isAway(beat: Beat, task: Task): boolean {
+  if (task.node === null || hasEnded(task.observed.state)) return false
+  return statusOf(beat, task.node)?.name === 'lost'
+}
+
+/**
+ * Of two tasks for one unit the better one: up before not, placed before waiting, failed last; then the one that was
+ * placed first, since it has proven itself longest; then by id, so that the answer does not hang on an order of reading.
+ */
+export function betterTask(a: Task, b: Task): number {
+  return rank(a) - rank(b) || a.placedAt - b.placedAt || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}
+
+/** 0 up, 1 on its way, 2 waiting for a node, 3 failed for good. */
+export function rank(task: Task): number {
+  if (isUp(task) || hasCompleted(task)) return 0
+  if (hasFailed(task)) return 3
+  return task.node === null ? 2 : 1
+}
