@@ -4,6 +4,7 @@ import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyInstance } from 'fastify'
 import { systemClock } from '../../shared/clock.ts'
 import { requireOperator } from './auth.ts'
+import { joinRoutes } from './join.ts'
 import type { ApiParts } from './parts.ts'
 import { answerProblem, unknownRoute } from './problem-answers.ts'
 import { clusterRoutes } from './routes/cluster.ts'
@@ -56,7 +57,7 @@ export function createApi(parts: ApiParts): Api {
     },
   })
   for (const routes of ROUTES) api.register(async (scope) => routes(scope, routeParts))
-  if (parts.join) api.register(parts.join)
+  api.register(joinRoutes({ security: parts.security, core: parts.core, now: clock.now }))
   if (parts.installer) api.register(parts.installer)
   return api
 }

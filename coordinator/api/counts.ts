@@ -1,14 +1,7 @@
-/** Counting a service's tasks, and the one meaning of "this task is as it should be". */
+/** Counting a service's tasks. */
 import type { TaskCounts } from '../../shared/api.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import type { Service, Task, World } from '../world.ts'
-
-/** Runs, and is healthy if it has a test; or has completed, and is not to run again. */
-export function isGood(task: Task): boolean {
-  const { state, health } = task.observed
-  if (state === 'completed') return true
-  return state === 'running' && (health === 'none' || health === 'healthy')
-}
 
 /**
  * Whether the task runs what the service wants now. Versions that differ only in counts or rules share one task hash, and

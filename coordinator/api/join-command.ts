@@ -4,5 +4,5 @@
  */
 export function joinCommand(url: string, serverKeyPin: string, joinToken: string): string {
   const fetch = `curl -fsSL --insecure --pinnedpubkey '${serverKeyPin}' ${url}/install.sh`
-  return `${fetch} | BERTH_JOIN_TOKEN=${joinToken} sudo --preserve-env=BERTH_JOIN_TOKEN sh -s -- join ${url}`
+  return `${fetch} | BERTH_JOIN_TOKEN=${joinToken} sudo --preserve-env=BERTH_JOIN_TOKEN sh -s -- join`
 }

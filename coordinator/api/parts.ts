@@ -25,8 +25,6 @@ export type ApiParts = {
   version: string
   clock?: Clock
   log?: Log
-  /** `POST /v1/join`. */
-  join?: FastifyPluginAsync
   /** `GET /install.sh` and `/v1/agent-bundle*`: public files without secrets. */
   installer?: FastifyPluginAsync
 }

@@ -1,7 +1,8 @@
 /** The one judgement of whether a stack is up: a picture of the world in, the progress of each service out. */
 import type { ProgressDocument, ServiceProgress, ServiceStage, StackOutcome, TaskCounts } from '../../shared/api.ts'
+import { isUp } from '../decide/task-facts.ts'
 import type { Rollout, Service, Task, World } from '../world.ts'
-import { countTasks, isCurrent, isGood, tasksOf } from './counts.ts'
+import { countTasks, isCurrent, tasksOf } from './counts.ts'
 import { waitReasons } from './refusal-words.ts'
 import { taskName } from './view-task.ts'
 
@@ -35,7 +36,7 @@ export function serviceProgress(world: World, service: Service): ServiceProgress
   const tasks = [...tasksOf(world, service.name)]
   const counts = countTasks(service, tasks)
   const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(service, task))
-  const good = wanted.filter(isGood).length
+  const good = wanted.filter(isUp).length
   const stage = stageOf(world, service, wanted, good, counts)
   const nodes = new Set(wanted.map((task) => task.node))
   return {
@@ -94,7 +95,7 @@ function currentRollout(world: World, service: Service): Rollout['state'] {
 
 const isCompleted = (task: Task) => task.observed.state === 'completed'
 const isFailed = (task: Task) => task.observed.state === 'failed' || task.observed.state === 'stopped'
-const isMoving = (task: Task) => !isGood(task) && !isFailed(task) && task.node !== null
+const isMoving = (task: Task) => !isUp(task) && !isFailed(task) && task.node !== null
 
 /** Meant to end: its tasks are not restarted after a success. */
 function isOneShot(service: Service): boolean {
@@ -115,7 +116,7 @@ function failedDependency(world: World, service: Service): string | null {
     if (!dependency) continue
     const tasks = [...tasksOf(world, dependency.name)]
     const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(dependency, task))
-    const stage = stageOf(world, dependency, wanted, wanted.filter(isGood).length, countTasks(dependency, tasks))
+    const stage = stageOf(world, dependency, wanted, wanted.filter(isUp).length, countTasks(dependency, tasks))
     if (stage === 'failed' || stage === 'rolled-back') return wait.service
   }
   return null

@@ -1,7 +1,8 @@
 /** Services and stacks of the world as documents of the API. */
 import type { RolloutDocument, ServiceDetail, ServiceDocument, StackDocument } from '../../shared/api.ts'
+import { isUp } from '../decide/task-facts.ts'
 import type { Service, Stack, World } from '../world.ts'
-import { addCounts, countTasks, isCurrent, isGood, noTasks, tasksOf } from './counts.ts'
+import { addCounts, countTasks, isCurrent, noTasks, tasksOf } from './counts.ts'
 import { heldBy, servicesOf, stackProgress } from './progress.ts'
 import { waitReasons } from './refusal-words.ts'
 import { isoTime } from './words.ts'
@@ -62,7 +63,7 @@ function viewRollout(world: World, service: Service): RolloutDocument {
   const { rollout } = service
   let done = 0
   for (const task of tasksOf(world, service.name)) {
-    if (task.desired === 'running' && isCurrent(service, task) && isGood(task)) done += 1
+    if (task.desired === 'running' && isCurrent(service, task) && isUp(task)) done += 1
   }
   return {
     state: rollout.state,

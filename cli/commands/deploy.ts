@@ -1,0 +1,101 @@
+/** `berth deploy`: Compose files become a stack, and the command waits until it is up. */
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import type { DeployAnswer, ProgressDocument } from '../../shared/api.ts'
+import { BerthError } from '../../shared/errors.ts'
+import type { StackSpec } from '../../shared/spec.ts'
+import { segment } from '../client.ts'
+import { type Context, withClient } from '../context.ts'
+import { waitForStack } from '../wait.ts'
+
+export type DeployOptions = {
+  file?: string[]
+  stack?: string
+  detach?: boolean
+  /** ms */
+  timeout: number
+  attach?: string
+  profile?: string[]
+  envFile?: string[]
+  projectDirectory?: string
+  allowUnsupported?: boolean
+  prune: boolean
+}
+
+export async function deploy(context: Context, options: DeployOptions): Promise<void> {
+  if (options.attach !== undefined) return attach(context, options.attach, options.timeout)
+  const spec = await readStack(context, options)
+  await withClient(context, async (client) => {
+    const answer = await client.put<DeployAnswer>(`/v1/stacks/${segment(spec.name)}`, spec, { prune: options.prune })
+    for (const warning of answer.warnings) context.out.note(`warning: ${warning}`)
+    if (options.detach) {
+      if (context.json) return context.out.document(answer)
+      return context.out.line(
+        `${spec.name}  deployment ${answer.deployment} is on its way; berth deploy --attach ${spec.name} follows it`,
+      )
+    }
+    const progress = await waitForStack(context, client, waitOptions(spec.name, options.timeout))
+    finish(context, { ...answer, ...progress })
+  })
+}
+
+/** Follows a deployment that is on its way. */
+async function attach(context: Context, stack: string, timeoutMs: number): Promise<void> {
+  await withClient(context, async (client) => {
+    finish(context, await waitForStack(context, client, waitOptions(stack, timeoutMs)))
+  })
+}
+
+const waitOptions = (stack: string, timeoutMs: number) => ({
+  stack,
+  timeoutMs,
+  leaveHint: `berth deploy --attach ${stack} comes back`,
+})
+
+/** Says how it ended. @throws BerthError `failed` unless the stack is up */
+export function finish({ out, json }: Context, progress: ProgressDocument): void {
+  const { stack, outcome, services, lastLines = [] } = progress
+  if (json) out.document(progress)
+  if (outcome === 'up') return
+  if (!json) {
+    for (const { task, lines } of lastLines) {
+      out.line(`last lines of ${nameOf(services, task)}:`)
+      for (const line of lines) out.line(`  ${line}`)
+    }
+  }
+  const words = outcome === 'gone' ? 'was removed meanwhile' : outcome === 'rolled-back' ? 'was rolled back' : 'failed'
+  throw new BerthError('failed', `${stack} ${words}; berth events --stack ${stack} · berth ps ${stack}`, {
+    details: { stack, outcome },
+  })
+}
+
+const nameOf = (services: ProgressDocument['services'], id: string) =>
+  services.flatMap((service) => service.failures).find(({ task }) => task === id)?.name ?? id
+
+/** Reads the Compose files; findings go to stderr. @throws BerthError `invalid-file` */
+async function readStack({ out, env }: Context, options: DeployOptions): Promise<StackSpec> {
+  // Loaded only here: reading Compose is most of what the command would otherwise spend its start on.
+  const { readCompose, ComposeError, formatFinding } = await import('../../shared/compose/read-compose.ts')
+  try {
+    const { stack, findings } = await readCompose({
+      files: options.file ?? [],
+      ...(options.stack === undefined ? {} : { stack: options.stack }),
+      profiles: options.profile ?? [],
+      environment: definedOf(env),
+      readFile: (path: string) => (path === '-' ? text(process.stdin) : readFile(path, 'utf8')),
+      ...(options.projectDirectory === undefined ? {} : { projectDirectory: options.projectDirectory }),
+      ...(options.envFile === undefined ? {} : { envFiles: options.envFile }),
+      allowUnsupported: options.allowUnsupported ?? false,
+    })
+    for (const finding of findings) out.note(formatFinding(finding))
+    return stack
+  } catch (error) {
+    if (!(error instanceof ComposeError)) throw error
+    const message = error.findings.map(formatFinding).join('\n')
+    throw new BerthError('invalid-file', message, { cause: error, details: { findings: error.findings } })
+  }
+}
+
+function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}

@@ -1,0 +1,55 @@
+/** `berth events`: what happened, and with -f what happens. */
+import type { EventDocument } from '../../shared/api.ts'
+import { BerthError } from '../../shared/errors.ts'
+import type { Client, Query } from '../client.ts'
+import { type Context, withClient } from '../context.ts'
+import type { Output } from '../output.ts'
+
+export type EventsOptions = { follow?: boolean; limit?: number; stack?: string; service?: string; node?: string }
+
+const reconnectMs = 1000
+
+export async function events(context: Context, options: EventsOptions): Promise<void> {
+  const { out, json } = context
+  const { follow, ...query } = options
+  const print = (event: EventDocument) => (json ? out.record(event) : out.line(eventLine(event, out.paint)))
+  await withClient(context, async (client) => {
+    if (follow) return followEvents(client, query, print, (words) => out.note(words))
+    const { items } = await client.get<{ items: EventDocument[] }>('/v1/events', query)
+    if (json) return out.document(items)
+    items.forEach(print)
+  })
+}
+
+/** Goes on where it was after the coordinator was away. */
+async function followEvents(
+  client: Client,
+  query: Query,
+  print: (event: EventDocument) => void,
+  note: (words: string) => void,
+): Promise<never> {
+  let after: number | undefined
+  let isAway = false
+  for (;;) {
+    try {
+      for await (const { event, data } of client.events('/v1/events/live', { ...query, after })) {
+        if (event !== 'event') continue
+        isAway = false
+        after = (data as EventDocument).number
+        print(data as EventDocument)
+      }
+    } catch (error) {
+      const canComeBack = error instanceof BerthError && (error.code === 'unreachable' || error.code === 'timed-out')
+      if (!canComeBack || after === undefined) throw error
+      if (!isAway) note(error.message)
+      isAway = true
+    }
+    await new Promise((resolve) => setTimeout(resolve, reconnectMs))
+  }
+}
+
+export function eventLine(event: EventDocument, paint: Output['paint']): string {
+  const time = event.at.replace('T', ' ').slice(0, 19)
+  const message = event.message.replaceAll(/\s*\n\s*/g, ' ')
+  return `${paint('dim', time)}  ${event.level === 'warning' ? paint('yellow', `! ${message}`) : `  ${message}`}`
+}

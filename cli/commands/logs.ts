@@ -1,0 +1,63 @@
+/** `berth logs`: lines of a stack, a service or a task from all its hosts, in order of time. */
+import type { LogRecord, LogRecordLine } from '../../shared/api.ts'
+import { BerthError } from '../../shared/errors.ts'
+import { type Context, withClient } from '../context.ts'
+import { lineMerger } from '../merge-lines.ts'
+import type { Output, Style } from '../output.ts'
+import { parseTarget } from '../target.ts'
+
+/** `since` in ms before now. */
+export type LogsOptions = { follow?: boolean; tail?: number; since?: number; timestamps?: boolean }
+
+/** While following, lines wait this long for older ones of slower hosts. */
+const holdMs = 200
+const releaseMs = 100
+const COLOURS: Style[] = ['cyan', 'yellow', 'green', 'magenta', 'blue', 'red']
+
+export async function logs(context: Context, target: string, options: LogsOptions): Promise<void> {
+  const { out, json } = context
+  const names = new Map<string, string>()
+  const print = json ? (line: LogRecordLine) => out.record(line) : linePrinter(out, names, options.timestamps ?? false)
+  const merger = lineMerger(print)
+  const query = {
+    ...parseTarget(target),
+    follow: options.follow ?? false,
+    tail: options.tail,
+    since: options.since === undefined ? undefined : Date.now() - options.since,
+  }
+  const timer = options.follow ? setInterval(() => merger.release(performance.now() - holdMs), releaseMs) : undefined
+  try {
+    await withClient(context, async (client) => {
+      for await (const text of client.lines('/v1/logs', query)) {
+        if (text === '') continue
+        const record = JSON.parse(text) as LogRecord | { error: string }
+        if ('text' in record) merger.add(record, performance.now())
+        else if ('tasks' in record) for (const [id, name] of Object.entries(record.tasks)) names.set(id, name)
+        else if ('dropped' in record) out.note(`(${record.dropped} lines were left out: more came than could be sent)`)
+        else if ('missingNodes' in record) out.note(`(no lines from ${record.missingNodes.join(', ')}: not connected)`)
+        else throw new BerthError('failed', record.error)
+      }
+    })
+  } finally {
+    clearInterval(timer)
+    merger.end()
+  }
+}
+
+/** `shop_api.1 | line`, each task in a colour of its own, the bars in one column. */
+export function linePrinter(out: Output, names: Map<string, string>, withTimes: boolean) {
+  const prefixes = new Map<string, string>()
+  const prefixOf = (task: string): string => {
+    const width = Math.max(...[...names.values()].map((name) => name.length), 0)
+    const colour = COLOURS[prefixes.size % COLOURS.length] ?? 'cyan'
+    return out.paint(colour, `${(names.get(task) ?? task).padEnd(width)} |`)
+  }
+  return (line: LogRecordLine): void => {
+    let prefix = prefixes.get(line.task)
+    if (prefix === undefined) {
+      prefix = prefixOf(line.task)
+      prefixes.set(line.task, prefix)
+    }
+    out.line(`${prefix} ${withTimes ? `${new Date(line.at).toISOString()} ` : ''}${line.text}`)
+  }
+}

@@ -1,0 +1,31 @@
+/** Lines that are drawn again in place on a terminal. */
+import type { Output } from './output.ts'
+
+/** Erases what was drawn before and draws `lines`, cut to the terminal's width so that none wraps. */
+export function liveLines(out: Output) {
+  let drawn = 0
+  return {
+    draw(lines: string[]): void {
+      const erase = drawn > 0 ? `\x1b[${drawn}A\x1b[J` : ''
+      out.raw(`${erase}${lines.map((line) => cut(line, out.columns)).join('\n')}\n`)
+      drawn = lines.length
+    },
+    /** What stands there stays; the next drawing begins below. */
+    keep(): void {
+      drawn = 0
+    },
+  }
+}
+
+/** Cuts by visible characters; colour codes take no room and are always let through. */
+export function cut(line: string, columns: number): string {
+  let visible = 0
+  return line.replaceAll(ANSI_OR_CHARACTER, (part) => {
+    if (part.length > 1 && part.startsWith(ESCAPE)) return part
+    visible += 1
+    return visible <= columns ? part : ''
+  })
+}
+
+const ESCAPE = String.fromCharCode(27)
+const ANSI_OR_CHARACTER = new RegExp(`${ESCAPE}\\[[0-9;]*m|[\\s\\S]`, 'gu')

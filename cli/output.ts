@@ -1,0 +1,41 @@
+/** Where the command writes: answers to stdout, everything about them to stderr, colour only on a terminal. */
+import { styleText } from 'node:util'
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'magenta' | 'cyan'
+
+export type Output = {
+  /** A line of the answer. */
+  line(text: string): void
+  /** A line about the answer: progress, warnings, hints. */
+  note(text: string): void
+  /** The answer as data: one JSON document. */
+  document(value: unknown): void
+  /** One JSON value a line, for streams. */
+  record(value: unknown): void
+  raw(text: string): void
+  readonly isTerminal: boolean
+  readonly columns: number
+  paint(style: Style, text: string): string
+}
+
+export const COLUMNS_DEFAULT = 100
+
+export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
+  const { stdout, stderr } = process
+  // A reader that goes away (`| head`) is no failure of ours.
+  stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  const isTerminal = stdout.isTTY === true
+  const isColoured = isTerminal && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
+  return {
+    line: (text) => void stdout.write(`${text}\n`),
+    note: (text) => void stderr.write(`${text}\n`),
+    document: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    record: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
+    raw: (text) => void stdout.write(text),
+    isTerminal: isTerminal && env.TERM !== 'dumb',
+    get columns() {
+      return stdout.columns ?? COLUMNS_DEFAULT
+    },
+    paint: (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text),
+  }
+}

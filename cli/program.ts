@@ -1,0 +1,162 @@
+/** Every command with its options. What a command does is loaded when it runs, so that each starts fast. */
+import { Command, InvalidArgumentError } from 'commander'
+import type { Context } from './context.ts'
+import { addAgentFlags, addCoordinatorFlags } from './daemon-flags.ts'
+import { parseDuration } from './figures.ts'
+import type { Output } from './output.ts'
+
+const waitTimeoutMs = 5 * 60_000
+
+export function createProgram(out: Output, version: string): Command {
+  const program = new Command('berth')
+    .description('Runs containers on a fleet of Docker hosts.')
+    .version(version, '-V, --version', 'print the version')
+    .exitOverride()
+    .showHelpAfterError('(berth --help lists the commands, berth COMMAND --help its options)')
+  const context = (json = false): Context => ({ out, json, env: process.env })
+  addStarting(program, context)
+  addLooking(program, context)
+  addChanging(program, context)
+  addAccess(program, context, version)
+  return program
+}
+
+type MakeContext = (json?: boolean) => Context
+
+function addStarting(program: Command, context: MakeContext): void {
+  addJson(program.command('up').description('coordinator and agent on this host, in the foreground'))
+    .option('--data DIR', 'folder for the data of both', '/var/lib/berth')
+    .option('--listen HOST:PORT', 'where the coordinator listens', '0.0.0.0:23784')
+    .option('--docker HOST', 'Engine of the agent: unix:///var/run/docker.sock, tcp://…')
+    .option('--name NAME', 'name of the node')
+    .option('--deploy FILE', 'Compose file to deploy once both run')
+    .action(async (options) => (await import('./commands/up.ts')).up(context(options.json), options))
+  addCoordinatorFlags(program.command('coordinator').description('run the coordinator')).action(async (options) =>
+    (await import('./start.ts')).startCoordinator(options),
+  )
+  addAgentFlags(program.command('agent').description('run the agent on this host')).action(async (options) =>
+    (await import('./start.ts')).startAgent(options, process.env),
+  )
+}
+
+function addLooking(program: Command, context: MakeContext): void {
+  const lists = () => import('./commands/lists.ts')
+  addJson(program.command('status').description('the cluster in a few lines')).action(async ({ json }) =>
+    (await import('./commands/status.ts')).status(context(json)),
+  )
+  addJson(program.command('nodes').description('list the nodes')).action(async ({ json }) =>
+    (await lists()).nodes(context(json)),
+  )
+  addJson(program.command('services [SERVICE]').description('list the services, or show one'))
+    .option('--stack STACK', 'only of this stack')
+    .action(async (name, options) => (await lists()).services(context(options.json), name, options))
+  addJson(program.command('ps [STACK|SERVICE|TASK]').description('list the tasks'))
+    .option('--node NODE', 'only on this node')
+    .option('-a, --all', 'also those that were stopped')
+    .action(async (name, options) => (await lists()).ps(context(options.json), name, options))
+  addJson(program.command('stacks').description('list the stacks')).action(async ({ json }) =>
+    (await lists()).stacks(context(json)),
+  )
+  addJson(program.command('logs <STACK|SERVICE|TASK>').description('log lines, in order of time'))
+    .option('-f, --follow', 'go on with new lines')
+    .option('-n, --tail N', 'only the last N lines of each task', wholeNumber)
+    .option('--since TIME', 'only lines younger than this: 30s, 10m, 2h', milliseconds)
+    .option('-t, --timestamps', 'with the time of each line')
+    .action(async (target, options) =>
+      (await import('./commands/logs.ts')).logs(context(options.json), target, options),
+    )
+  addJson(program.command('events').description('what happened'))
+    .option('-f, --follow', 'go on with new events')
+    .option('-n, --limit N', 'the last N events', wholeNumber)
+    .option('--stack STACK', 'only of this stack')
+    .option('--service SERVICE', 'only of this service')
+    .option('--node NODE', 'only of this node')
+    .action(async ({ json, ...options }) => (await import('./commands/events.ts')).events(context(json), options))
+}
+
+function addChanging(program: Command, context: MakeContext): void {
+  const changes = () => import('./commands/changes.ts')
+  addWait(addJson(program.command('deploy').description('deploy Compose files as a stack, and wait until it is up')))
+    .option('-f, --file FILE', 'Compose file; several are merged, - is standard input', collect)
+    .option('--stack NAME', 'name of the stack')
+    .option('--attach STACK', 'follow a deployment that is on its way')
+    .option('--profile NAME', 'with the services of this profile', collect)
+    .option('--env-file FILE', 'variables for the Compose file', collect)
+    .option('--project-directory DIR', 'folder that relative paths begin at')
+    .option('--allow-unsupported', 'warn of what Berth does not honour instead of refusing it')
+    .option('--no-prune', 'keep services that the files do not name any more')
+    .action(async (options) => (await import('./commands/deploy.ts')).deploy(context(options.json), options))
+  addWait(addJson(program.command('scale <SERVICE=N...>').description('set how many tasks services have'))).action(
+    async (pairs, options) => (await changes()).scale(context(options.json), pairs, options),
+  )
+  addWait(addJson(program.command('rollback <SERVICE>').description('go back to the version before'))).action(
+    async (service, options) => (await changes()).rollback(context(options.json), service, options),
+  )
+  addWait(addJson(program.command('rm <STACK>').description('remove a stack and its tasks'))).action(
+    async (stack, options) => (await changes()).removeStack(context(options.json), stack, options),
+  )
+  addWait(addJson(program.command('drain <NODE>').description('move all tasks away from a node'))).action(
+    async (node, options) => (await changes()).drain(context(options.json), node, options),
+  )
+  addJson(program.command('activate <NODE>').description('let tasks come to a node again')).action(
+    async (node, { json }) => (await changes()).activate(context(json), node),
+  )
+  const node = program.command('node').description('remove and label nodes')
+  addJson(node.command('rm <NODE>').description('forget a node and refuse its certificate')).action(
+    async (name, { json }) => (await changes()).removeNode(context(json), name),
+  )
+  addJson(node.command('label <NODE> <LABELS...>').description('KEY=VALUE sets a label, KEY- removes it')).action(
+    async (name, labels, { json }) => (await changes()).labelNode(context(json), name, labels),
+  )
+}
+
+function addAccess(program: Command, context: MakeContext, version: string): void {
+  const tokens = () => import('./commands/token.ts')
+  const token = program.command('token').description('show and rotate tokens')
+  addJson(token.command('join').description('the line that joins a host')).action(async ({ json }) =>
+    (await tokens()).showJoinLine(context(json)),
+  )
+  addJson(token.command('show <join>').description('the join token alone')).action(async (which, { json }) => {
+    if (which !== 'join') token.error(`error: only the join token can be shown, not '${which}'`)
+    return (await tokens()).showJoinToken(context(json))
+  })
+  addJson(token.command('rotate <join|operator>').description('make a new token; the old one is refused')).action(
+    async (which, { json }) => (await tokens()).rotateToken(context(json), which),
+  )
+  addJson(program.command('login <URL>').description('keep where the coordinator is, its CA and the token'))
+    .option('--token-file FILE', 'file with the operator token')
+    .option('--token-stdin', 'read the operator token from standard input')
+    .option('--ca FILE', "the coordinator's CA in PEM form")
+    .option('--fingerprint HEX', "SHA-256 of the CA's public key, as in the join token")
+    .action(async (url, options) => (await import('./commands/login.ts')).login(context(options.json), url, options))
+  addJson(program.command('version').description('print the version')).action(({ json }) => {
+    const { out } = context()
+    if (json) out.document({ version, node: process.version })
+    else out.line(`berth ${version} (Node ${process.version})`)
+  })
+}
+
+function addJson(command: Command): Command {
+  return command.option('--json', 'answer as data')
+}
+
+function addWait(command: Command): Command {
+  return command
+    .option('-d, --detach', 'do not wait')
+    .option('--timeout TIME', 'how long to wait: 90s, 5m, 1h', milliseconds, waitTimeoutMs)
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value]
+}
+
+function milliseconds(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === null || ms > 2 ** 31 - 1) throw new InvalidArgumentError('Write it like 30s, 10m or 2h.')
+  return ms
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}

@@ -1,0 +1,45 @@
+/** The one file that starts the coordinator or the agent within this process. */
+import type { AgentFlags, CoordinatorFlags } from './daemon-flags.ts'
+
+/** Serves until SIGTERM or SIGINT. */
+export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
+  const { coordinatorOptions } = await import('../coordinator/options.ts')
+  const { runCoordinator } = await import('../coordinator/main.ts')
+  const { data, listen, advertise, logLevel, checkTwice } = flags
+  type Given = NonNullable<Parameters<typeof coordinatorOptions>[0]>
+  const options = coordinatorOptions(
+    definedOf<Given>({
+      dataDir: data,
+      host: listen?.host,
+      port: listen?.port,
+      advertise,
+      heartbeatIntervalMs: flags.heartbeatInterval,
+      startGraceMs: flags.startGrace,
+      agentGraceMs: flags.agentGrace,
+      goodbyeGraceMs: flags.goodbyeGrace,
+      engineGraceMs: flags.engineGrace,
+      logLevel: logLevel as Given['logLevel'],
+      checkTwice,
+    }),
+  )
+  const coordinator = await runCoordinator(options, signalOfStop())
+  await coordinator.ended
+}
+
+/** Runs until SIGTERM or SIGINT; containers go on. */
+export async function startAgent(flags: AgentFlags, env: NodeJS.ProcessEnv): Promise<void> {
+  const { agentOptions } = await import('../agent/options.ts')
+  const { runAgent } = await import('../agent/main.ts')
+  await runAgent(agentOptions(flags, env), signalOfStop())
+}
+
+/** Aborted by the first request to stop; the second ends the process as it would have without us. */
+function signalOfStop(): AbortSignal {
+  const stop = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  return stop.signal
+}
+
+function definedOf<Value extends object>(value: { [Key in keyof Value]: Value[Key] | undefined }): Partial<Value> {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Partial<Value>
+}
