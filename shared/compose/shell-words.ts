@@ -15,9 +15,11 @@ export function shellWords(line: string): string[] | undefined {
       const next = line[i + 1]
       if (next === undefined) return undefined
       i++
+      // A line that is continued: both characters vanish.
+      if (next === '\n') continue
       word ??= ''
       if (quote === '"' && !'"\\$`'.includes(next)) word += char
-      if (next !== '\n') word += next
+      word += next
     } else if (quote === '"') {
       if (char === '"') quote = undefined
       else word += char
