@@ -22,6 +22,9 @@ export type LogStreamsNeeds = {
   dropped(lines: number): void
 }
 
+/** An agent looks at its window between batches, so the last may go over; one that goes on regardless loses its lines. */
+const OVERSHOOT_LINES_MAX = 10_000
+
 type Query = Parameters<LogReader['read']>[0]
 
 type Reader = {
@@ -104,7 +107,7 @@ export function createLogStreams(needs: LogStreamsNeeds): LogStreams {
       const window = reader?.windows.get(node)
       // Lines may still be on their way when a reader has gone.
       if (reader === undefined || window === undefined) return
-      const fitting = lines.length <= window ? lines : lines.slice(0, Math.max(0, window))
+      const fitting = window > -OVERSHOOT_LINES_MAX ? lines : []
       for (const line of fitting) reader.queue.push(line)
       reader.windows.set(node, window - fitting.length)
       reader.taken.set(node, (reader.taken.get(node) ?? 0) + fitting.length)

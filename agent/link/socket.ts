@@ -1,0 +1,100 @@
+/** The websocket as the link needs it. The only file of the agent that knows ws. */
+import { isIP } from 'node:net'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { WebSocket } from 'ws'
+import { FRAME_BYTES_MAX } from '../../shared/wire/codec.ts'
+import type { Identity } from './identity.ts'
+
+export interface CoordinatorSocket {
+  /** `flushed` is called when the network has taken it, or never. */
+  send(frame: Uint8Array, flushed?: () => void): void
+  readonly bufferedBytes: number
+  ping(): void
+  /** After what was sent has gone out. */
+  close(): void
+  /** At once. */
+  cutOff(): void
+}
+
+export interface CoordinatorListener {
+  opened(): void
+  frame(bytes: Uint8Array): void
+  pong(): void
+  /** Once, whatever the end was. */
+  closed(why: string): void
+}
+
+const HANDSHAKE_TIMEOUT_MS = 5_000
+const KEEP_ALIVE_MS = 10_000
+
+/** Connects with this host's certificate, to nobody but a coordinator of the cluster that it joined. */
+export function connect(coordinator: string, identity: Identity, listener: CoordinatorListener): CoordinatorSocket {
+  const url = agentUrl(coordinator)
+  const websocket = new WebSocket(url, {
+    perMessageDeflate: false,
+    maxPayload: FRAME_BYTES_MAX,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    createConnection: () => tlsConnection(url, identity),
+  })
+  let why: string | null = null
+  websocket.on('open', () => listener.opened())
+  websocket.on('message', (data, isBinary) => {
+    if (isBinary && data instanceof Buffer) listener.frame(data)
+  })
+  websocket.on('pong', () => listener.pong())
+  websocket.on('error', (error) => {
+    why ??= wordsFor(error)
+  })
+  websocket.on('close', (code, reason) => {
+    listener.closed(why ?? (reason.length > 0 ? reason.toString() : `the connection was closed (code ${code})`))
+  })
+  return {
+    send: (frame, flushed) => websocket.send(frame, flushed && ((error) => (error ? undefined : flushed()))),
+    get bufferedBytes() {
+      return websocket.bufferedAmount
+    },
+    ping: () => websocket.ping(),
+    close: () => websocket.close(1000),
+    cutOff: () => websocket.terminate(),
+  }
+}
+
+function tlsConnection(url: URL, identity: Identity): TLSSocket {
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const socket = connectTls({
+    host,
+    port: Number(url.port || 443),
+    ...(isIP(host) ? {} : { servername: host }),
+    minVersion: 'TLSv1.3',
+    ca: identity.caPem,
+    cert: identity.certificatePem,
+    key: identity.keyPem,
+    // The CA signs certificates for servers for its one coordinator only, so whatever address reaches it is the right one.
+    checkServerIdentity: () => undefined,
+  })
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  return socket
+}
+
+function agentUrl(coordinator: string): URL {
+  const url = new URL('/v1/agent', coordinator)
+  url.protocol = 'wss:'
+  return url
+}
+
+/** What TLS says of certificates needs the likely reason beside it. */
+function wordsFor(error: Error & { code?: string }): string {
+  switch (error.code) {
+    case 'CERT_NOT_YET_VALID':
+    case 'CERT_HAS_EXPIRED':
+      return `the coordinator's certificate is not valid at this host's time (${error.code}): is the clock of either host wrong?`
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'CERT_SIGNATURE_FAILURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+      return `the server there is not of the cluster that this host joined (${error.code})`
+    default:
+      return error.message || String(error.code)
+  }
+}
