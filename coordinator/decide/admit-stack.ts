@@ -1,10 +1,9 @@
 /** Whether a stack may be deployed: what no future could make right is refused, what may come right is warned about. */
 import { type Constraint, fullServiceName, type ServiceSpec, type StackSpec } from '../../shared/spec.ts'
-import type { Node, Service, World } from '../world.ts'
-import { type Admission, admitted, REPLICAS_MAX, refused } from './admit.ts'
-import { constraint } from './checks/constraint.ts'
+import type { World } from '../world.ts'
+import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
+import { unmetConstraint } from './checks/constraint.ts'
 import { clash } from './checks/host-port.ts'
-import { emptyPicture } from './picture.ts'
 import { hasNamedVolume } from './service-facts.ts'
 
 export function admitStack(world: World, stack: StackSpec): Admission {
@@ -20,7 +19,7 @@ export function admitStack(world: World, stack: StackSpec): Admission {
     const fullName = fullServiceName(stack.name, name)
     const no = refusalOf(world, stack, fullName, spec)
     if (no) return no
-    warnings.push(...warningsOf(world, stack, fullName, spec))
+    warnings.push(...warningsOf(world, fullName, spec))
   }
   const circle = dependencyCircle(stack)
   if (!circle) return admitted(warnings)
@@ -132,10 +131,10 @@ function dependencyCircle(stack: StackSpec): string[] | null {
 
 // ---------------------------------------------------------------- warnings
 
-function warningsOf(world: World, stack: StackSpec, name: string, spec: ServiceSpec): string[] {
+function warningsOf(world: World, name: string, spec: ServiceSpec): string[] {
   const warnings: string[] = []
   const nodes = [...world.nodes.values()]
-  const unmet = nodes.length > 0 && nodes.every((node) => !meetsConstraints(node, name, stack.name, spec))
+  const unmet = nodes.length > 0 && nodes.every((node) => unmetConstraint(node, spec.placement.constraints) !== null)
   if (unmet) warnings.push(`${name}: no node meets its constraints now; its tasks will wait until one does`)
   if (nodes.length === 0) warnings.push(`${name}: no node has joined yet; its tasks will wait for one`)
   const { replicas } = spec.mode.kind === 'replicated' ? spec.mode : { replicas: 1 }
@@ -152,22 +151,4 @@ function warningsOf(world: World, stack: StackSpec, name: string, spec: ServiceS
     if (restart) warnings.push(`${name}: depends_on.${dependency}.restart is not honoured; its tasks go on as they are`)
   }
   return warnings
-}
-
-function meetsConstraints(node: Node, name: string, stack: string, spec: ServiceSpec): boolean {
-  const version = { version: 0, spec, taskHash: '', createdAt: 0 }
-  const service: Service = {
-    name,
-    stack,
-    shortName: name,
-    createdAt: 0,
-    version: 0,
-    versions: new Map([[0, version]]),
-    removing: false,
-    rollout: { state: 'settled', version: 0, finishedAt: 0 },
-    release: { version: 0, state: 'released' },
-    homes: new Map(),
-  }
-  const request = { task: '', service, version, slot: 1, onlyNode: null, waitsFor: [] }
-  return constraint(request, emptyPicture(node)) === null
 }

@@ -2,15 +2,13 @@
  * Whether a change may be made, said before anything is touched: bad input gets a clear answer at the door. What may
  * become possible later (a label that no node has yet, room that is taken now) is admitted: the tasks wait and say why.
  */
-import type { ErrorCode } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/spec.ts'
 import type { Change, World } from '../world.ts'
+import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
 import { admitStack } from './admit-stack.ts'
 import { rollbackVersionOf, wantedVersionOf } from './service-facts.ts'
 
-export type Admission =
-  /** Warnings are sentences for the operator. */
-  { ok: true; warnings: string[] } | { ok: false; code: ErrorCode; message: string; details: Record<string, unknown> }
+export type { Admission } from './admission.ts'
 
 export function admit(world: World, change: Change): Admission {
   switch (change.kind) {
@@ -32,17 +30,7 @@ export function admit(world: World, change: Change): Admission {
   }
 }
 
-export function admitted(warnings: string[] = []): Admission {
-  return { ok: true, warnings }
-}
-
-export function refused(code: ErrorCode, message: string, details: Record<string, unknown> = {}): Admission {
-  return { ok: false, code, message, details }
-}
-
 // ---------------------------------------------------------------- services
-
-export const REPLICAS_MAX = 1_000_000
 
 function admitScale(world: World, name: string, replicas: number): Admission {
   const service = world.services.get(name)

@@ -5,13 +5,18 @@ import { canonicalArch } from './platform.ts'
 
 /** Each constraint of the spec's placement, over the node's attributes and labels; the first that fails is named. */
 export const constraint: Check = ({ version }, { node }) => {
-  for (const wanted of version.spec.placement.constraints) {
-    const has = attributeOf(node, wanted.attribute)
-    if (meets(wanted, has)) continue
-    const { attribute, operator, value } = wanted
-    return { node: node.name, check: 'constraint', figures: { attribute, operator, value, has } }
+  const unmet = unmetConstraint(node, version.spec.placement.constraints)
+  if (!unmet) return null
+  const { attribute, operator, value } = unmet
+  return {
+    node: node.name,
+    check: 'constraint',
+    figures: { attribute, operator, value, has: attributeOf(node, attribute) },
   }
-  return null
+}
+
+export function unmetConstraint(node: Node, constraints: readonly Constraint[]): Constraint | null {
+  return constraints.find((wanted) => !meets(wanted, attributeOf(node, wanted.attribute))) ?? null
 }
 
 function meets({ attribute, operator, value }: Constraint, has: string | null): boolean {

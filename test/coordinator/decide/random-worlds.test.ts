@@ -1,0 +1,349 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { admit } from '../../../coordinator/decide/admit.ts'
+import { assignmentOf, changeBetween } from '../../../coordinator/decide/assignment.ts'
+import { clash } from '../../../coordinator/decide/checks/host-port.ts'
+import { rebuildIndexes } from '../../../coordinator/store/indexes.ts'
+import { loadWorld } from '../../../coordinator/store/records.ts'
+import type { Change, World } from '../../../coordinator/world.ts'
+import { canonicalJson } from '../../../shared/spec.ts'
+import { hasEnded } from '../../../shared/task-state.ts'
+import {
+  aCluster,
+  agentOf,
+  beat,
+  type Cluster,
+  change,
+  connect,
+  crash,
+  disconnect,
+  heartbeat,
+  observe,
+  plugIn,
+  restartCoordinator,
+  run,
+  say,
+  sayAll,
+  unplug,
+  work,
+} from '../../build/cluster.ts'
+import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+import { anEngine } from '../../build/world.ts'
+
+/** Everything that may happen, in any order; whatever does, these rules hold after every beat. */
+
+const NODES = ['n1', 'n2', 'n3', 'n4']
+const node = fc.constantFrom(...NODES)
+const service = fc.constantFrom('web', 'db', 'log', 'job')
+
+const spec: fc.Arbitrary<ServiceSpecGiven> = fc.record({
+  replicas: fc.integer({ min: 0, max: 6 }),
+  image: fc.constantFrom('example/a:1', 'example/a:2', 'example/a:3'),
+  cpuCores: fc.constantFrom(0, 0.5, 1.5),
+  ports: fc.constantFrom(
+    [],
+    [],
+    [aPort(8080)],
+    [aPort(8080, { hostIp: '10.0.0.1' })],
+    [aPort(53, { protocol: 'udp' })],
+  ),
+  volumes: fc.constantFrom([], [], ['data']),
+  global: fc.constantFrom(false, false, false, true),
+  update: fc.record({
+    order: fc.constantFrom('stop-first', 'start-first'),
+    parallelism: fc.integer({ min: 0, max: 3 }),
+    delayMs: fc.constantFrom(0, 1_500),
+    failureAction: fc.constantFrom('pause', 'continue', 'rollback'),
+    maxFailureRatio: fc.constantFrom(0, 0.5),
+  }),
+  placement: fc.constantFrom({}, {}, { maxPerNode: 1 }, { spreadOver: ['node.labels.zone'] }),
+})
+
+type Act = { name: string; act: (cluster: Cluster) => void }
+const act = (name: string, does: (cluster: Cluster) => void): Act => ({ name, act: does })
+
+function ask(cluster: Cluster, asked: Change): void {
+  if (admit(cluster.world, asked).ok) change(cluster, asked)
+}
+
+const deploy = fc
+  .tuple(fc.dictionary(service, spec, { minKeys: 1 }), fc.boolean(), fc.boolean())
+  .map(([services, prune, depends]) => {
+    const withDependency = depends && services.web && services.db
+    const given = withDependency
+      ? { ...services, web: { ...services.web, dependsOn: { db: 'service_started' as const } } }
+      : services
+    return act(`deploy ${JSON.stringify(given)} ${prune}`, (cluster) =>
+      ask(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', given), prune }),
+    )
+  })
+
+const anyAct: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 3, arbitrary: deploy },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(service, fc.integer({ min: 0, max: 6 }))
+      .map(([name, replicas]) =>
+        act(`scale ${name} ${replicas}`, (cluster) =>
+          ask(cluster, { kind: 'scale-service', service: `s_${name}`, replicas }),
+        ),
+      ),
+  },
+  service.map((name) =>
+    act(`rollback ${name}`, (cluster) => ask(cluster, { kind: 'rollback-service', service: `s_${name}` })),
+  ),
+  fc.constant(act('remove stack', (cluster) => ask(cluster, { kind: 'remove-stack', stack: 's' }))),
+  fc
+    .tuple(node, fc.constantFrom('drain', 'active'))
+    .map(([name, availability]) =>
+      act(`${availability} ${name}`, (cluster) =>
+        ask(cluster, { kind: 'set-availability', node: name, availability: availability as 'drain' | 'active' }),
+      ),
+    ),
+  fc
+    .tuple(node, fc.constantFrom('a', 'b'))
+    .map(([name, zone]) =>
+      act(`label ${name} ${zone}`, (cluster) =>
+        ask(cluster, { kind: 'label-node', node: name, set: { zone }, remove: [] }),
+      ),
+    ),
+  node.map((name) =>
+    act(`remove and join ${name}`, (cluster) => {
+      disconnect(cluster, name)
+      ask(cluster, { kind: 'remove-node', node: name })
+      beat(cluster)
+      ask(cluster, { kind: 'join-node', node: name, keyFingerprint: `key-${name}` })
+      connect(cluster, name)
+    }),
+  ),
+  { weight: 2, arbitrary: node.map((name) => act(`unplug ${name}`, (cluster) => unplug(cluster, name))) },
+  { weight: 2, arbitrary: node.map((name) => act(`plug in ${name}`, (cluster) => plugIn(cluster, name))) },
+  fc
+    .tuple(node, fc.boolean())
+    .map(([name, goodbye]) => act(`disconnect ${name}`, (cluster) => disconnect(cluster, name, goodbye))),
+  node.map((name) => act(`connect ${name}`, (cluster) => connect(cluster, name))),
+  node.map((name) =>
+    act(`wipe ${name}`, (cluster) => {
+      agentOf(cluster, name).containers.clear()
+      agentOf(cluster, name).wanted.clear()
+      agentOf(cluster, name).revision = 0
+      disconnect(cluster, name)
+      plugIn(cluster, name)
+    }),
+  ),
+  node.map((name) =>
+    act(`Engine of ${name} down`, (cluster) => {
+      if (agentOf(cluster, name).instance === null || !agentOf(cluster, name).isPlugged) return
+      const engine = anEngine({ state: 'down' })
+      observe(cluster, { kind: 'tasks', node: name, full: false, revision: 0, engine, tasks: [], gone: [] })
+    }),
+  ),
+  node.map((name) => act(`${name} says all`, (cluster) => sayAll(cluster, name))),
+  { weight: 4, arbitrary: node.map((name) => act(`${name} works`, (cluster) => work(cluster, name))) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(node, fc.nat(), fc.constantFrom('restarting' as const, 'failed' as const, 'completed' as const))
+      .map(([name, which, state]) =>
+        act(`crash ${which} on ${name}: ${state}`, (cluster) => {
+          const all = [...agentOf(cluster, name).containers.keys()]
+          const id = all[which % Math.max(1, all.length)]
+          if (id) crash(cluster, name, id, state)
+        }),
+      ),
+  },
+  fc.tuple(node, fc.nat()).map(([name, which]) =>
+    act(`an old word of ${which} on ${name}`, (cluster) => {
+      const all = [...agentOf(cluster, name).containers.values()]
+      const container = all[which % Math.max(1, all.length)]
+      if (container) say(cluster, name, false, [{ ...container, attempt: 1, state: 'pulling' }], [])
+    }),
+  ),
+  fc.constant(act('restart the coordinator', restartCoordinator)),
+  {
+    weight: 5,
+    arbitrary: fc.constantFrom(100, 1_000, 3_000, 20_000).map((ms) =>
+      act(`${ms} ms pass`, (cluster) => {
+        cluster.now += ms
+        for (const name of NODES) heartbeat(cluster, name)
+      }),
+    ),
+  },
+  { weight: 2, arbitrary: fc.constant(act('half a second of work', (cluster) => run(cluster, 500))) },
+)
+
+test('whatever happens in whatever order, no rule is broken and deciding twice changes nothing', () => {
+  fc.assert(
+    fc.property(fc.array(anyAct, { maxLength: 40 }), (acts) => {
+      const cluster = aCluster(NODES)
+      const progress = new Map<string, string>()
+      for (const { act: does } of acts) {
+        does(cluster)
+        beat(cluster)
+        holdRules(cluster)
+      }
+      expect(progress.size).toBe(0)
+      heal(cluster)
+      holdRules(cluster)
+      expectWanted(cluster)
+    }),
+    { numRuns: RUNS, ...(SEED !== undefined && { seed: SEED }) },
+  )
+})
+
+const RUNS = Number(process.env.BERTH_TEST_RUNS ?? 300)
+const SEED = process.env.BERTH_TEST_SEED === undefined ? undefined : Number(process.env.BERTH_TEST_SEED)
+
+// ---------------------------------------------------------------- the rules
+
+function holdRules(cluster: Cluster): void {
+  const { world } = cluster
+  expectStoredAndIndexed(cluster)
+  for (const name of world.nodes.keys()) {
+    expectRoom(world, name)
+    expectChangesAddUp(cluster, name)
+  }
+  for (const task of world.tasks.values())
+    expect(world.services.has(task.service), `${task.id} has a service`).toBe(true)
+  for (const found of world.services.values()) expectSlots(world, found.name)
+}
+
+/** No host port twice and no more promised than there is. */
+function expectRoom(world: World, name: string): void {
+  const holding = [...(world.tasksByNode.get(name) ?? [])].filter((task) => !hasEnded(task.observed.state))
+  const containers = holding.map(
+    (task) => world.services.get(task.service)!.versions.get(task.version)!.spec.task.container,
+  )
+  const promised = containers.reduce((sum, { resources }) => sum + resources.reservation.cpuCores, 0)
+  const capacity = world.nodes.get(name)!.inventory?.cpuCores ?? 0
+  expect(promised, `cores promised on ${name}`).toBeLessThanOrEqual(capacity + 1e-6)
+  const ports = containers.flatMap((container) => container.ports)
+  for (const [index, port] of ports.entries()) {
+    for (const other of ports.slice(index + 1)) expect(clash(port, other), `${name}: port twice`).toBe(false)
+  }
+}
+
+/** At most two tasks of a slot want to run on nodes that are with us: one, and during a start-first replacement one more. */
+function expectSlots(world: World, name: string): void {
+  const bySlot = new Map<string, number>()
+  for (const task of world.tasksByService.get(name) ?? []) {
+    const isLost = task.node !== null && world.nodes.get(task.node)?.status.name === 'lost'
+    if (task.desired === 'stopped' || isLost || hasEnded(task.observed.state)) continue
+    const key = task.slot === 0 ? `0 ${task.node ?? task.onlyNode}` : `${task.slot}`
+    bySlot.set(key, (bySlot.get(key) ?? 0) + 1)
+  }
+  for (const [slot, count] of bySlot) expect(count, `${name} slot ${slot}`).toBeLessThanOrEqual(2)
+}
+
+function expectStoredAndIndexed({ world, stored }: Cluster): void {
+  const loaded = loadWorld(stored.values(), 'berth-test')
+  expect(storedPart(loaded)).toBe(storedPart(world))
+  const indexed = structuredClone(world)
+  rebuildIndexes(indexed)
+  for (const index of ['tasksByService', 'tasksByNode'] as const) {
+    expect(idsOf(indexed[index])).toEqual(idsOf(world[index]))
+  }
+  expect([...indexed.tasksWaiting].map((task) => task.id).sort()).toEqual(
+    [...world.tasksWaiting].map((task) => task.id).sort(),
+  )
+  expect([...indexed.servicesInMotion].sort()).toEqual([...world.servicesInMotion].sort())
+}
+
+function idsOf(index: World['tasksByNode']): [string, string[]][] {
+  return [...index].map(([key, tasks]): [string, string[]] => [key, [...tasks].map((task) => task.id).sort()]).sort()
+}
+
+function storedPart(world: World): string {
+  const { cluster, revision, nextTaskNumber } = world
+  return canonicalJson({
+    ...{ cluster, revision, nextTaskNumber },
+    nodes: [...world.nodes.values()]
+      .map(
+        ({
+          name,
+          keyFingerprint,
+          availability,
+          operatorLabels,
+          agentLabels,
+          inventory,
+          status,
+          assignmentRevision,
+        }) => {
+          const identity = { name, keyFingerprint, availability, operatorLabels, agentLabels }
+          return { ...identity, inventory, status, assignmentRevision }
+        },
+      )
+      .sort(byName),
+    stacks: [...world.stacks.values()].sort(byName),
+    services: [...world.services.values()]
+      .map((found) => ({ ...found, versions: [...found.versions].sort(([a], [b]) => a - b), homes: [...found.homes] }))
+      .sort(byName),
+    tasks: [...world.tasks.values()]
+      .map(({ observed: { attempt, state, health, containerId }, ...task }) => ({
+        ...task,
+        ...{ attempt, state, health, containerId },
+      }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1)),
+  })
+}
+
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : 1
+}
+
+/** What was sent before plus the change is the complete assignment. */
+const lastSent = new WeakMap<Cluster, Map<string, ReturnType<typeof assignmentOf>>>()
+function expectChangesAddUp(cluster: Cluster, name: string): void {
+  const sent = lastSent.get(cluster) ?? new Map()
+  lastSent.set(cluster, sent)
+  const now = assignmentOf(cluster.world, name)
+  const before = sent.get(name)
+  sent.set(name, now)
+  if (!before || before.revision > now.revision) return
+  const between = changeBetween(before, cluster.world, name)
+  const tasks = new Map<string, unknown>(before.tasks.map((task: { id: string }) => [task.id, task]))
+  for (const task of between?.put ?? []) tasks.set(task.id, task)
+  for (const id of between?.remove ?? []) tasks.delete(id)
+  expect([...tasks.values()]).toHaveLength(now.tasks.length)
+  for (const task of now.tasks) expect(tasks.get(task.id)).toEqual(task)
+  const specs = { ...before.specs, ...between?.specs }
+  for (const task of now.tasks) expect(specs[task.spec]).toEqual(now.specs[task.spec])
+}
+
+// ---------------------------------------------------------------- healing
+
+function heal(cluster: Cluster): void {
+  for (const name of NODES) {
+    disconnect(cluster, name)
+    plugIn(cluster, name)
+    ask(cluster, { kind: 'set-availability', node: name, availability: 'active' })
+  }
+  run(cluster, 120_000, 1_000)
+}
+
+/** Each service has what it wants, or a task that waits or has failed and says why. */
+function expectWanted({ world, agents }: Cluster): void {
+  for (const found of world.services.values()) {
+    expect(found.removing, `${found.name} is gone`).toBe(false)
+    if (found.release.state === 'held') continue
+    const { mode } = found.versions.get(found.version)!.spec
+    const tasks = [...(world.tasksByService.get(found.name) ?? [])]
+    expect(
+      tasks.every((task) => task.desired === 'running'),
+      `${found.name}: nothing is left to stop`,
+    ).toBe(true)
+    for (const task of tasks) if (task.node === null) expect(task.waitsFor.length).toBeGreaterThan(0)
+    const isPaused = found.rollout.state === 'paused'
+    const hasWaiting = tasks.some((task) => task.node === null)
+    if (isPaused || hasWaiting) continue
+    const records = tasks.filter((task) => task.node !== null && !world.nodes.has(task.node)).length
+    const wanted = mode.kind === 'global' ? world.nodes.size + records : mode.replicas
+    expect(tasks.length, `${found.name}: as many as wanted`).toBe(wanted)
+  }
+  for (const agent of agents.values()) {
+    const known = [...agent.containers.keys()].sort()
+    const assigned = [...(world.tasksByNode.get(agent.name) ?? [])].map((task) => task.id).sort()
+    expect(known, `${agent.name} runs what is assigned`).toEqual(assigned)
+  }
+}

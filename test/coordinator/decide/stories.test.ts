@@ -1,0 +1,384 @@
+import { expect, test } from 'vitest'
+import {
+  aCluster,
+  agentOf,
+  beat,
+  change,
+  connect,
+  crash,
+  disconnect,
+  plugIn,
+  restartCoordinator,
+  run,
+  running,
+  unplug,
+} from '../../build/cluster.ts'
+import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+
+function deploy(cluster: ReturnType<typeof aCluster>, services: Record<string, ServiceSpecGiven>, stack = 'shop') {
+  change(cluster, { kind: 'deploy-stack', spec: aStackSpec(stack, services), prune: false })
+}
+
+const THREE = ['n1', 'n2', 'n3']
+
+function nodesOf(cluster: ReturnType<typeof aCluster>, service: string): (string | null)[] {
+  return running(cluster, service)
+    .map((task) => task.node)
+    .sort()
+}
+
+test('a stack runs with its tasks spread over the nodes', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 6 }, tick: { replicas: 1 } })
+  run(cluster, 4_000)
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n1', 'n1', 'n2', 'n2', 'n3', 'n3'])
+  expect(running(cluster, 'shop_tick')).toHaveLength(1)
+  expect(cluster.world.services.get('shop_web')?.rollout.state).toBe('settled')
+})
+
+test('a host that is unplugged has its tasks running elsewhere within four seconds, and nothing else moves', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 9 } })
+  run(cluster, 20_000, 100)
+  const kept = running(cluster, 'shop_web').filter((task) => task.node !== 'n1')
+  unplug(cluster, 'n1')
+  run(cluster, 4_000, 100)
+  const now = running(cluster, 'shop_web').filter((task) => task.node !== 'n1')
+  expect(now).toHaveLength(9)
+  for (const task of kept) expect(now).toContain(task)
+})
+
+test('when a lost node returns, the tasks placed first are kept and the surplus is stopped', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 9 } })
+  run(cluster, 20_000)
+  const first = running(cluster, 'shop_web')
+    .map((task) => task.id)
+    .sort()
+  unplug(cluster, 'n1')
+  run(cluster, 20_000)
+  expect(running(cluster, 'shop_web')).toHaveLength(9)
+  plugIn(cluster, 'n1')
+  run(cluster, 5_000)
+  expect(
+    running(cluster, 'shop_web')
+      .map((task) => task.id)
+      .sort(),
+  ).toEqual(first)
+  expect(cluster.world.tasks.size).toBe(9)
+})
+
+test('a node whose host came back without its containers does not keep its old tasks as if they ran', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 20_000)
+  unplug(cluster, 'n1')
+  run(cluster, 20_000)
+  agentOf(cluster, 'n1').containers.clear()
+  agentOf(cluster, 'n1').wanted.clear()
+  plugIn(cluster, 'n1')
+  beat(cluster)
+  const replaced = running(cluster, 'shop_web')
+  expect(replaced).toHaveLength(3)
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_web').map((task) => task.id)).toEqual(replaced.map((task) => task.id))
+})
+
+test('an agent that comes back within its grace finds its tasks where they were', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 10_000)
+  const before = running(cluster, 'shop_web').map((task) => task.id)
+  disconnect(cluster, 'n2')
+  run(cluster, 10_000)
+  connect(cluster, 'n2')
+  run(cluster, 3_000)
+  expect(running(cluster, 'shop_web').map((task) => task.id)).toEqual(before)
+})
+
+test('an agent that is away longer than its grace has its tasks replaced; one that said goodbye gets longer', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 10_000)
+  disconnect(cluster, 'n2')
+  disconnect(cluster, 'n3', true)
+  run(cluster, 20_000)
+  expect(cluster.world.nodes.get('n2')?.status.name).toBe('lost')
+  expect(cluster.world.nodes.get('n3')?.status.name).toBe('disconnected')
+  run(cluster, 45_000)
+  expect(cluster.world.nodes.get('n3')?.status.name).toBe('lost')
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n1', 'n1', 'n1'])
+})
+
+test('a coordinator that starts again moves nothing while the nodes come back', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 6 } })
+  run(cluster, 10_000)
+  const before = running(cluster, 'shop_web')
+    .map((task) => task.id)
+    .sort()
+  restartCoordinator(cluster)
+  run(cluster, 10_000)
+  for (const name of THREE) connect(cluster, name)
+  run(cluster, 3_000)
+  expect(
+    running(cluster, 'shop_web')
+      .map((task) => task.id)
+      .sort(),
+  ).toEqual(before)
+  expect(cluster.world.tasks.size).toBe(6)
+})
+
+test('nodes that stay away after a start of the coordinator are lost after the grace', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 10_000)
+  restartCoordinator(cluster)
+  connect(cluster, 'n1')
+  run(cluster, 20_000)
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n1', 'n1', 'n1'])
+})
+
+test('a start-first rollout never has fewer working tasks than wanted, and replaces at most so many at a time', () => {
+  const cluster = aCluster(THREE)
+  const update = { order: 'start-first', parallelism: 2 } as const
+  deploy(cluster, { web: { replicas: 6, update } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { replicas: 6, update, image: 'example/web:2' } })
+  for (let step = 0; step < 60; step += 1) {
+    run(cluster, 250, 250)
+    const wanted = [...cluster.world.tasks.values()].filter((task) => task.desired === 'running')
+    expect(running(cluster, 'shop_web').length).toBeGreaterThanOrEqual(6)
+    expect(wanted.length).toBeLessThanOrEqual(8)
+  }
+  run(cluster, 10_000)
+  expect(running(cluster, 'shop_web').every((task) => task.version === 2)).toBe(true)
+  expect(cluster.world.tasks.size).toBe(6)
+  expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'settled', version: 2 })
+})
+
+test('a stop-first rollout starts a replacement only once the old container is gone', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { replicas: 3, image: 'example/web:2' } })
+  for (let step = 0; step < 60; step += 1) {
+    run(cluster, 250, 250)
+    expect(cluster.world.tasks.size).toBeLessThanOrEqual(3)
+    expect(running(cluster, 'shop_web').length).toBeGreaterThanOrEqual(2)
+  }
+  run(cluster, 10_000)
+  expect(running(cluster, 'shop_web').map((task) => task.version)).toEqual([2, 2, 2])
+})
+
+test('a rollout whose tasks fail goes back to the version before, and says why', () => {
+  const cluster = aCluster(THREE)
+  const update = { failureAction: 'rollback', order: 'start-first' } as const
+  deploy(cluster, { web: { replicas: 3, update } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { replicas: 3, update, image: 'example/broken' } })
+  runCrashingVersion2(cluster, 15_000)
+  const service = cluster.world.services.get('shop_web')!
+  expect(service.version).toBe(1)
+  expect(service.rollout).toMatchObject({ state: 'rolled-back', version: 1, failed: 2 })
+  expect(running(cluster, 'shop_web').map((task) => task.version)).toEqual([1, 1, 1])
+  expect(cluster.world.tasks.size).toBe(3)
+})
+
+test('a rollout that is to pause on failure goes no further until something is deployed', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { replicas: 3, image: 'example/broken' } })
+  runCrashingVersion2(cluster, 30_000)
+  expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'paused', version: 2, from: 1 })
+  expect(running(cluster, 'shop_web').filter((task) => task.version === 1)).toHaveLength(2)
+  deploy(cluster, { web: { replicas: 3, image: 'example/web:3' } })
+  run(cluster, 40_000)
+  expect(running(cluster, 'shop_web').map((task) => task.version)).toEqual([3, 3, 3])
+})
+
+function runCrashingVersion2(cluster: ReturnType<typeof aCluster>, forMs: number): void {
+  for (let pastMs = 0; pastMs < forMs; pastMs += 250) {
+    run(cluster, 250, 250)
+    for (const task of running(cluster, 'shop_web')) if (task.version === 2) crash(cluster, task.node!, task.id)
+  }
+}
+
+test('scaling replaces no task: it adds free slots, and takes away the highest', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 } })
+  run(cluster, 10_000)
+  const three = running(cluster, 'shop_web').map((task) => task.id)
+  change(cluster, { kind: 'scale-service', service: 'shop_web', replicas: 5 })
+  run(cluster, 5_000)
+  expect(
+    running(cluster, 'shop_web')
+      .map((task) => task.slot)
+      .sort(),
+  ).toEqual([1, 2, 3, 4, 5])
+  change(cluster, { kind: 'scale-service', service: 'shop_web', replicas: 3 })
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_web').map((task) => task.id)).toEqual(three)
+  expect(cluster.world.tasks.size).toBe(3)
+})
+
+test('a removed stack leaves nothing, even with a node away', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 6 } })
+  run(cluster, 10_000)
+  unplug(cluster, 'n1')
+  run(cluster, 5_000)
+  change(cluster, { kind: 'remove-stack', stack: 'shop' })
+  run(cluster, 5_000)
+  expect([cluster.world.tasks.size, cluster.world.services.size, cluster.world.stacks.size]).toEqual([0, 0, 0])
+  plugIn(cluster, 'n1')
+  run(cluster, 3_000)
+  expect(agentOf(cluster, 'n1').containers.size).toBe(0)
+})
+
+test('a drained node gives its tasks away one for one, each stopped only when its replacement runs', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 6 } })
+  run(cluster, 10_000)
+  change(cluster, { kind: 'set-availability', node: 'n1', availability: 'drain' })
+  for (let step = 0; step < 20; step += 1) {
+    run(cluster, 250, 250)
+    expect(running(cluster, 'shop_web').length).toBeGreaterThanOrEqual(6)
+  }
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n2', 'n2', 'n2', 'n3', 'n3', 'n3'])
+  expect(agentOf(cluster, 'n1').containers.size).toBe(0)
+})
+
+test('a task with a named volume stays with its data: it is not moved when its node is drained or lost', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { db: { volumes: ['data'] } })
+  run(cluster, 10_000)
+  const [task] = running(cluster, 'shop_db')
+  const home = task!.node!
+  change(cluster, { kind: 'set-availability', node: home, availability: 'drain' })
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_db')).toEqual([task])
+  change(cluster, { kind: 'set-availability', node: home, availability: 'active' })
+  unplug(cluster, home)
+  run(cluster, 30_000)
+  expect([...cluster.world.tasks.keys()]).toEqual([task!.id])
+  plugIn(cluster, home)
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_db').map((found) => found.id)).toEqual([task!.id])
+})
+
+test('a new version of a task with a named volume starts on the same node, after the old one has gone', () => {
+  const cluster = aCluster(THREE)
+  const update = { order: 'start-first' } as const
+  deploy(cluster, { db: { volumes: ['data'], update } })
+  run(cluster, 10_000)
+  const home = running(cluster, 'shop_db')[0]!.node
+  deploy(cluster, { db: { volumes: ['data'], update, image: 'example/db:2' } })
+  for (let step = 0; step < 40; step += 1) {
+    run(cluster, 250, 250)
+    expect(cluster.world.tasks.size).toBeLessThanOrEqual(1)
+  }
+  expect(running(cluster, 'shop_db')).toMatchObject([{ node: home, version: 2 }])
+})
+
+test('a host port is never held twice on a node; a third task for it waits and says who holds it', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  deploy(cluster, { web: { replicas: 3, ports: [aPort(8080)] } })
+  run(cluster, 5_000)
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n1', 'n2'])
+  const [waiting] = cluster.world.tasksWaiting
+  expect(waiting?.waitsFor.map((refusal) => [refusal.node, refusal.check, refusal.figures.port])).toEqual([
+    ['n1', 'host-port', 8080],
+    ['n2', 'host-port', 8080],
+  ])
+})
+
+test('a start-first replacement that has no room beside the old task lets that one stop first', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  const web = { replicas: 2, ports: [aPort(8080)], update: { order: 'start-first' } } as const
+  deploy(cluster, { web: { ...web, ports: [...web.ports] } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { ...web, ports: [...web.ports], image: 'example/web:2' } })
+  run(cluster, 20_000)
+  expect(running(cluster, 'shop_web').map((task) => task.version)).toEqual([2, 2])
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n1', 'n2'])
+})
+
+test('a global service runs once on every node, also on those that join or come back later', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { log: { global: true } })
+  run(cluster, 5_000)
+  expect(nodesOf(cluster, 'shop_log')).toEqual(THREE)
+  change(cluster, { kind: 'set-availability', node: 'n2', availability: 'drain' })
+  run(cluster, 5_000)
+  expect(nodesOf(cluster, 'shop_log')).toEqual(['n1', 'n3'])
+  change(cluster, { kind: 'set-availability', node: 'n2', availability: 'active' })
+  unplug(cluster, 'n1')
+  run(cluster, 10_000)
+  expect(nodesOf(cluster, 'shop_log')).toEqual(['n2', 'n3'])
+  plugIn(cluster, 'n1')
+  run(cluster, 5_000)
+  expect(nodesOf(cluster, 'shop_log')).toEqual(THREE)
+  expect(cluster.world.tasks.size).toBe(3)
+})
+
+test('a service waits for its dependencies, and says for which', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, {
+    migrate: { restart: { condition: 'none' } },
+    api: { dependsOn: { migrate: 'service_completed_successfully' } },
+  })
+  run(cluster, 5_000)
+  expect(cluster.world.services.get('shop_api')?.release).toMatchObject({
+    state: 'held',
+    waitsFor: [{ service: 'shop_migrate', condition: 'service_completed_successfully', now: '0 of 1 completed' }],
+  })
+  const [job] = running(cluster, 'shop_migrate')
+  crash(cluster, job!.node!, job!.id, 'completed')
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_api')).toHaveLength(1)
+  expect(cluster.world.services.get('shop_migrate')?.rollout.state).toBe('settled')
+})
+
+test('a job that has completed is not run again: not when deployed again, not when its node is lost or removed', () => {
+  const cluster = aCluster(THREE)
+  const stack = { migrate: { restart: { condition: 'none' } } } as const
+  deploy(cluster, stack)
+  run(cluster, 5_000)
+  const [job] = running(cluster, 'shop_migrate')
+  crash(cluster, job!.node!, job!.id, 'completed')
+  deploy(cluster, stack)
+  run(cluster, 5_000)
+  unplug(cluster, job!.node!)
+  run(cluster, 10_000)
+  change(cluster, { kind: 'remove-node', node: job!.node! })
+  run(cluster, 5_000)
+  expect([...cluster.world.tasks.keys()]).toEqual([job!.id])
+})
+
+test('a task that has failed for good stays failed until something is deployed', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: {} })
+  run(cluster, 5_000)
+  const [task] = running(cluster, 'shop_web')
+  crash(cluster, task!.node!, task!.id, 'failed')
+  run(cluster, 20_000)
+  expect([...cluster.world.tasks.keys()]).toEqual([task!.id])
+  deploy(cluster, { web: {} })
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_web')).toHaveLength(1)
+  expect(cluster.world.tasks.size).toBe(1)
+})
+
+test('a removed node leaves; its tasks run elsewhere and its volumes bind no more', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 3 }, db: { volumes: ['data'] } })
+  run(cluster, 5_000)
+  const home = running(cluster, 'shop_db')[0]!.node!
+  unplug(cluster, home)
+  change(cluster, { kind: 'remove-node', node: home })
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_web')).toHaveLength(3)
+  expect(running(cluster, 'shop_db')).toHaveLength(1)
+})
