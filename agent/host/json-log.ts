@@ -1,0 +1,70 @@
+/** The Engine's json-file format: one JSON object a line, long lines of the container in pieces. */
+import type { LogLine } from '../../shared/wire/up.ts'
+
+export type JsonLogPiece = { atMs: number; source: LogLine['source']; text: string; endsLine: boolean }
+
+/** Null for what is not a line of this format. */
+export function parseJsonLog(line: string): JsonLogPiece | null {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch {
+    return null
+  }
+  if (typeof value !== 'object' || value === null) return null
+  const { log, stream, time } = value as { log?: unknown; stream?: unknown; time?: unknown }
+  if (typeof log !== 'string' || typeof time !== 'string') return null
+  const atMs = Date.parse(time)
+  if (Number.isNaN(atMs) || atMs < 0) return null
+  return { atMs, source: stream === 'stderr' ? 'stderr' : 'stdout', text: log, endsLine: log.endsWith('\n') }
+}
+
+/** Longer lines of a container are given in parts of this length: a frame of many of them stays within its limit. */
+export const TEXT_CHARS_MAX = 256 * 1024
+
+/** Puts the pieces of long lines together, each source for itself. */
+export class LineJoiner {
+  readonly #task: string
+  readonly #begun = new Map<LogLine['source'], { atMs: number; text: string }>()
+
+  constructor(task: string) {
+    this.#task = task
+  }
+
+  /** The line that this piece completes, or null while there is more to come. */
+  add({ atMs, source, text, endsLine }: JsonLogPiece): LogLine | null {
+    const begun = this.#begun.get(source)
+    const whole = begun === undefined ? text : begun.text + text
+    const since = begun?.atMs ?? atMs
+    if (!endsLine && whole.length < TEXT_CHARS_MAX) {
+      this.#begun.set(source, { atMs: since, text: whole })
+      return null
+    }
+    this.#begun.delete(source)
+    return { task: this.#task, at: since, source, text: withoutEnd(whole) }
+  }
+
+  get isEmpty(): boolean {
+    return this.#begun.size === 0
+  }
+
+  /** What was begun and will not be completed soon, such as a prompt. */
+  takeBegun(): LogLine[] {
+    const lines = [...this.#begun].map(([source, { atMs, text }]) => ({
+      task: this.#task,
+      at: atMs,
+      source,
+      text: withoutEnd(text),
+    }))
+    this.#begun.clear()
+    return lines
+  }
+}
+
+/** A piece is at most 16 KiB, so only a file that others wrote makes a text longer than the bound and one piece. */
+function withoutEnd(text: string): string {
+  return text
+    .replace(/\r?\n$/, '')
+    .slice(0, TEXT_CHARS_MAX * 2)
+    .toWellFormed()
+}
