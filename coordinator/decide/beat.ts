@@ -13,7 +13,10 @@ export type Beat = {
   statuses: Map<NodeName, NodeStatus>
   /** Services as decided in this beat (release, rollout, version). */
   services: Map<ServiceName, Service>
+  /** Tasks that this beat stopped or forgot, and how many it made: whoever looks at a service later in the beat sees both. */
+  ended: Set<TaskId>
   forgotten: Set<TaskId>
+  created: Map<ServiceName, number>
   nextTaskNumber: number
   requests: PlaceRequest[]
   /** For a replacement that asks for a place: the tasks that would make room for it by stopping first. */
@@ -35,11 +38,13 @@ export function wakeBy(beat: Beat, at: Instant): void {
 
 /** A task that never got a node has nothing to stop: it is forgotten at once. */
 export function stop(beat: Beat, task: Task, why: string): void {
+  beat.ended.add(task.id)
   if (task.node === null) forget(beat, task, why)
   else beat.decisions.push({ kind: 'stop-task', task: task.id, why })
 }
 
 export function forget(beat: Beat, task: Task, why: string): void {
+  beat.ended.add(task.id)
   beat.forgotten.add(task.id)
   beat.decisions.push({ kind: 'forget-task', task: task.id, why })
 }
@@ -53,6 +58,7 @@ export function create(
 ): TaskId {
   const task = `${service.name}.${wanted.slot}.${beat.nextTaskNumber.toString(36)}`
   beat.nextTaskNumber += 1
+  beat.created.set(service.name, (beat.created.get(service.name) ?? 0) + 1)
   const { slot, version, onlyNode } = wanted
   const place = onlyNode === null ? {} : { onlyNode }
   beat.decisions.push({ kind: 'create-task', task, service: service.name, slot, version, ...place, why })

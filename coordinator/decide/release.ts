@@ -33,11 +33,12 @@ function whatIsMissing(beat: Beat, name: string, { condition, required }: Depend
   if (!service || service.removing) return required ? 'not there' : null
   const { taskHash, spec } = wantedVersionOf(service)
   const tasks = [...(beat.world.tasksByService.get(name) ?? [])].filter(
-    (task) => task.desired === 'running' && hashOf(service, task) === taskHash && !beat.forgotten.has(task.id),
+    (task) => task.desired === 'running' && hashOf(service, task) === taskHash && !beat.ended.has(task.id),
   )
   const { meets, word } = CONDITIONS[condition]
   const done = tasks.filter(meets).length
-  const wanted = spec.mode.kind === 'replicated' ? spec.mode.replicas : Math.max(1, tasks.length)
+  const wanted =
+    spec.mode.kind === 'replicated' ? spec.mode.replicas : Math.max(1, tasks.length + (beat.created.get(name) ?? 0))
   if (done >= wanted) return null
   const failed = tasks.filter(hasFailed).length
   // An optional dependency that has failed for good will not come any more.

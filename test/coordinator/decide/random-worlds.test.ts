@@ -177,13 +177,11 @@ test('whatever happens in whatever order, no rule is broken and deciding twice c
   fc.assert(
     fc.property(fc.array(anyAct, { maxLength: 40 }), (acts) => {
       const cluster = aCluster(NODES)
-      const progress = new Map<string, string>()
       for (const { act: does } of acts) {
         does(cluster)
         beat(cluster)
         holdRules(cluster)
       }
-      expect(progress.size).toBe(0)
       heal(cluster)
       holdRules(cluster)
       expectWanted(cluster)
@@ -298,8 +296,10 @@ function expectChangesAddUp(cluster: Cluster, name: string): void {
   const sent = lastSent.get(cluster) ?? new Map()
   lastSent.set(cluster, sent)
   const now = assignmentOf(cluster.world, name)
-  const before = sent.get(name)
-  sent.set(name, now)
+  // A session lives as long as its connection.
+  const session = `${name} ${agentOf(cluster, name).instance}`
+  const before = sent.get(session)
+  sent.set(session, now)
   if (!before || before.revision > now.revision) return
   const between = changeBetween(before, cluster.world, name)
   const tasks = new Map<string, unknown>(before.tasks.map((task: { id: string }) => [task.id, task]))

@@ -1,0 +1,151 @@
+/**
+ * The real API on a real https port, over a cluster on a virtual clock: the real apply, admit and decide, and agents that obey.
+ * While a test runs, its time passes much faster than ours.
+ */
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { createApi } from '../../coordinator/api/api.ts'
+import type { Core, LogBatch, LogReader } from '../../coordinator/core.ts'
+import { admit } from '../../coordinator/decide/admit.ts'
+import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
+import type { EventRecord } from '../../coordinator/world.ts'
+import { BerthError } from '../../shared/errors.ts'
+import { aCluster, beat, type Cluster, change, run } from './cluster.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+export type ApiServer = {
+  url: string
+  token: string
+  ca: string
+  cluster: Cluster
+  security: OpenedSecurity
+  events: EventRecord[]
+  tell(event: Omit<EventRecord, 'number'>): void
+  /** Lines that the log reader gives for a task. */
+  logs: Map<string, string[]>
+  /** Stops the cluster's time. */
+  pause(): void
+  resume(): void
+  close(): Promise<void>
+  /** What `berth` needs to reach it, with a home of its own. */
+  env(): Promise<NodeJS.ProcessEnv>
+}
+
+const tickMs = 5
+const virtualStepMs = 500
+
+export async function anApiServer(nodes: string[] = ['n1', 'n2']): Promise<ApiServer> {
+  const dir = await temporaryFolder()
+  const security = await openSecurity({ dir, names: ['localhost', '127.0.0.1'], now: Date.now })
+  const cluster = aCluster(nodes)
+  const events: EventRecord[] = []
+  const beats = new Set<() => void>()
+  const eventListeners = new Set<(event: EventRecord) => void>()
+  const logs = new Map<string, string[]>()
+
+  const core: Core = {
+    get world() {
+      return cluster.world
+    },
+    async submit(asked) {
+      const admission = admit(cluster.world, asked)
+      if (!admission.ok) throw new BerthError(admission.code, admission.message, { details: admission.details ?? {} })
+      change(cluster, asked)
+      return cluster.world.revision
+    },
+    observe: () => {},
+    whenDurable: (callback) => callback(),
+    onBeat(listener) {
+      beats.add(listener)
+      return () => beats.delete(listener)
+    },
+    events: {
+      list: ({ after, limit }) =>
+        after === undefined ? events.slice(-limit) : events.filter((event) => event.number > after).slice(0, limit),
+      onEvent(listener) {
+        eventListeners.add(listener)
+        return () => eventListeners.delete(listener)
+      },
+    },
+  }
+  const api = createApi({
+    core,
+    logs: readerOf(logs),
+    security,
+    metrics: { contentType: 'text/plain; version=0.0.4', metrics: async () => 'berth_nodes 2\n' },
+    settings: { url: 'https://10.0.0.5:23784', startedAt: Date.now() - 60_000, storeBytes: () => 18 * 2 ** 20 },
+    version: '0.1.0',
+  })
+  await api.listen({ host: '127.0.0.1', port: 0 })
+
+  let isPaused = false
+  const timer = setInterval(() => {
+    if (isPaused) return
+    beat(cluster)
+    run(cluster, virtualStepMs, virtualStepMs)
+    for (const listener of beats) listener()
+  }, tickMs)
+  let isClosed = false
+  const close = async () => {
+    if (isClosed) return
+    isClosed = true
+    clearInterval(timer)
+    security.close()
+    await api.close()
+  }
+  onTestFinished(close)
+
+  const { port } = api.server.address() as AddressInfo
+  const token = await operatorTokenIn(dir)
+  const url = `https://127.0.0.1:${port}`
+  return {
+    url,
+    token,
+    ca: security.caCertificatePem,
+    cluster,
+    security,
+    events,
+    tell(event) {
+      const record = { ...event, number: events.length + 1 }
+      events.push(record)
+      for (const listener of eventListeners) listener(record)
+    },
+    logs,
+    pause: () => {
+      isPaused = true
+    },
+    resume: () => {
+      isPaused = false
+    },
+    close,
+    env: async () => envOf(url, token, security.caCertificatePem),
+  }
+}
+
+async function envOf(url: string, token: string, ca: string): Promise<NodeJS.ProcessEnv> {
+  const { writeFile } = await import('node:fs/promises')
+  const home = await temporaryFolder()
+  const caPath = `${home}/ca.crt`
+  await writeFile(caPath, ca)
+  return { PATH: process.env.PATH, HOME: home, NO_COLOR: '1', BERTH_URL: url, BERTH_TOKEN: token, BERTH_CA: caPath }
+}
+
+async function operatorTokenIn(dir: string): Promise<string> {
+  const { readFile } = await import('node:fs/promises')
+  return (await readFile(`${dir}/operator-token`, 'utf8')).trim()
+}
+
+/** One batch per task, each line a second after the one before; following never ends by itself. */
+function readerOf(logs: Map<string, string[]>): LogReader {
+  return {
+    async *read({ tasks, tailLines, follow, signal }): AsyncIterable<LogBatch> {
+      for (const { task } of tasks) {
+        const texts = logs.get(task) ?? []
+        const all = texts.map((text, index) => ({ task, at: 1000 * index, source: 'stdout' as const, text }))
+        const lines = tailLines === undefined ? all : all.slice(-tailLines || all.length)
+        if (lines.length > 0) yield { lines, dropped: 0, missingNodes: [] }
+      }
+      if (follow) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    },
+  }
+}
