@@ -23,7 +23,7 @@ export function lockFolder(dir: string): () => void {
     if (isAlive(holder)) {
       throw new BerthError(
         'conflict',
-        `${dir} is in use by process ${pidOf(holder)}; one coordinator per data folder. Stop that one or choose another --data-dir`,
+        `${dir} is in use by process ${pidOf(holder)}; one coordinator per data folder. Stop that one or choose another --data`,
         { details: { dir, pid: pidOf(holder) } },
       )
     }

@@ -1,0 +1,186 @@
+/** A coordinator, wired: security, store, world, loop, sessions, API, in the order in which each needs the one before. */
+import { mkdirSync, readFileSync } from 'node:fs'
+import type { Server } from 'node:https'
+import { flushCompileCache } from 'node:module'
+import { join } from 'node:path'
+import pino, { type Logger } from 'pino'
+import { systemClock } from '../shared/clock.ts'
+import { BerthError } from '../shared/errors.ts'
+import { type Api, createApi } from './api/api.ts'
+import { installerRoutes } from './api/installer.ts'
+import type { ApiSettings } from './api/parts.ts'
+import { defaultSettings } from './decide/settings.ts'
+import { openEventLog } from './events.ts'
+import { judgement } from './judgement.ts'
+import { createLoop, type Loop } from './loop.ts'
+import { createMetrics } from './metrics/metrics.ts'
+import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
+import { type OpenedSecurity, openSecurity } from './security/open.ts'
+import { createSessions, type Sessions } from './sessions/sessions.ts'
+import { openLmdbStore } from './store/lmdb.ts'
+import { loadWorld, WORLD_PREFIX } from './store/records.ts'
+import type { Store } from './store/store.ts'
+
+export type RunningCoordinator = {
+  /** Where it serves; the port is the real one when 0 was asked for. */
+  url: string
+  cluster: string
+  /** Resolves after a clean stop; rejects when the store cannot be trusted any more. */
+  ended: Promise<void>
+}
+
+const ROOT = join(import.meta.dirname, '..')
+/** How long a stop waits for requests that are being answered. */
+const STOP_LIMIT_MS = 5_000
+
+/**
+ * Resolves once it serves; stops when the signal is aborted. Containers and agents go on without it.
+ * @throws BerthError `conflict` when the folder or the port is in use, `failed` when the folder is damaged
+ */
+export async function runCoordinator(options: CoordinatorOptions, signal: AbortSignal): Promise<RunningCoordinator> {
+  const startedAt = systemClock.now()
+  const log = pino({ level: options.logLevel, base: { part: 'coordinator' } }, pino.destination(2))
+  mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
+  // The store first: its lock keeps a second coordinator from touching anything in the folder.
+  const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
+  const opened: Opened = { store, security: null, sessions: null, api: null }
+  try {
+    return await serve(options, opened, startedAt, log, signal)
+  } catch (error) {
+    await closeAll(opened)
+    throw error
+  }
+}
+
+type Opened = { store: Store; security: OpenedSecurity | null; sessions: Sessions | null; api: Api | null }
+
+async function serve(
+  options: CoordinatorOptions,
+  opened: Opened,
+  startedAt: number,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<RunningCoordinator> {
+  const { store } = opened
+  const security = await openSecurity({
+    dir: join(options.dataDir, 'security'),
+    names: certificateNames(options),
+    now: systemClock.now,
+  })
+  opened.security = security
+  const metrics = createMetrics()
+  const loop = createLoop({
+    store,
+    world: loadWorld(store.range(WORLD_PREFIX), security.cluster),
+    events: openEventLog(store),
+    judgement,
+    settings: { ...defaultSettings(startedAt, options.heartbeatIntervalMs), ...gracesOf(options) },
+    clock: systemClock,
+    log,
+    metrics,
+    checkTwice: options.checkTwice,
+  })
+  const { heartbeatIntervalMs } = options
+  const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, log })
+  opened.sessions = sessions
+  loop.setDispatcher(sessions)
+  const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
+  const api = createApi({
+    core: loop,
+    logs: sessions,
+    security,
+    metrics,
+    settings,
+    version: versionOf(ROOT),
+    log,
+    installer: installerRoutes({ root: ROOT, cacheDir: join(options.dataDir, 'bundles'), url: settings.url, security }),
+  })
+  opened.api = api
+  sessions.attach(api.server as Server)
+  settings.url = urlOf(options, await listen(api, options))
+  const world = { nodes: loop.world.nodes.size, services: loop.world.services.size, tasks: loop.world.tasks.size }
+  log.info(
+    { url: settings.url, cluster: security.cluster, startMs: systemClock.now() - startedAt, ...world },
+    `serving at ${settings.url}`,
+  )
+  // Node writes its cache of compiled code when the process ends well; after a kill the next start would be slow.
+  setImmediate(flushCompileCache)
+  return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
+}
+
+/** Agents and operators are told first, so that nothing comes in that could not be stored any more. */
+async function runUntilStopped(loop: Loop, opened: Opened, log: Logger, signal: AbortSignal): Promise<void> {
+  const stopLoop = new AbortController()
+  const running = loop.run(stopLoop.signal)
+  running.catch(() => {})
+  try {
+    await Promise.race([running, aborted(signal)])
+    log.info({}, 'stopping; containers go on')
+    await within(STOP_LIMIT_MS, closeInterfaces(opened))
+  } finally {
+    stopLoop.abort()
+    await running.catch((error: unknown) => log.error({ error: String(error) }, 'the control loop has failed'))
+    await closeAll(opened)
+  }
+  await running
+}
+
+async function closeInterfaces({ sessions, api }: Opened): Promise<void> {
+  await sessions?.close()
+  await api?.close()
+}
+
+async function closeAll(opened: Opened): Promise<void> {
+  await within(STOP_LIMIT_MS, closeInterfaces(opened)).catch(() => {})
+  opened.security?.close()
+  await opened.store.close()
+}
+
+/** The port that it listens on. */
+async function listen(api: Api, { host, port }: CoordinatorOptions): Promise<number> {
+  try {
+    await api.listen({ host, port })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE') {
+      throw new BerthError(
+        'conflict',
+        `${host}:${port} is in use by another program; stop it or choose another --listen`,
+        {
+          cause: error,
+        },
+      )
+    }
+    if (code === 'EADDRNOTAVAIL' || code === 'EACCES' || code === 'ENOTFOUND') {
+      throw new BerthError('failed', `cannot listen on ${host}:${port} (${code}); choose another --listen`, {
+        cause: error,
+      })
+    }
+    throw error
+  }
+  const address = api.server.address()
+  return address !== null && typeof address === 'object' ? address.port : port
+}
+
+function gracesOf({ startGraceMs, agentGraceMs, goodbyeGraceMs, engineGraceMs }: CoordinatorOptions) {
+  return { startGraceMs, agentGraceMs, goodbyeGraceMs, engineGraceMs }
+}
+
+function versionOf(root: string): string {
+  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** A connection that will not end must not keep the store from being closed well. */
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  const timer = new AbortController()
+  const limit = systemClock.sleep(limitMs, timer.signal).catch(() => {})
+  await Promise.race([work, limit])
+  timer.abort()
+}
