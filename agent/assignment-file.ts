@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writePrivateFile } from '../shared/private-file.ts'
 import type { TaskSpec } from '../shared/spec.ts'
 import type { AssignedTask, Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import type { Owner } from './decide/container.ts'
-import { writeDurably } from './durable-file.ts'
 import type { AssignOutcome } from './parts.ts'
 
 export type KeptAssignment = {
@@ -51,7 +51,7 @@ export async function readAssignment(dataDir: string, owner: Owner): Promise<Rea
 /** Durable when it resolves. */
 export async function writeAssignment(dataDir: string, owner: Owner, assignment: KeptAssignment): Promise<void> {
   const body = JSON.stringify({ ...owner, ...assignment })
-  await writeDurably(assignmentPath(dataDir), `${headerOf(body)}\n${body}`)
+  await writePrivateFile(assignmentPath(dataDir), `${headerOf(body)}\n${body}`)
 }
 
 export type Applied =

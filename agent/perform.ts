@@ -17,7 +17,7 @@ export type Widths = { launches: number; ends: number; looks: number; pulls: num
  * How much one Engine is asked at once. Starts: the Engine does little in parallel, and more at once only makes each slower
  * (measured in bench/deploy-many). Ends wait for graces, so many may. All together stay below the Engine's SOCKETS_MAX.
  */
-export const WIDTHS: Widths = { launches: 3, ends: 12, looks: 6, pulls: 3 }
+export const WIDTHS: Widths = { launches: 4, ends: 12, looks: 6, pulls: 3 }
 /** After a stop or a removal that failed. */
 export const END_RETRY_MS = 2_000
 /** A container whose grace is not known any more (its task is not assigned) was made with one; the Engine keeps to it. */
@@ -31,7 +31,7 @@ export function isEngineAway(error: unknown): error is BerthError {
 
 export type PerformerNeeds = {
   engine: Engine
-  owner: Owner
+  owner: () => Owner
   now: () => number
   widths: Widths
   pullStallMs?: number
@@ -138,7 +138,7 @@ export class Performer {
     if (id === null) return
     const known = record.containers.get(id)
     if (known?.state === 'running') return
-    const made = known ?? newContainer(id, step, record, this.needs.owner)
+    const made = known ?? newContainer(id, step, record, this.needs.owner())
     record.containers.set(id, made)
     await engine.start(id)
     const facts = await image.catch(() => null)
@@ -154,14 +154,15 @@ export class Performer {
       if (await this.needs.engine.volumeExists(mount.source)) continue
       throw new BerthError(
         'container-refused',
-        `${assigned.service} mounts the external volume ${mount.source}, which is not on node ${this.needs.owner.node}: docker volume create ${mount.source}`,
+        `${assigned.service} mounts the external volume ${mount.source}, which is not on node ${this.needs.owner().node}: docker volume create ${mount.source}`,
       )
     }
   }
 
   /** A name that is taken: by this very task (made before, its answer lost) → that one; by a stranger → another name. */
   private async createOrAdopt(step: Extract<Step, { kind: 'launch' }>, record: TaskRecord): Promise<string | null> {
-    const { engine, owner } = this.needs
+    const { engine } = this.needs
+    const owner = this.needs.owner()
     const request = containerRequest(step.assigned, step.spec, owner, record.memory.attempt)
     try {
       return await engine.create(request)

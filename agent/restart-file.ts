@@ -3,10 +3,9 @@
  * is started anew. Tasks that run in their first attempt need no entry (their container's label says as much), so a
  * deployment writes nothing here. A lost or damaged file costs numbers, never a container.
  */
-import { readFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
-import { flush, writeWhole } from './durable-file.ts'
 
 /** Written at once; flushed to the disk a little later, many restarts in one. */
 const FLUSH_DELAY_MS = 1_000
@@ -77,5 +76,24 @@ export class RestartFile {
     } catch (error) {
       this.onError(error as Error)
     }
+  }
+}
+
+const MODE = 0o600
+
+/** Whole, and safe from the end of this process, though not yet from a power cut: quick enough to stand before a restart. */
+function writeWhole(path: string, content: string): void {
+  const beside = `${path}.new`
+  writeFileSync(beside, content, { mode: MODE })
+  renameSync(beside, path)
+}
+
+/** Flushes what `writeWhole` wrote. */
+function flush(path: string): void {
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }

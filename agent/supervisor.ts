@@ -8,13 +8,14 @@
 
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { BerthError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import { makePrivateFolder } from '../shared/private-file.ts'
 import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import { applyMessage, type KeptAssignment, readAssignment, writeAssignment } from './assignment-file.ts'
 import { belongsTo, type Container, type Owner } from './decide/container.ts'
 import { afterLook } from './decide/memory.ts'
 import { nextSteps, ownContainer, printStep, type Step } from './decide/next-steps.ts'
 import type { ContainerEvent, Engine } from './docker/engine.ts'
-import { makePrivateFolder } from './durable-file.ts'
 import { type EngineSession, openSession } from './engine-session.ts'
 import { Lane } from './lane.ts'
 import type { AssignOutcome, ContainerHandle, ObservedChange, Supervisor } from './parts.ts'
@@ -26,7 +27,8 @@ import { Waits } from './waits.ts'
 
 export type SupervisorOptions = {
   engine: Engine
-  owner: Owner
+  /** A promise while this host has not joined yet: nothing is looked at before it is known whose the containers are. */
+  owner: Owner | Promise<Owner>
   /** Exists or can be made; only this agent writes to it. */
   dataDir: string
   clock?: Clock
@@ -34,18 +36,13 @@ export type SupervisorOptions = {
   pullStallMs?: number
   log?: Log
 }
-export type Log = {
-  debug(fields: object, message: string): void
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-}
 type Notice = { code: string; message: string; task?: string }
 
 const ENGINE_RETRY_FIRST_MS = 250
 const ENGINE_RETRY_MAX_MS = 5_000
 /** The loop turns at least this often, whatever it waits for. */
 const PAUSE_MAX_MS = 5_000
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {} }
+const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   return new ContainerSupervisor(options)
@@ -53,7 +50,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
 class ContainerSupervisor implements Supervisor {
   private readonly engine: Engine
-  private readonly owner: Owner
+  private readonly ownerToCome: Owner | Promise<Owner>
+  private owner: Owner = { cluster: '', node: '' }
   private readonly dataDir: string
   private readonly clock: Clock
   private readonly log: Log
@@ -79,7 +77,7 @@ class ContainerSupervisor implements Supervisor {
 
   constructor({ engine, owner, dataDir, clock = systemClock, widths, pullStallMs, log = SILENT }: SupervisorOptions) {
     this.engine = engine
-    this.owner = owner
+    this.ownerToCome = owner
     this.dataDir = dataDir
     this.clock = clock
     this.log = log
@@ -90,7 +88,7 @@ class ContainerSupervisor implements Supervisor {
     this.restartFile = new RestartFile(dataDir, (error) => this.notice('restarts-not-kept', error.message))
     this.performer = new Performer({
       engine,
-      owner,
+      owner: () => this.owner,
       now,
       widths: allWidths,
       pullStallMs,
@@ -105,6 +103,9 @@ class ContainerSupervisor implements Supervisor {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const owner = await Promise.race([this.ownerToCome, aborted(signal)])
+    if (!owner) return
+    this.owner = owner
     await this.load()
     signal.addEventListener('abort', () => this.wake.resolve(), { once: true })
     let retryMs = ENGINE_RETRY_FIRST_MS
@@ -401,6 +402,13 @@ class ContainerSupervisor implements Supervisor {
     this.log.warn({ code, task }, message)
     for (const listener of this.notices) listener({ code, message, task })
   }
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(null)
+    else signal.addEventListener('abort', () => resolve(null), { once: true })
+  })
 }
 
 function wantsToRun(record: TaskRecord): boolean {

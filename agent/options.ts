@@ -1,0 +1,87 @@
+/** What an agent is started with: flags, then the environment, then what is usual. */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { BerthError } from '../shared/errors.ts'
+import { NAME_PATTERN } from '../shared/spec.ts'
+
+export type AgentOptions = {
+  dataDir: string
+  /** `https://HOST:PORT` */
+  coordinator: string
+  /** Looked up when it is needed: the first join, mostly. Null: there is none. */
+  joinToken: () => string | null
+  node: string
+  /** As in DOCKER_HOST; absent: the usual sockets. */
+  engineHost?: string
+  labels: Record<string, string>
+  logLevel: (typeof LOG_LEVELS)[number]
+}
+
+/** As the command line gives them; all may be left out. */
+export type AgentFlags = {
+  data?: string
+  coordinator?: string
+  joinFile?: string
+  docker?: string
+  name?: string
+  label?: Record<string, string>
+  logLevel?: string
+}
+
+export const DATA_DIR_DEFAULT = '/var/lib/berth/agent'
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
+/**
+ * Environment: BERTH_AGENT_DATA, BERTH_COORDINATOR, BERTH_JOIN_TOKEN, BERTH_NODE_NAME, DOCKER_HOST, BERTH_LOG_LEVEL.
+ * @throws BerthError `invalid-request` that names the flag
+ */
+export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOptions {
+  return {
+    dataDir: flags.data ?? env.BERTH_AGENT_DATA ?? DATA_DIR_DEFAULT,
+    coordinator: readCoordinator(flags.coordinator ?? env.BERTH_COORDINATOR),
+    joinToken: () => readToken(flags.joinFile, env.BERTH_JOIN_TOKEN),
+    node: readName(flags.name ?? env.BERTH_NODE_NAME ?? hostname().toLowerCase()),
+    engineHost: flags.docker ?? (env.DOCKER_HOST || undefined),
+    labels: flags.label ?? {},
+    logLevel: readLevel(flags.logLevel ?? env.BERTH_LOG_LEVEL ?? 'info'),
+  }
+}
+
+function readCoordinator(given: string | undefined): string {
+  if (!given) throw invalid('--coordinator (or BERTH_COORDINATOR) is missing; it looks like https://10.0.0.5:23784')
+  const url = URL.canParse(given) ? new URL(given) : null
+  if (url?.protocol !== 'https:') {
+    throw invalid(`--coordinator: "${given}" is not the address of a coordinator; it looks like https://10.0.0.5:23784`)
+  }
+  return url.origin
+}
+
+function readToken(file: string | undefined, fromEnvironment: string | undefined): string | null {
+  if (!file) return fromEnvironment?.trim() || null
+  try {
+    return readFileSync(file, 'utf8').trim() || null
+  } catch (cause) {
+    // Once joined, the file may well be gone: a token is no longer needed.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw new BerthError('invalid-request', `--join-file ${file} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
+function readName(name: string): string {
+  if (new RegExp(NAME_PATTERN).test(name)) return name
+  throw invalid(
+    `"${name}" cannot be a node's name: lower-case letters, digits, ".", "_" and "-", at most 63 characters. Give one with --name`,
+  )
+}
+
+function readLevel(level: string): AgentOptions['logLevel'] {
+  const known = LOG_LEVELS.find((each) => each === level)
+  if (!known) throw invalid(`--log-level: "${level}" is none of ${LOG_LEVELS.join(', ')}`)
+  return known
+}
+
+function invalid(message: string): BerthError {
+  return new BerthError('invalid-request', message)
+}
