@@ -64,6 +64,14 @@ export class Findings {
     return this.all.some((finding) => finding.level === 'error')
   }
 
+  /** As one reads the files, from top to bottom; the files in the order in which they first had something. */
+  sorted(): Finding[] {
+    const files = [...new Set(this.all.map((finding) => finding.file))]
+    const order = (a: Finding, b: Finding) =>
+      files.indexOf(a.file) - files.indexOf(b.file) || a.line - b.line || a.column - b.column
+    return this.all.toSorted(order)
+  }
+
   private add(level: Finding['level'], place: Place, path: string, message: string): void {
     // A file that is read twice (extended from twice, say) has nothing new to tell.
     const key = `${level}\n${place.file}\n${place.line}:${place.column}\n${path}\n${message}`

@@ -38,7 +38,7 @@ export function parseYaml(text: string, file: string, findings: Findings): MapNo
       findings.error(
         placeAt(error.pos[0]),
         '',
-        yamlMessage(error.code, error.message, text.slice(error.pos[0], error.pos[1])),
+        yamlMessage(error.code, error.message, text.slice(error.pos[0], error.pos[0] + 80)),
       )
     }
     if (errors.length > 0) return undefined
@@ -61,7 +61,7 @@ class TooMuch extends Error {
 }
 
 function yamlMessage(code: string, message: string, source: string): string {
-  if (code === 'DUPLICATE_KEY') return `the key "${source.split(/[\n:]/)[0]}" is written twice in one mapping`
+  if (code === 'DUPLICATE_KEY') return `the key "${source.split(/[\s:]/)[0]}" is written twice in one mapping`
   if (code === 'TAB_AS_INDENT') return 'not valid YAML: a tab indents this line; YAML wants spaces'
   return `not valid YAML: ${message}`
 }

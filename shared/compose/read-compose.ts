@@ -27,7 +27,7 @@ export async function readCompose(options: ComposeOptions): Promise<{ stack: Sta
     files.map((file) => session.documents(file, { place: session.startOf(file), path: '' })),
   )
   const readable = documents.every((document) => document !== undefined)
-  if (files.length === 0 || !readable) throw new ComposeError(findings.all)
+  if (files.length === 0 || !readable) throw new ComposeError(findings.sorted())
 
   const name = chooseStackName(session, documents.flat() as MapNode[], environment, directory)
   const withName = { ...environment, COMPOSE_PROJECT_NAME: name }
@@ -35,8 +35,8 @@ export async function readCompose(options: ComposeOptions): Promise<{ stack: Sta
   const serviceFiles = await readServiceFiles(model, session, withName)
   const profiles = wantedProfiles(options, environment)
   const stack = toStack({ model, name, profiles, files: serviceFiles, environment: withName, findings })
-  if (findings.hasErrors) throw new ComposeError(findings.all)
-  return { stack, findings: findings.all }
+  if (findings.hasErrors) throw new ComposeError(findings.sorted())
+  return { stack, findings: findings.sorted() }
 }
 
 type Chosen = { files: string[]; directory: string; environment: Environment }
