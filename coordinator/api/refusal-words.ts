@@ -21,6 +21,8 @@ export function waitReasons(tasks: Iterable<Task>): WaitReason[] {
 
 /** `memory: needs 4.0 GiB, 1.2 GiB free` without the node's name. Figures that no sentence knows are listed as they are. */
 export function refusalWords(refusal: Refusal): string {
+  const { moreNodes } = refusal.figures
+  if (typeof moreNodes === 'number') return `${refusal.check}: ${moreNodes} more nodes, not listed`
   const words = SENTENCES[refusal.check]?.(refusal.figures)
   return words ? `${refusal.check}: ${words}` : `${refusal.check}${listFigures(refusal.figures)}`
 }
@@ -42,18 +44,23 @@ const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string |
     isNumber(neededBytes) && isNumber(freeBytes)
       ? `needs ${gib(neededBytes)}, ${gib(freeBytes)} free of promise`
       : null,
-  cpu: (f) => {
-    const needed = f.neededCores ?? f.neededCpuCores
-    const free = f.freeCores ?? f.freeCpuCores
-    return isNumber(needed) && isNumber(free) ? `needs ${cores(needed)}, ${cores(free)} free of promise` : null
-  },
+  cpu: ({ neededCores, freeCores }) =>
+    isNumber(neededCores) && isNumber(freeCores)
+      ? `needs ${cores(neededCores)}, ${cores(freeCores)} free of promise`
+      : null,
   constraint: ({ attribute, operator, value, has }) =>
     attribute === undefined
       ? null
       : `${attribute} ${operator ?? '=='} ${value}, ${has === null || has === undefined ? 'it has none' : `it has ${has}`}`,
   'host-port': ({ port, heldBy }) =>
     port === undefined ? null : `${port} is taken${heldBy === null || heldBy === undefined ? '' : ` by ${heldBy}`}`,
-  'no-nodes': () => 'no node is ready',
+  availability: () => 'it is being drained',
+  engine: ({ message }) => `its Engine is down${message ? `: ${message}` : ''}`,
+  liveness: ({ status }) => (status === undefined ? null : `it is ${status}`),
+  'max-per-node': ({ max, has }) => (max === undefined ? null : `at most ${max} a node, it has ${has}`),
+  platform: ({ wanted, has }) => (has === undefined ? null : `needs ${wanted}, it is ${has}`),
+  volume: ({ home }) => (home === undefined ? null : `the data is on ${home}`),
+  'no-nodes': () => 'the cluster has no node yet',
 }
 
 const isNumber = (value: unknown): value is number => typeof value === 'number'

@@ -10,8 +10,9 @@ export function call(server: { url: string; ca: string; token: string }, asked: 
   const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` }
   if (payload !== undefined) headers['content-type'] = asked.contentType ?? 'application/json'
   return new Promise((resolve, reject) => {
-    const options = { method: asked.method ?? 'GET', headers, ca: server.ca, agent: false as const }
-    const outgoing = request(new URL(asked.path, server.url), options, (answer) => {
+    // The path as it is: a URL would tidy it first.
+    const options = { method: asked.method ?? 'GET', path: asked.path, headers, ca: server.ca, agent: false as const }
+    const outgoing = request(server.url, options, (answer) => {
       let text = ''
       answer.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk
