@@ -128,13 +128,14 @@ need_packages() {
 }
 
 need_node_modules() {
-  # npm is Debian's only where nothing else brought one; the runtime itself comes with Berth's packages.
-  has npm || need_packages nodejs npm
-  sum=$(sha256sum "$root/package-lock.json" | cut -d' ' -f1)
-  if [ "$(cat "$root/node_modules/.berth-lock" 2>/dev/null || true)" != "$sum" ]; then
+  # npm writes the second file last, so it is there and newer only after everything was installed.
+  installed=$root/node_modules/.package-lock.json
+  if [ ! -f "$installed" ] || [ "$root/package-lock.json" -nt "$installed" ]; then
+    # npm is Debian's only where nothing else brought one; the runtime itself comes with Berth's packages.
+    has npm || need_packages nodejs npm
     doing 'npm ci (packages and the Node.js runtime)'
     (cd "$root" && npm ci --no-audit --no-fund --loglevel=error </dev/null >&2) || fail 1 'npm ci failed'
-    printf '%s\n' "$sum" >"$root/node_modules/.berth-lock"
+    touch "$installed"
   fi
   node=$root/node_modules/node-linux-$(arch_of_machine)/bin/node
   [ -x "$node" ] || fail 1 "npm ci brought no Node.js for this machine ($node is missing); were optional packages switched off?"
@@ -214,7 +215,7 @@ up() {
   link_command
   say ''
   say '  Look around:   berth status · berth logs -f hello_web · berth why hello_web'
-  say "  Add a host:    $("$root/bin/berth" token join 2>/dev/null || say 'berth token join')"
+  say "  Add a host:    $(join_line "$root/bin/berth")"
   say "  Logs:          $logs/up.log"
   say '  Stop:          ./install.sh down'
 }
@@ -404,7 +405,12 @@ install_coordinator() {
   say ''
   say '  Look around:  berth status'
   say '  Add a host, by running this line there:'
-  "$prefix/current/bin/berth" token join
+  say "  $(join_line "$prefix/current/bin/berth")"
+}
+
+# The line that makes a host a node, as the coordinator gives it.
+join_line() {
+  "$1" token join --json | sed -n 's/^ *"command": "\(.*\)",\{0,1\}$/\1/p'
 }
 
 coordinator_serves() {
@@ -472,7 +478,7 @@ keep_origin() {
 }
 
 agent_has_joined() {
-  is_running agent && [ -n "$(find "$data/agent" -name '*.pem' -size +0 2>/dev/null)" ]
+  is_running agent && [ -s "$data/agent/identity/identity.json" ]
 }
 
 # --- services, with systemd and without ------------------------------------------------------------------------------------
