@@ -1,0 +1,198 @@
+/** The coordinator's metrics in Prometheus' form: the one file that knows prom-client. docs/metrics.md lists them. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Instant } from '../../shared/clock.ts'
+import type { Decision, World } from '../world.ts'
+import { worldFigures } from './world-metrics.ts'
+
+/** What is asked when somebody asks for the metrics; counts are since the start. */
+export type MetricSources = {
+  world: () => World
+  now: () => Instant
+  storeBytes?: () => number
+  wire?: () => WireCounts
+}
+
+export type WireCounts = {
+  sessions: number
+  framesReceived: number
+  bytesReceived: number
+  framesSent: number
+  bytesSent: number
+  logLinesDropped: number
+  refused: Map<string, number>
+}
+
+export type Metrics = {
+  readonly contentType: string
+  /** All metrics as text, of this moment. */
+  metrics(): Promise<string>
+  /** From now on these are asked. Before, what depends on them is missing. */
+  watch(sources: MetricSources): void
+  /** Told by the loop after each beat. */
+  beat(sample: { durationMs: number; decisions: Decision[]; stallMs: number }): void
+  /** Told by the loop after each commit of the store. */
+  flush(sample: { durationMs: number; writes: number; failed: boolean }): void
+  close(): void
+}
+
+const FAST_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+const LOOP_DELAY_RESOLUTION_MS = 20
+
+/** A registry of its own, so that several coordinators in one process (tests) do not share figures. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  const delay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS })
+  delay.enable()
+  collectProcessMetrics(registry)
+  const loop = loopMetrics(registry)
+  const world = worldMetrics(registry)
+  const wire = wireMetrics(registry)
+  const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
+  const loopDelay = gauge(
+    registry,
+    'berth_event_loop_delay_seconds',
+    'Delay of the event loop since the last reading',
+    ['quantile'],
+  )
+  let sources: MetricSources | null = null
+
+  return {
+    contentType: registry.contentType,
+
+    async metrics() {
+      for (const [quantile, share] of Object.entries({ '0.5': 50, '0.99': 99, '1': 100 })) {
+        loopDelay.set({ quantile }, delay.percentile(share) / 1e9)
+      }
+      delay.reset()
+      if (sources !== null) {
+        world(sources.world(), sources.now())
+        if (sources.storeBytes) storeBytes.set(sources.storeBytes())
+        if (sources.wire) wire(sources.wire())
+      }
+      return registry.metrics()
+    },
+
+    watch(given) {
+      sources = given
+    },
+
+    ...loop,
+
+    close() {
+      delay.disable()
+      registry.clear()
+    },
+  }
+}
+
+function loopMetrics(registry: Registry): Pick<Metrics, 'beat' | 'flush'> {
+  const beat = histogram(
+    registry,
+    'berth_beat_duration_seconds',
+    'Duration of a beat of the control loop',
+    FAST_SECONDS,
+  )
+  const stall = histogram(registry, 'berth_beat_stall_seconds', 'Longest a beat held up the event loop', FAST_SECONDS)
+  const commit = histogram(registry, 'berth_store_commit_seconds', 'Until a commit was durable', FAST_SECONDS)
+  const writes = counter(registry, 'berth_store_writes_total', 'Writes to the store')
+  const failures = counter(registry, 'berth_store_commit_failures_total', 'Commits that the store refused')
+  const decided = counter(registry, 'berth_decisions_total', 'Decisions of the control loop', ['kind'])
+  return {
+    beat({ durationMs, decisions, stallMs }) {
+      beat.observe(durationMs / 1000)
+      stall.observe(stallMs / 1000)
+      for (const { kind } of decisions) decided.inc({ kind })
+    },
+    flush({ durationMs, writes: count, failed }) {
+      commit.observe(durationMs / 1000)
+      if (failed) failures.inc()
+      else writes.inc(count)
+    },
+  }
+}
+
+function worldMetrics(registry: Registry): (world: World, now: Instant) => void {
+  const revision = gauge(registry, 'berth_world_revision', 'Values applied to the world')
+  const nodes = gauge(registry, 'berth_nodes', 'Nodes by status', ['status'])
+  const draining = gauge(registry, 'berth_nodes_draining', 'Nodes that are drained')
+  const leftOut = gauge(registry, 'berth_nodes_without_series', 'Nodes beyond the bound of berth_node_* series')
+  const tasks = gauge(registry, 'berth_tasks', 'Tasks by state', ['state'])
+  const waiting = gauge(registry, 'berth_tasks_waiting', 'Tasks that no node fits')
+  const stacks = gauge(registry, 'berth_stacks', 'Stacks')
+  const services = gauge(registry, 'berth_services', 'Services')
+  const rollouts = gauge(registry, 'berth_rollouts', 'Services by state of their rollout', ['state'])
+  const byNode = [
+    ['cpuCoresTotal', gauge(registry, 'berth_node_cpu_cores_total', 'Cores of the node', ['node'])],
+    ['cpuCoresUsed', gauge(registry, 'berth_node_cpu_cores_used', 'Cores in use', ['node'])],
+    ['cpuCoresPromised', gauge(registry, 'berth_node_cpu_cores_promised', 'Cores reserved by tasks', ['node'])],
+    ['memoryBytesTotal', gauge(registry, 'berth_node_memory_bytes_total', 'Memory of the node', ['node'])],
+    ['memoryBytesUsed', gauge(registry, 'berth_node_memory_bytes_used', 'Memory in use', ['node'])],
+    ['memoryBytesPromised', gauge(registry, 'berth_node_memory_bytes_promised', 'Memory reserved by tasks', ['node'])],
+    ['quietSeconds', gauge(registry, 'berth_node_quiet_seconds', 'Since the agent was last heard', ['node'])],
+  ] as const
+
+  return (world, now) => {
+    const figures = worldFigures(world, now)
+    revision.set(figures.revision)
+    setEach(nodes, 'status', figures.nodesByStatus)
+    draining.set(figures.nodesDraining)
+    leftOut.set(figures.nodesLeftOut)
+    setEach(tasks, 'state', figures.tasksByState)
+    waiting.set(figures.tasksWaiting)
+    stacks.set(figures.stacks)
+    services.set(figures.services)
+    setEach(rollouts, 'state', figures.rolloutsByState)
+    for (const [figure, metric] of byNode) {
+      setEach(metric, 'node', Object.fromEntries(figures.nodes.map((node) => [node.node, node[figure]])))
+    }
+  }
+}
+
+function wireMetrics(registry: Registry): (counts: WireCounts) => void {
+  const sessions = gauge(registry, 'berth_sessions', 'Agents connected')
+  const messages = counter(registry, 'berth_wire_messages_total', 'Messages from and to agents', ['direction'])
+  const bytes = counter(registry, 'berth_wire_bytes_total', 'Bytes of messages from and to agents', ['direction'])
+  const refused = counter(registry, 'berth_wire_refused_total', 'Connections and messages refused', ['reason'])
+  const dropped = counter(registry, 'berth_log_lines_dropped_total', 'Log lines that slow readers did not get')
+  return (counts) => {
+    sessions.set(counts.sessions)
+    countEach(messages, 'direction', { up: counts.framesReceived, down: counts.framesSent })
+    countEach(bytes, 'direction', { up: counts.bytesReceived, down: counts.bytesSent })
+    countEach(refused, 'reason', Object.fromEntries(counts.refused))
+    dropped.reset()
+    dropped.inc(counts.logLinesDropped)
+  }
+}
+
+/** Labels that are no more (a node that was removed) go. */
+function setEach(metric: Gauge, label: string, values: Record<string, number>): void {
+  metric.reset()
+  for (const [name, value] of Object.entries(values)) metric.set({ [label]: name }, value)
+}
+
+/** The count is kept where it is counted; here it is only told. */
+function countEach(metric: Counter, label: string, values: Record<string, number>): void {
+  metric.reset()
+  for (const [name, value] of Object.entries(values)) metric.inc({ [label]: name }, value)
+}
+
+/** Memory, CPU, descriptors, garbage collection. Its own look at the event loop would wake us a hundred times a second more. */
+function collectProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 })
+  for (const name of registry.getMetricsAsArray().map((metric) => metric.name)) {
+    if (name.startsWith('nodejs_eventloop_lag')) registry.removeSingleMetric(name)
+  }
+}
+
+function gauge(registry: Registry, name: string, help: string, labelNames: string[] = []): Gauge {
+  return new Gauge({ name, help, labelNames, registers: [registry] })
+}
+
+function counter(registry: Registry, name: string, help: string, labelNames: string[] = []): Counter {
+  return new Counter({ name, help, labelNames, registers: [registry] })
+}
+
+function histogram(registry: Registry, name: string, help: string, buckets: number[]): Histogram {
+  return new Histogram({ name, help, buckets, registers: [registry] })
+}

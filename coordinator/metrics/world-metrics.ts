@@ -1,0 +1,94 @@
+/** The World in figures, reckoned when somebody asks for them and never on the way of a beat. */
+import type { Instant } from '../../shared/clock.ts'
+import { hasEnded, TASK_STATES } from '../../shared/task-state.ts'
+import type { Node, NodeStatus, Task, World } from '../world.ts'
+
+/** Each labelled series costs memory here and in whatever stores it: of a larger fleet the first so many nodes by name are told. */
+export const NODE_SERIES_MAX = 1000
+
+export const NODE_STATUS_NAMES = ['joining', 'ready', 'disconnected', 'engine-down', 'lost'] as const
+NODE_STATUS_NAMES satisfies readonly NodeStatus['name'][]
+
+export type NodeFigures = {
+  node: string
+  cpuCoresTotal: number
+  cpuCoresUsed: number
+  cpuCoresPromised: number
+  memoryBytesTotal: number
+  memoryBytesUsed: number
+  memoryBytesPromised: number
+  /** Since the agent was last heard. */
+  quietSeconds: number
+}
+
+export type WorldFigures = {
+  revision: number
+  nodesByStatus: Record<string, number>
+  nodesDraining: number
+  tasksByState: Record<string, number>
+  tasksWaiting: number
+  stacks: number
+  services: number
+  rolloutsByState: Record<string, number>
+  nodes: NodeFigures[]
+  nodesLeftOut: number
+}
+
+export function worldFigures(world: World, now: Instant): WorldFigures {
+  const nodes = [...world.nodes.values()]
+  const tasks = [...world.tasks.values()]
+  const named = nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
+  return {
+    revision: world.revision,
+    nodesByStatus: countBy(
+      NODE_STATUS_NAMES,
+      nodes.map(({ status }) => status.name),
+    ),
+    nodesDraining: nodes.filter(({ availability }) => availability === 'drain').length,
+    tasksByState: countBy(
+      TASK_STATES,
+      tasks.map((task) => (task.node === null ? 'waiting' : task.observed.state)),
+    ),
+    tasksWaiting: tasks.filter(({ node, desired }) => node === null && desired === 'running').length,
+    stacks: world.stacks.size,
+    services: world.services.size,
+    rolloutsByState: countBy(
+      ['settled', 'rolling', 'paused', 'rolling-back', 'rolled-back'],
+      [...world.services.values()].map(({ rollout }) => rollout.state),
+    ),
+    nodes: named.map((node) => nodeFigures(world, node, now)),
+    nodesLeftOut: nodes.length - named.length,
+  }
+}
+
+function nodeFigures(world: World, node: Node, now: Instant): NodeFigures {
+  const promised = { cpuCores: 0, memoryBytes: 0 }
+  for (const task of world.tasksByNode.get(node.name) ?? []) {
+    if (hasEnded(task.observed.state)) continue
+    const reservation = reservationOf(world, task)
+    promised.cpuCores += reservation.cpuCores
+    promised.memoryBytes += reservation.memoryBytes
+  }
+  return {
+    node: node.name,
+    cpuCoresTotal: node.inventory?.cpuCores ?? 0,
+    cpuCoresUsed: node.load?.cpuCoresUsed ?? 0,
+    cpuCoresPromised: promised.cpuCores,
+    memoryBytesTotal: node.inventory?.memoryBytes ?? 0,
+    memoryBytesUsed: node.load?.memoryBytesUsed ?? 0,
+    memoryBytesPromised: promised.memoryBytes,
+    quietSeconds: node.heard.lastAt === 0 ? 0 : Math.max(0, now - node.heard.lastAt) / 1000,
+  }
+}
+
+function reservationOf(world: World, task: Task): { cpuCores: number; memoryBytes: number } {
+  const version = world.services.get(task.service)?.versions.get(task.version)
+  return version?.spec.task.container.resources.reservation ?? { cpuCores: 0, memoryBytes: 0 }
+}
+
+/** Every name is told, at 0 too: a series that comes and goes cannot be alarmed on. */
+function countBy(names: readonly string[], values: string[]): Record<string, number> {
+  const counts = Object.fromEntries(names.map((name) => [name, 0]))
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1
+  return counts
+}
