@@ -36,10 +36,14 @@ export function wakeBy(beat: Beat, at: Instant): void {
   if (beat.wakeAt === null || at < beat.wakeAt) beat.wakeAt = at
 }
 
-/** A task that never got a node has nothing to stop: it is forgotten at once. */
+/**
+ * A task that never got a node has nothing to stop, and one on a lost node nobody to stop it: they are forgotten at once.
+ * When the node comes back its complete assignment no longer names the task, so the agent removes the container.
+ */
 export function stop(beat: Beat, task: Task, why: string): void {
   beat.ended.add(task.id)
-  if (task.node === null) forget(beat, task, why)
+  const isReachable = task.node !== null && statusOf(beat, task.node)?.name !== 'lost'
+  if (!isReachable) forget(beat, task, why)
   else beat.decisions.push({ kind: 'stop-task', task: task.id, why })
 }
 

@@ -1,7 +1,241 @@
-import type { NewEvent } from '../events.ts'
-import type { World, WorldValue } from '../world.ts'
+/**
+ * What a value means in words, for `berth events`. Called BEFORE the value is applied: only against the world as it was
+ * can be told what is news (an agent repeats itself on every connection, a task is forgotten with its names).
+ */
+import type { Instant } from '../../shared/clock.ts'
+import { compareProgress } from '../../shared/task-state.ts'
+import type { TaskObservation } from '../../shared/wire/up.ts'
+import type { Change, Decision, EventRecord, Observation, Task, World, WorldValue } from '../world.ts'
 
-/** Stand-in until the real one arrives. */
-export function eventsOf(_world: World, _value: WorldValue): NewEvent[] {
-  return []
+export type NewEvent = Omit<EventRecord, 'number'>
+
+/** Empty for what is not worth a line: heartbeats, repetitions, bookkeeping. */
+export function eventsOf(world: World, value: WorldValue): NewEvent[] {
+  if ('change' in value) return changeEvents(world, value.change, value.at)
+  if ('decision' in value) return decisionEvents(world, value.decision, value.at)
+  return observationEvents(world, value.observation, value.at)
+}
+
+type Names = Pick<EventRecord, 'node' | 'service' | 'task'>
+
+function event(at: Instant, level: EventRecord['level'], kind: string, message: string, names: Names = {}): NewEvent {
+  return { at, kind, level, message, ...names }
+}
+
+// ---------------------------------------------------------------- what users asked for
+
+function changeEvents(world: World, change: Change, at: Instant): NewEvent[] {
+  const info = (kind: string, message: string, names: Names = {}) => [event(at, 'info', kind, message, names)]
+  switch (change.kind) {
+    case 'deploy-stack': {
+      const count = Object.keys(change.spec.services).length
+      return info('stack-deployed', `stack ${change.spec.name} deployed, ${count} service${count === 1 ? '' : 's'}`)
+    }
+    case 'remove-stack':
+      return info('stack-removing', `stack ${change.stack} is being removed`)
+    case 'scale-service': {
+      const { service, replicas } = change
+      return info('service-scaled', `${service} scaled to ${replicas}`, { service })
+    }
+    case 'rollback-service':
+      return info('rollback-asked', `${change.service} is to go back to the version before`, {
+        service: change.service,
+      })
+    case 'set-availability': {
+      const { node, availability } = change
+      const said = availability === 'drain' ? 'is being drained' : 'takes tasks again'
+      return info(availability === 'drain' ? 'node-drained' : 'node-activated', `${node} ${said}`, { node })
+    }
+    case 'label-node':
+      return info('node-labelled', `${change.node}: ${labelsInWords(change)}`, { node: change.node })
+    case 'join-node':
+      if (world.nodes.get(change.node)?.keyFingerprint === change.keyFingerprint) return []
+      return info('node-joined', `${change.node} joined the cluster`, { node: change.node })
+    case 'remove-node':
+      return info('node-removed', `${change.node} was removed from the cluster`, { node: change.node })
+  }
+}
+
+function labelsInWords({ set, remove }: Extract<Change, { kind: 'label-node' }>): string {
+  const added = Object.entries(set).map(([label, value]) => `label ${label}=${value}`)
+  return [...added, ...remove.map((label) => `label ${label} removed`)].join(', ')
+}
+
+// ---------------------------------------------------------------- what agents told
+
+function observationEvents(world: World, observation: Observation, at: Instant): NewEvent[] {
+  const node = world.nodes.get(observation.node)
+  if (!node) return []
+  const names = { node: node.name }
+  switch (observation.kind) {
+    case 'connected': {
+      const skewMs = Math.abs(observation.hello.at - at)
+      if (skewMs < SKEW_WORTH_A_WORD_MS) return []
+      const message = `the clock of ${node.name} differs from the coordinator's by ${Math.round(skewMs / 1000)} s`
+      return [event(at, 'warning', 'clock-skew', message, names)]
+    }
+    case 'disconnected': {
+      if (node.connection?.instance !== observation.instance) return []
+      const level = observation.goodbye ? 'info' : 'warning'
+      return [event(at, level, 'node-disconnected', `${node.name} disconnected: ${observation.why}`, names)]
+    }
+    case 'notice': {
+      const { code, message, task } = observation.notice
+      const service = task === undefined ? undefined : world.tasks.get(task)?.service
+      return [
+        event(at, 'warning', code, `${node.name}: ${message}`, {
+          ...names,
+          ...(task && { task }),
+          ...(service && { service }),
+        }),
+      ]
+    }
+    case 'tasks':
+      return observation.tasks.flatMap((seen) => taskEvents(world, node.name, seen, at))
+    case 'heartbeat':
+      return []
+  }
+}
+
+const SKEW_WORTH_A_WORD_MS = 5_000
+
+function taskEvents(world: World, node: string, seen: TaskObservation, at: Instant): NewEvent[] {
+  const task = world.tasks.get(seen.task)
+  if (!task || task.node !== node || compareProgress(seen, task.observed) < 0) return []
+  const names = { node, service: task.service, task: task.id }
+  const isNews = compareProgress(seen, task.observed) > 0
+  if (isNews) {
+    const told = stateInWords(task, seen, node)
+    return told ? [event(at, told.level, told.kind, told.message, names)] : []
+  }
+  const health = seen.health ?? 'none'
+  if (health === task.observed.health) return []
+  if (health === 'healthy') return [event(at, 'info', 'task-healthy', `${task.id} on ${node} is healthy`, names)]
+  if (health !== 'unhealthy') return []
+  const why = seen.healthMessage ? `: ${seen.healthMessage}` : ''
+  return [event(at, 'warning', 'task-unhealthy', `${task.id} on ${node} is unhealthy${why}`, names)]
+}
+
+function stateInWords(
+  task: Task,
+  seen: TaskObservation,
+  node: string,
+): { level: EventRecord['level']; kind: string; message: string } | null {
+  const oom = seen.oomKilled ? ' (out of memory)' : ''
+  const cause = seen.error?.message ?? (seen.exitCode === undefined ? 'ended' : `exited ${seen.exitCode}${oom}`)
+  switch (seen.state) {
+    case 'running':
+      return { level: 'info', kind: 'task-running', message: `${task.id} runs on ${node}` }
+    case 'restarting':
+      return { level: 'warning', kind: 'task-restarting', message: `${task.id} on ${node} ${cause} and is restarted` }
+    case 'failed':
+      return { level: 'warning', kind: 'task-failed', message: `${task.id} on ${node} failed for good: ${cause}` }
+    case 'completed':
+      return { level: 'info', kind: 'task-completed', message: `${task.id} on ${node} completed` }
+    default:
+      return null
+  }
+}
+
+// ---------------------------------------------------------------- what the loop decided
+
+function decisionEvents(world: World, decision: Decision, at: Instant): NewEvent[] {
+  switch (decision.kind) {
+    case 'set-node-status':
+      return nodeEvents(world, decision, at)
+    case 'place-task': {
+      const task = world.tasks.get(decision.task)
+      if (!task) return []
+      const names = { node: decision.node, service: task.service, task: task.id }
+      return [event(at, 'info', 'task-placed', `${task.id} goes to ${decision.node}`, names)]
+    }
+    case 'hold-task': {
+      const task = world.tasks.get(decision.task)
+      // Once per task: the figures of a refusal change often, that it waits does not.
+      if (!task || task.waitsFor.length > 0) return []
+      const checks = [...new Set(decision.refusals.map((refusal) => refusal.check))].join(', ')
+      const message = `${task.id} waits: no node can take it (${checks})`
+      return [event(at, 'warning', 'task-waiting', message, { service: task.service, task: task.id })]
+    }
+    case 'stop-task': {
+      const task = world.tasks.get(decision.task)
+      if (!task) return []
+      const names = { service: task.service, task: task.id, ...(task.node && { node: task.node }) }
+      return [event(at, 'info', 'task-stopping', `${task.id} is stopped: ${decision.why}`, names)]
+    }
+    case 'set-rollout':
+      return rolloutEvents(world, decision, at)
+    case 'set-release':
+      return releaseEvents(world, decision, at)
+    case 'forget-service':
+      return [event(at, 'info', 'service-removed', `${decision.service} is gone`, { service: decision.service })]
+    case 'forget-stack':
+      return [event(at, 'info', 'stack-removed', `stack ${decision.stack} is gone`)]
+    case 'create-task':
+    case 'forget-task':
+    case 'forget-version':
+      return []
+  }
+}
+
+function nodeEvents(
+  world: World,
+  { node, status }: Extract<Decision, { kind: 'set-node-status' }>,
+  at: Instant,
+): NewEvent[] {
+  const before = world.nodes.get(node)?.status.name
+  if (before === undefined || before === status.name) return []
+  if (status.name === 'joining') return []
+  if (status.name === 'ready') return [event(at, 'info', 'node-ready', `${node} is ready`, { node })]
+  const said = { disconnected: 'is disconnected', 'engine-down': 'has no Engine', lost: 'is lost' }[status.name]
+  return [event(at, 'warning', `node-${status.name}`, `${node} ${said}: ${status.why}`, { node })]
+}
+
+function rolloutEvents(world: World, decision: Extract<Decision, { kind: 'set-rollout' }>, at: Instant): NewEvent[] {
+  const { service: name, rollout } = decision
+  const service = world.services.get(name)
+  if (!service) return []
+  const told: NewEvent[] = []
+  const names = { service: name }
+  const known = 'failures' in service.rollout ? service.rollout.failures.length : 0
+  for (const failure of 'failures' in rollout ? rollout.failures.slice(known) : []) {
+    const on = failure.node ? ` on ${failure.node}` : ''
+    const message = `${failure.task}${on} failed while ${name} is rolled out: ${failure.why}`
+    told.push(event(at, 'warning', 'rollout-failure', message, { ...names, task: failure.task }))
+  }
+  if (rollout.state === service.rollout.state) return told
+  switch (rollout.state) {
+    case 'settled':
+      return [...told, event(at, 'info', 'rollout-finished', `${name} is at version ${rollout.version}`, names)]
+    case 'paused':
+      return [
+        ...told,
+        event(at, 'warning', 'rollout-paused', `the rollout of ${name} is paused: ${rollout.why}`, names),
+      ]
+    case 'rolling-back': {
+      const message = `${name} goes back from version ${rollout.failed} to ${rollout.version}: ${rollout.why}`
+      return [...told, event(at, 'warning', 'rollout-rolling-back', message, names)]
+    }
+    case 'rolled-back': {
+      const message = `${name} is back at version ${rollout.version}: ${rollout.why}`
+      return [...told, event(at, 'warning', 'rollout-rolled-back', message, names)]
+    }
+    case 'rolling':
+      return told
+  }
+}
+
+function releaseEvents(
+  world: World,
+  { service: name, release }: Extract<Decision, { kind: 'set-release' }>,
+  at: Instant,
+): NewEvent[] {
+  const before = world.services.get(name)?.release
+  if (!before) return []
+  if (release.state === 'released') {
+    return [event(at, 'info', 'service-released', `${name} starts: its dependencies are met`, { service: name })]
+  }
+  if (before.state === 'held' && before.waitsFor.length > 0) return []
+  const waits = release.waitsFor.map((wait) => `${wait.service} (${wait.condition}, ${wait.now})`).join(', ')
+  return [event(at, 'info', 'service-held', `${name} waits for ${waits}`, { service: name })]
 }

@@ -15,7 +15,8 @@ export function globalUnits(beat: Beat, service: Service, target: ServiceVersion
   for (const task of tasks) {
     const node = task.node ?? task.onlyNode
     const unit = node === null ? undefined : byNode.get(node)
-    if (unit) addToUnit(beat, service, target, unit, task)
+    if (isWaitingForLost(beat, task)) surplus.push({ task, why: `${task.onlyNode} is lost` })
+    else if (unit) addToUnit(beat, service, target, unit, task)
     else if (task.desired === 'running' && !isRecord(beat, task)) surplus.push({ task, why: whyNot(beat, task) })
   }
   for (const unit of byNode.values()) sortUnit(unit)
@@ -31,9 +32,14 @@ function wantsTask(beat: Beat, service: Service, version: ServiceVersion, node: 
   return isEligible(request, emptyPicture(node))
 }
 
+/** A lost node's task is made anew when it returns; until then there is nothing to wait for. */
+function isWaitingForLost(beat: Beat, task: Task): boolean {
+  return task.node === null && task.onlyNode !== null && statusOf(beat, task.onlyNode)?.name === 'lost'
+}
+
 /** A node without a task that is not ready either gets none until it is. */
 function isThere(beat: Beat, unit: Unit): boolean {
-  if (unit.fresh.length + unit.stale.length + unit.away.length > 0) return true
+  if (unit.fresh.length + unit.stale.length + unit.away.length + unit.stopping.length > 0) return true
   return unit.onlyNode !== null && statusOf(beat, unit.onlyNode)?.name === 'ready'
 }
 

@@ -55,13 +55,12 @@ function whyOver(beat: Beat, task: Task, isRemoving: boolean): string | null {
   const mustStop = task.desired === 'stopped' || isRemoving
   // A job that has completed is not run again because its node has left.
   if (!status) return task.observed.state === 'completed' && !mustStop ? null : 'its node is no longer a member'
-  // When the node comes back its complete assignment no longer names the task, so the agent removes the container.
   return mustStop && status.name === 'lost' ? 'its node is lost' : null
 }
 
 function remove(beat: Beat, service: Service, tasks: Task[]): void {
   for (const task of tasks) if (task.desired === 'running') stop(beat, task, 'the service is removed')
-  if (tasks.some((task) => task.node !== null)) return
+  if (tasks.some((task) => !beat.forgotten.has(task.id))) return
   beat.decisions.push({ kind: 'forget-service', service: service.name })
 }
 
@@ -83,7 +82,7 @@ function forgetVersions(beat: Beat, service: Service, tasks: Task[]): void {
 
 function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]): void {
   const isFrozen = service.rollout.state === 'paused' || service.release.state === 'held'
-  for (const unit of units) if (!isFrozen) dropStaleWaiting(beat, unit)
+  for (const unit of units) if (!isFrozen) thinOut(beat, unit)
   const order = hasNamedVolume(target.spec) ? 'stop-first' : rolloutConfig(service).order
   const toReplace: Unit[] = []
   let allowance = replaceAllowance(beat, service, units)
@@ -105,10 +104,17 @@ function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]
   }
 }
 
-/** A task that waits for a node at a version that is no longer wanted costs nothing to give up. */
-function dropStaleWaiting(beat: Beat, unit: Unit): void {
-  for (const task of unit.stale) if (task.node === null) forget(beat, task, 'its version is no longer wanted')
-  unit.stale = unit.stale.filter((task) => task.node !== null)
+/**
+ * Deployed faster than rolled out, a unit may have stale tasks of several versions. One of them, the best, bridges the
+ * time until the wanted one is up; the others, and any that only waits for a node, have no use any more.
+ */
+function thinOut(beat: Beat, unit: Unit): void {
+  const [bridge, ...useless] = unit.stale
+  if (!bridge) return
+  if (bridge.node === null) useless.unshift(bridge)
+  for (const task of useless) stop(beat, task, 'its version is no longer wanted')
+  unit.stopping.push(...useless.filter((task) => task.node !== null))
+  unit.stale = bridge.node === null ? [] : [bridge]
 }
 
 /** The unit has its task. Others for it are surplus (a lost node came back); those it replaces go once it is up. */
@@ -117,9 +123,7 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
   if (!keeper) return
   for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
   if (isUp(keeper)) for (const task of unit.stale) stop(beat, task, `replaced by ${keeper.id}`)
-  for (const task of unit.away) {
-    if (isOutdatedTask(service, target, task)) stop(beat, task, `replaced by ${keeper.id}`)
-  }
+  stopOutdated(beat, service, target, unit, keeper.id)
   if (keeper.node !== null) return
   request(beat, service, target, unit, keeper.id, keeper.waitsFor)
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
@@ -128,8 +132,13 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
 /** Its data is on the lost node, or it is bound to that node: then it waits for the node. Else it gets another one. */
 function replaceLost(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
   if (unit.onlyNode !== null || unit.away.some((task) => isHome(service, target, task))) return
-  const nodes = unit.away.map((task) => task.node).join(', ')
-  add(beat, service, target, unit, `${nodes} is lost`)
+  const task = add(beat, service, target, unit, `${unit.away[0]?.node} is lost`)
+  stopOutdated(beat, service, target, unit, task)
+}
+
+/** Of the tasks on lost nodes only those of the wanted kind may be of use when their node returns. */
+function stopOutdated(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, by: string): void {
+  for (const task of unit.away) if (isOutdatedTask(service, target, task)) stop(beat, task, `replaced by ${by}`)
 }
 
 /** Nothing is there. After a stop-first replacement the next one starts when the last one is gone. */

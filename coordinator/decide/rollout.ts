@@ -157,6 +157,8 @@ export function judgeFinished(beat: Beat, service: Service, units: readonly Unit
   const failed = failureAction === 'continue' ? failedTasks(rollout) : new Set<string>()
   for (const unit of units) {
     const keeper = unit.fresh[0]
+    // A global service is not held up by a node that is lost: its task is brought up to date when it returns.
+    if (!keeper && unit.onlyNode !== null && unit.away.length > 0) continue
     if (!keeper) return service
     if (failed.has(keeper.id)) continue
     if (!isUp(keeper)) return service
