@@ -1,0 +1,233 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { joinCluster } from '../../../agent/link/join.ts'
+import { aDoor, type Door } from '../../build/coordinator-door.ts'
+import { aLinkedAgent } from '../../build/linked-agent.ts'
+import { temporaryFolder } from '../../build/temporary-folder.ts'
+import { until } from '../../build/until.ts'
+import { aTaskObservation } from '../../build/wire.ts'
+
+/** Between agent and coordinator: passes bytes on until it is told to pass none, as a network that swallows them. */
+async function aNetwork(port: number) {
+  let swallows = false
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from)
+      from.on('data', (chunk) => swallows || to.write(chunk))
+      from.on('error', () => undefined)
+      from.on('close', () => to.destroy())
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    swallow(whether: boolean) {
+      swallows = whether
+    },
+  }
+}
+
+/** The host joins and does not connect. */
+function join(door: Door, dataDir: string) {
+  const token = door.security.joinToken()
+  return joinCluster({ coordinator: door.url, token, node: 'web-1', dataDir, now: Date.now })
+}
+
+describe('the link', () => {
+  test('joins, greets, and tells and hears everything', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    agent.supervisor.tasks = [aTaskObservation()]
+    await until(() => agent.supervisor.assigned.length === 1)
+    expect(door.core.observations.filter(({ kind }) => kind !== 'heartbeat')).toMatchObject([
+      { kind: 'connected', node: 'web-1' },
+      { kind: 'tasks', full: true, tasks: [{ task: 't1' }] },
+    ])
+    expect(agent.supervisor.assigned).toMatchObject([{ kind: 'assignment', revision: 1 }])
+    expect(agent.link.state.name).toBe('open')
+  })
+
+  test('tells changes and notices as they come', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    agent.supervisor.see({ task: 't2', state: 'starting' })
+    agent.supervisor.see({ task: 't2', state: 'running' })
+    agent.supervisor.notice('engine-down')
+    await until(() => door.core.seen('notice').length === 1)
+    const told = door.core.seen('tasks').slice(1)
+    expect(told).toMatchObject([{ full: false, revision: 1, tasks: [{ task: 't2', state: 'running' }] }])
+  })
+
+  test('beats at the interval that the welcome tells, naming all containers first', async () => {
+    const door = await aDoor({ heartbeatIntervalMs: 50 })
+    const agent = await aLinkedAgent(door)
+    await until(() => door.core.seen('heartbeat').length >= 5)
+    expect(agent.samples.slice(0, 3)).toEqual([true, false, false])
+  })
+
+  test('asks for the complete assignment when a change does not build on what is there', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    agent.supervisor.outcome = (message) =>
+      message.kind === 'assignment' ? { outcome: 'applied' } : { outcome: 'resync', reason: 'no base' }
+    door.core.world.nodes.get('web-1')!.assignmentRevision = 2
+    door.sessions.nodesChanged(['web-1'])
+    await until(() => agent.supervisor.assigned.length === 3)
+    expect(agent.supervisor.assigned.map(({ kind }) => kind)).toEqual(['assignment', 'assignment-change', 'assignment'])
+  })
+
+  test('says that a stale assignment was refused', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    agent.supervisor.outcome = () => ({ outcome: 'stale', reason: 'revision 1 is older than 5' })
+    await until(() => door.core.seen('notice').length > 0)
+    expect(door.core.seen('notice')[0]?.notice).toMatchObject({ code: 'stale-assignment' })
+  })
+
+  test('says goodbye when the agent stops', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    expect(await agent.stop()).toBeNull()
+    await until(() => door.core.seen('disconnected').length === 1)
+    expect(door.core.seen('disconnected')).toMatchObject([{ goodbye: true }])
+    expect(agent.link.state).toEqual({ name: 'closed', why: 'the agent stops' })
+  })
+
+  test('comes back to a coordinator that was killed and started again, with everything complete both ways', async () => {
+    const dir = await temporaryFolder()
+    const first = await aDoor({ dir })
+    const agent = await aLinkedAgent(first)
+    await until(() => agent.supervisor.assigned.length === 1)
+    await first.kill()
+    agent.supervisor.see({ task: 'while-away' })
+    agent.supervisor.tasks = [aTaskObservation({ task: 'while-away' })]
+    const second = await aDoor({ dir, port: first.port, core: first.core })
+    await until(() => agent.supervisor.assigned.length === 2)
+    expect(agent.supervisor.assigned[1]?.kind).toBe('assignment')
+    expect(second.core.seen('tasks')).toMatchObject([{ full: true }, { full: true, tasks: [{ task: 'while-away' }] }])
+    expect(second.core.seen('connected')).toHaveLength(2)
+  })
+
+  test('notices a coordinator that has gone silent, and connects anew', async () => {
+    const door = await aDoor()
+    const network = await aNetwork(door.port)
+    const times = { pingIntervalMs: 50, silenceMs: 200, greetingTimeoutMs: 500 }
+    const agent = await aLinkedAgent({ ...door, url: network.url }, { times })
+    await until(() => agent.supervisor.assigned.length === 1)
+    network.swallow(true)
+    await until(() => agent.link.state.name !== 'open')
+    expect(agent.log.lines.some(({ message }) => message.includes('the coordinator has been silent for'))).toBe(true)
+    network.swallow(false)
+    await until(() => agent.supervisor.assigned.length === 2)
+  })
+})
+
+describe('an identity', () => {
+  test('is renewed before it ends, over the open connection, for the same key', async () => {
+    // Certificates are backdated by ten minutes: two thirds of this one's life are over in less than a second.
+    const door = await aDoor({ lifetimes: { nodeMs: 301_000 } })
+    const agent = await aLinkedAgent(door, { random: () => 0 })
+    await until(() => agent.supervisor.assigned.length === 1)
+    const read = async () => JSON.parse(await readFile(`${agent.dataDir}/identity/identity.json`, 'utf8'))
+    const before = (await read()).certificate
+    let after = before
+    while (after === before) {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      after = (await read()).certificate
+    }
+    const key = new X509Certificate(before).publicKey
+    expect(new X509Certificate(after).publicKey.equals(key)).toBe(true)
+    expect(agent.link.state.name).toBe('open')
+  })
+
+  test('that ended while the host was off is replaced by joining again', async () => {
+    const dir = await temporaryFolder()
+    const dataDir = await temporaryFolder()
+    const brief = await aDoor({ dir, lifetimes: { nodeMs: 1 } })
+    await join(brief, dataDir)
+    await brief.kill()
+    const door = await aDoor({ dir, core: brief.core })
+    const back = await aLinkedAgent(door, { dataDir })
+    await until(() => back.supervisor.assigned.length === 1)
+    expect(door.core.changes.map(({ kind }) => kind)).toEqual(['join-node', 'join-node'])
+  })
+
+  test('that ended and cannot be replaced is said, with the command', async () => {
+    const dataDir = await temporaryFolder()
+    const door = await aDoor({ lifetimes: { nodeMs: 1 } })
+    await join(door, dataDir)
+    const late = await aLinkedAgent(door, { dataDir, joinToken: () => null })
+    await until(() => late.log.lines.length > 0)
+    expect(late.log.lines[0]?.message).toMatch(/certificate of web-1 ended at .*berth agent --join TOKEN/)
+    await until(() => late.link.state.name === 'waiting')
+  })
+
+  test('of one cluster does not let the host slip into another', async () => {
+    const [door, other] = [await aDoor(), await aDoor()]
+    const dataDir = await temporaryFolder()
+    const agent = await aLinkedAgent(door, { dataDir })
+    await until(() => agent.supervisor.assigned.length === 1)
+    await agent.stop()
+    const moved = await aLinkedAgent(other, { dataDir })
+    expect(await moved.ran).toMatchObject({ code: 'wrong-cluster' })
+  })
+
+  test('is required: without one and without a token the agent says what to do', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door, { joinToken: () => null })
+    expect(await agent.ran).toMatchObject({ code: 'unauthorized' })
+  })
+
+  test('that was removed is refused, and the agent goes on to ask, slowly', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    await door.core.submit({ kind: 'remove-node', node: 'web-1' })
+    door.core.beat()
+    await until(() => agent.link.state.name === 'waiting')
+    expect(agent.log.lines.some(({ message }) => message.includes('was removed from the cluster'))).toBe(true)
+    const { state } = agent.link
+    expect(state.name === 'waiting' && state.until - Date.now()).toBeGreaterThan(15_000)
+  })
+})
+
+test('a first join that cannot succeed ends the agent with the reason', async () => {
+  const door = await aDoor()
+  const agent = await aLinkedAgent(door, { joinToken: () => 'BRTH-1-nonsense' })
+  expect(await agent.ran).toMatchObject({ code: 'token-invalid' })
+})
+
+test('a coordinator that is not there yet is waited for', async () => {
+  const dir = await temporaryFolder()
+  const first = await aDoor({ dir })
+  await first.kill()
+  const agent = await aLinkedAgent(first)
+  await until(() => agent.log.lines.length > 0)
+  await aDoor({ dir, port: first.port, core: first.core })
+  await until(() => agent.supervisor.assigned.length === 1)
+})
+
+test('a second agent with the same data folder is refused while the first lives', async () => {
+  const door = await aDoor()
+  const dataDir = await temporaryFolder()
+  const first = await aLinkedAgent(door, { dataDir })
+  await until(() => first.supervisor.assigned.length === 1)
+  const second = await aLinkedAgent(door, { dataDir })
+  await until(() => second.log.lines.some(({ message }) => message.includes('must not share a name')))
+  expect(first.link.state.name).toBe('open')
+  expect(door.core.seen('connected')).toHaveLength(1)
+})

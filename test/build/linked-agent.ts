@@ -1,0 +1,118 @@
+/** The agent's real link with parts beside it that do just what a test tells them. */
+import { onTestFinished } from 'vitest'
+import { createLink, type LinkOptions } from '../../agent/link/link.ts'
+import type { AssignOutcome, LogSink, ObservedChange, Supervisor } from '../../agent/parts.ts'
+import { systemClock } from '../../shared/clock.ts'
+import type { Assignment, AssignmentChange, LogOpen } from '../../shared/wire/down.ts'
+import type { TaskObservation } from '../../shared/wire/up.ts'
+import type { Door } from './coordinator-door.ts'
+import { aFakeLog } from './fake-core.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { aHostLoad, aTaskObservation } from './wire.ts'
+import { anEngine, anInventory } from './world.ts'
+
+export type FakeSupervisor = Omit<Supervisor, 'revision'> & {
+  revision: number
+  tasks: TaskObservation[]
+  assigned: (Assignment | AssignmentChange)[]
+  outcome(message: Assignment | AssignmentChange): AssignOutcome
+  /** A task is seen in this state. */
+  see(observation: Partial<TaskObservation>): void
+  notice(code: string): void
+}
+
+export function aFakeSupervisor(): FakeSupervisor {
+  const changes = new Set<(change: ObservedChange) => void>()
+  const notices = new Set<(notice: { code: string; message: string }) => void>()
+  const supervisor: FakeSupervisor = {
+    revision: 0,
+    tasks: [],
+    assigned: [],
+    outcome: () => ({ outcome: 'applied' }),
+    run: async () => undefined,
+    async assign(message: Assignment | AssignmentChange) {
+      supervisor.assigned.push(message)
+      const outcome = supervisor.outcome(message)
+      if (outcome.outcome === 'applied') supervisor.revision = message.revision
+      return outcome
+    },
+    observeAll: async (): Promise<ObservedChange> => ({ engine: anEngine(), tasks: supervisor.tasks, gone: [] }),
+    onChange(listener: (change: ObservedChange) => void) {
+      changes.add(listener)
+      return () => changes.delete(listener)
+    },
+    onNotice(listener: (notice: { code: string; message: string }) => void) {
+      notices.add(listener)
+      return () => notices.delete(listener)
+    },
+    containers: () => [],
+    see(observation) {
+      const change = { engine: anEngine(), tasks: [aTaskObservation(observation)], gone: [] }
+      for (const listener of changes) listener(change)
+    },
+    notice(code: string) {
+      for (const listener of notices) listener({ code, message: code })
+    },
+  }
+  return supervisor
+}
+
+export function aFakeLogTail() {
+  const opened: { request: LogOpen; sink: LogSink }[] = []
+  const closed: string[] = []
+  return {
+    opened,
+    closed,
+    open: (request: LogOpen, sink: LogSink) => void opened.push({ request, sink }),
+    close: (stream: string) => void closed.push(stream),
+    closeAll: () => undefined,
+  }
+}
+
+/** Runs until the test ends or `stop`. */
+export async function aLinkedAgent(
+  door: Pick<Door, 'url' | 'security'>,
+  given: Partial<LinkOptions> & { random?: () => number } = {},
+) {
+  const { random = Math.random, ...options } = given
+  const supervisor = aFakeSupervisor()
+  const logTail = aFakeLogTail()
+  const log = aFakeLog()
+  const samples: (boolean | undefined)[] = []
+  const dataDir = options.dataDir ?? (await temporaryFolder())
+  const link = createLink({
+    options: {
+      coordinator: door.url,
+      node: 'web-1',
+      dataDir,
+      labels: {},
+      agentVersion: '0.1.0',
+      joinToken: () => door.security.joinToken(),
+      ...options,
+    },
+    supervisor,
+    logTail,
+    loadMeter: {
+      sample(_containers, { all } = {}) {
+        samples.push(all)
+        return { load: aHostLoad(), containers: [] }
+      },
+      close: () => undefined,
+    },
+    inventory: async () => anInventory(),
+    log,
+    clock: systemClock,
+    random,
+  })
+  const stopping = new AbortController()
+  const ran = link.run(stopping.signal).then(
+    () => null,
+    (error: unknown) => error,
+  )
+  async function stop() {
+    stopping.abort()
+    return ran
+  }
+  onTestFinished(() => stop().then(() => undefined))
+  return { link, supervisor, logTail, log, samples, dataDir, ran, stop }
+}
