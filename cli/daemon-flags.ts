@@ -27,27 +27,27 @@ export type AgentFlags = {
 
 export function addCoordinatorFlags(command: Command): Command {
   return command
-    .option('--data DIR', 'folder for its data (default: /var/lib/berth/coordinator)')
-    .option('--listen HOST:PORT', 'where it listens (default: 0.0.0.0:23784)', parseListen)
-    .option('--advertise NAME', 'name or address under which it is reached; several may be given', collect)
-    .option('--heartbeat-interval TIME', 'how often agents report their load (default: 1s)', ms)
-    .option('--start-grace TIME', 'after its start, how long nodes may take to come back', ms)
-    .option('--agent-grace TIME', 'how long a node may be away before its tasks move', ms)
-    .option('--goodbye-grace TIME', 'the same for an agent that said it will be back', ms)
-    .option('--engine-grace TIME', "how long a node's Engine may be down before its tasks move", ms)
-    .option('--log-level LEVEL', 'debug, info, warn, error or silent')
+    .option('--data <DIR>', 'folder for its data (default: /var/lib/berth/coordinator)')
+    .option('--listen <HOST:PORT>', 'where it listens (default: 0.0.0.0:23784)', parseListen)
+    .option('--advertise <NAME>', 'name or address under which it is reached; several may be given', collect)
+    .option('--heartbeat-interval <TIME>', 'how often agents report their load (default: 1s)', ms)
+    .option('--start-grace <TIME>', 'after its start, how long nodes may take to come back', ms)
+    .option('--agent-grace <TIME>', 'how long a node may be away before its tasks move', ms)
+    .option('--goodbye-grace <TIME>', 'the same for an agent that said it will be back', ms)
+    .option('--engine-grace <TIME>', "how long a node's Engine may be down before its tasks move", ms)
+    .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
     .option('--check-twice', 'for tests: after each beat, assert that nothing is left to decide')
 }
 
 export function addAgentFlags(command: Command): Command {
   return command
-    .option('--data DIR', 'folder for its data (default: /var/lib/berth/agent)')
-    .option('--coordinator URL', 'the coordinator to join, https://10.0.0.5:23784')
-    .option('--join-file FILE', 'file with the join token; or set BERTH_JOIN_TOKEN')
-    .option('--docker HOST', 'the Engine: unix:///var/run/docker.sock, tcp://… (default: DOCKER_HOST)')
-    .option('--name NAME', "name of the node (default: the host's)")
-    .option('--label KEY=VALUE', 'label of the node; several may be given', collectLabel)
-    .option('--log-level LEVEL', 'debug, info, warn, error or silent')
+    .option('--data <DIR>', 'folder for its data (default: /var/lib/berth/agent)')
+    .option('--coordinator <URL>', 'the coordinator to join, https://10.0.0.5:23784')
+    .option('--join-file <FILE>', 'file with the join token; or set BERTH_JOIN_TOKEN')
+    .option('--docker <HOST>', 'the Engine: unix:///var/run/docker.sock, tcp://… (default: DOCKER_HOST)')
+    .option('--name <NAME>', "name of the node (default: the host's)")
+    .option('--label <KEY=VALUE>', 'label of the node; several may be given', collectLabel)
+    .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
 }
 
 /** `10.0.0.5:23784`, `[::1]:23784`, `:23784`, `23784`. */

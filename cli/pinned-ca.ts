@@ -1,5 +1,6 @@
 /** Fetches the coordinator's CA when only its fingerprint is known. */
 import type { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { connect } from 'node:tls'
 import { BerthError } from '../shared/errors.ts'
 import { publicKeyFingerprint } from '../shared/join-token.ts'
@@ -19,7 +20,8 @@ export async function fetchPinnedCa(url: string, fingerprint: string): Promise<s
   if (pin === undefined)
     throw new BerthError('invalid-request', 'the fingerprint must be 64 hex digits (or the join token)')
   const { hostname, port } = new URL(url)
-  for (const certificate of await chainOf(hostname, Number(port || 443), url)) {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  for (const certificate of await chainOf(host, Number(port || 443), url)) {
     if (certificate.ca && publicKeyFingerprint(certificate) === pin) return certificate.toString()
   }
   throw new BerthError('certificate-mismatch', `the server at ${url} does not have the CA with fingerprint ${pin}`)
@@ -27,7 +29,8 @@ export async function fetchPinnedCa(url: string, fingerprint: string): Promise<s
 
 function chainOf(host: string, port: number, url: string): Promise<X509Certificate[]> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, servername: host, minVersion: 'TLSv1.3', rejectUnauthorized: false })
+    const name = isIP(host) ? {} : { servername: host }
+    const socket = connect({ host, port, ...name, minVersion: 'TLSv1.3', rejectUnauthorized: false })
     socket.setTimeout(timeoutMs, () => socket.destroy(new BerthError('timed-out', `${url} does not answer`)))
     socket.once('error', (error) => reject(connectionError(error, url)))
     socket.once('secureConnect', () => {

@@ -25,11 +25,11 @@ type MakeContext = (json?: boolean) => Context
 
 function addStarting(program: Command, context: MakeContext): void {
   addJson(program.command('up').description('coordinator and agent on this host, in the foreground'))
-    .option('--data DIR', 'folder for the data of both', '/var/lib/berth')
-    .option('--listen HOST:PORT', 'where the coordinator listens', '0.0.0.0:23784')
-    .option('--docker HOST', 'Engine of the agent: unix:///var/run/docker.sock, tcp://…')
-    .option('--name NAME', 'name of the node')
-    .option('--deploy FILE', 'Compose file to deploy once both run')
+    .option('--data <DIR>', 'folder for the data of both', '/var/lib/berth')
+    .option('--listen <HOST:PORT>', 'where the coordinator listens', '0.0.0.0:23784')
+    .option('--docker <HOST>', 'Engine of the agent: unix:///var/run/docker.sock, tcp://…')
+    .option('--name <NAME>', 'name of the node')
+    .option('--deploy <FILE>', 'Compose file to deploy once both run')
     .action(async (options) => (await import('./commands/up.ts')).up(context(options.json), options))
   addCoordinatorFlags(program.command('coordinator').description('run the coordinator')).action(async (options) =>
     (await import('./start.ts')).startCoordinator(options),
@@ -48,10 +48,10 @@ function addLooking(program: Command, context: MakeContext): void {
     (await lists()).nodes(context(json)),
   )
   addJson(program.command('services [SERVICE]').description('list the services, or show one'))
-    .option('--stack STACK', 'only of this stack')
+    .option('--stack <STACK>', 'only of this stack')
     .action(async (name, options) => (await lists()).services(context(options.json), name, options))
   addJson(program.command('ps [STACK|SERVICE|TASK]').description('list the tasks'))
-    .option('--node NODE', 'only on this node')
+    .option('--node <NODE>', 'only on this node')
     .option('-a, --all', 'also those that were stopped')
     .action(async (name, options) => (await lists()).ps(context(options.json), name, options))
   addJson(program.command('stacks').description('list the stacks')).action(async ({ json }) =>
@@ -59,30 +59,30 @@ function addLooking(program: Command, context: MakeContext): void {
   )
   addJson(program.command('logs <STACK|SERVICE|TASK>').description('log lines, in order of time'))
     .option('-f, --follow', 'go on with new lines')
-    .option('-n, --tail N', 'only the last N lines of each task', wholeNumber)
-    .option('--since TIME', 'only lines younger than this: 30s, 10m, 2h', milliseconds)
+    .option('-n, --tail <N>', 'only the last N lines of each task', wholeNumber)
+    .option('--since <TIME>', 'only lines younger than this: 30s, 10m, 2h', milliseconds)
     .option('-t, --timestamps', 'with the time of each line')
     .action(async (target, options) =>
       (await import('./commands/logs.ts')).logs(context(options.json), target, options),
     )
   addJson(program.command('events').description('what happened'))
     .option('-f, --follow', 'go on with new events')
-    .option('-n, --limit N', 'the last N events', wholeNumber)
-    .option('--stack STACK', 'only of this stack')
-    .option('--service SERVICE', 'only of this service')
-    .option('--node NODE', 'only of this node')
+    .option('-n, --limit <N>', 'the last N events', wholeNumber)
+    .option('--stack <STACK>', 'only of this stack')
+    .option('--service <SERVICE>', 'only of this service')
+    .option('--node <NODE>', 'only of this node')
     .action(async ({ json, ...options }) => (await import('./commands/events.ts')).events(context(json), options))
 }
 
 function addChanging(program: Command, context: MakeContext): void {
   const changes = () => import('./commands/changes.ts')
   addWait(addJson(program.command('deploy').description('deploy Compose files as a stack, and wait until it is up')))
-    .option('-f, --file FILE', 'Compose file; several are merged, - is standard input', collect)
-    .option('--stack NAME', 'name of the stack')
-    .option('--attach STACK', 'follow a deployment that is on its way')
-    .option('--profile NAME', 'with the services of this profile', collect)
-    .option('--env-file FILE', 'variables for the Compose file', collect)
-    .option('--project-directory DIR', 'folder that relative paths begin at')
+    .option('-f, --file <FILE>', 'Compose file; several are merged, - is standard input', collect)
+    .option('--stack <NAME>', 'name of the stack')
+    .option('--attach <STACK>', 'follow a deployment that is on its way')
+    .option('--profile <NAME>', 'with the services of this profile', collect)
+    .option('--env-file <FILE>', 'variables for the Compose file', collect)
+    .option('--project-directory <DIR>', 'folder that relative paths begin at')
     .option('--allow-unsupported', 'warn of what Berth does not honour instead of refusing it')
     .option('--no-prune', 'keep services that the files do not name any more')
     .action(async (options) => (await import('./commands/deploy.ts')).deploy(context(options.json), options))
@@ -124,10 +124,10 @@ function addAccess(program: Command, context: MakeContext, version: string): voi
     async (which, { json }) => (await tokens()).rotateToken(context(json), which),
   )
   addJson(program.command('login <URL>').description('keep where the coordinator is, its CA and the token'))
-    .option('--token-file FILE', 'file with the operator token')
+    .option('--token-file <FILE>', 'file with the operator token')
     .option('--token-stdin', 'read the operator token from standard input')
-    .option('--ca FILE', "the coordinator's CA in PEM form")
-    .option('--fingerprint HEX', "SHA-256 of the CA's public key, as in the join token")
+    .option('--ca <FILE>', "the coordinator's CA in PEM form")
+    .option('--fingerprint <HEX>', "SHA-256 of the CA's public key, as in the join token")
     .action(async (url, options) => (await import('./commands/login.ts')).login(context(options.json), url, options))
   addJson(program.command('version').description('print the version')).action(({ json }) => {
     const { out } = context()
@@ -143,7 +143,7 @@ function addJson(command: Command): Command {
 function addWait(command: Command): Command {
   return command
     .option('-d, --detach', 'do not wait')
-    .option('--timeout TIME', 'how long to wait: 90s, 5m, 1h', milliseconds, waitTimeoutMs)
+    .option('--timeout <TIME>', 'how long to wait: 90s, 5m, 1h', milliseconds, waitTimeoutMs)
 }
 
 function collect(value: string, before: string[] | undefined): string[] {

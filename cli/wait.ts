@@ -20,6 +20,8 @@ export type WaitOptions = {
   services?: string[]
   /** True ends the wait before the stack's own `done`. */
   isEnough?: (progress: ProgressDocument) => boolean
+  /** That the stack is not there (any more) is what was asked for. */
+  isRemoval?: boolean
 }
 
 /**
@@ -38,7 +40,7 @@ export async function waitForStack(context: Context, client: Client, options: Wa
   process.once('SIGINT', onInterrupt)
   let last: ProgressDocument | null = null
   try {
-    for await (const progress of follow(client, options.stack, AbortSignal.any([timeout, stop.signal]))) {
+    for await (const progress of follow(client, options, AbortSignal.any([timeout, stop.signal]))) {
       last = progress
       view.show(progress)
       if (progress.outcome !== 'going' || options.isEnough?.(progress)) return progress
@@ -52,7 +54,11 @@ export async function waitForStack(context: Context, client: Client, options: Wa
 }
 
 /** Each picture of the stack. A coordinator that goes away in between is waited for: deployments outlive it. */
-async function* follow(client: Client, stack: string, signal: AbortSignal): AsyncIterable<ProgressDocument> {
+async function* follow(
+  client: Client,
+  { stack, isRemoval = false }: WaitOptions,
+  signal: AbortSignal,
+): AsyncIterable<ProgressDocument> {
   let hasBeenReached = false
   while (!signal.aborted) {
     try {
@@ -61,7 +67,7 @@ async function* follow(client: Client, stack: string, signal: AbortSignal): Asyn
         yield data as ProgressDocument
       }
     } catch (error) {
-      if (error instanceof BerthError && error.code === 'stack-not-found') {
+      if (error instanceof BerthError && error.code === 'stack-not-found' && (isRemoval || hasBeenReached)) {
         return yield { stack, deployment: 0, outcome: 'gone', services: [] }
       }
       const isAway = error instanceof BerthError && (error.code === 'unreachable' || error.code === 'timed-out')

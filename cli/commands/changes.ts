@@ -38,7 +38,12 @@ export async function removeStack(context: Context, stack: string, flags: WaitFl
     const answer = await client.delete<ChangeAnswer>(`/v1/stacks/${segment(stack)}`)
     if (flags.detach) return said(context, answer, `${stack}: being removed`)
     const leaveHint = 'berth ps shows what is left'
-    const progress = await waitForStack(context, client, { stack, timeoutMs: flags.timeout, leaveHint })
+    const progress = await waitForStack(context, client, {
+      stack,
+      timeoutMs: flags.timeout,
+      leaveHint,
+      isRemoval: true,
+    })
     if (progress.outcome !== 'gone') throw new BerthError('conflict', `${stack} was deployed again meanwhile`)
     said(context, { ...answer, ...progress }, `${stack}  removed`)
   })

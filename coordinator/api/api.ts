@@ -1,6 +1,5 @@
 /** The coordinator's HTTP API: https on the one port, a token on every route but the few that auth.ts names. */
 import swagger from '@fastify/swagger'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import fastify, { type FastifyInstance } from 'fastify'
 import { systemClock } from '../../shared/clock.ts'
 import { requireOperator } from './auth.ts'
@@ -18,6 +17,7 @@ import { taskRoutes } from './routes/tasks.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { httpsServer } from './server.ts'
 import { streamLimit } from './stream.ts'
+import { compileValidator } from './validator.ts'
 
 export const BODY_BYTES_MAX = 8 * 1024 * 1024
 
@@ -37,7 +37,7 @@ export function createApi(parts: ApiParts): Api {
     // Open streams are ended by their own `preClose`; idle connections are not waited for.
     forceCloseConnections: true,
   })
-  api.setValidatorCompiler(TypeBoxValidatorCompiler)
+  api.setValidatorCompiler(compileValidator)
   // Schemas describe the answers and tests hold them to it; fastify's own serializer would drop what a schema forgot.
   api.setSerializerCompiler(() => JSON.stringify)
   api.setErrorHandler(answerProblem(parts.log))
