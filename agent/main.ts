@@ -4,7 +4,7 @@ import version from '../package.json' with { type: 'json' }
 import { type Clock, systemClock } from '../shared/clock.ts'
 import type { Owner } from './decide/container.ts'
 import { connectEngine } from './docker/engine.ts'
-import { readInventory } from './host/inventory.ts'
+import { createReadInventory } from './host/inventory.ts'
 import { createLoadMeter } from './host/load-meter.ts'
 import { createLogTail } from './host/log-tail.ts'
 import { loadIdentity } from './link/identity.ts'
@@ -32,7 +32,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     supervisor,
     logTail: createLogTail({ containers: () => supervisor.containers(), engineLogs: engine.logs.bind(engine) }),
     loadMeter,
-    inventory: readInventory,
+    inventory: createReadInventory({ engineLabels: () => engine.engineLabels() }),
     log,
     clock: systemClock,
     random: Math.random,

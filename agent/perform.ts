@@ -66,7 +66,7 @@ export class Performer {
       case 'pull':
         return this.attempt(record, 'pulling', () => this.pull(step, record))
       case 'launch':
-        return this.launches.run(() => this.attempt(record, 'starting', () => this.launch(step, record)))
+        return this.launches.run(() => this.attempt(record, null, () => this.launch(step, record)))
       case 'start':
         return this.launches.run(() => this.attempt(record, 'starting', () => this.start(step.container, record)))
       case 'stop':
@@ -85,7 +85,7 @@ export class Performer {
     record.memory = beginAttempt(record.memory)
     this.needs.keepMemory(record)
     record.activity = activity
-    this.needs.changed(record)
+    if (activity) this.needs.changed(record)
     try {
       await work()
     } catch (error) {
@@ -140,6 +140,8 @@ export class Performer {
     if (known?.state === 'running') return
     const made = known ?? newContainer(id, step, record, this.needs.owner())
     record.containers.set(id, made)
+    record.activity = 'starting'
+    this.needs.changed(record)
     await engine.start(id)
     const facts = await image.catch(() => null)
     const hasCheck = spec.healthcheck

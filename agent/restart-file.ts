@@ -38,7 +38,7 @@ export class RestartFile {
 
   /** Writes when there is something new that a container's label does not tell. */
   keep(task: string, memory: TaskMemory): void {
-    const isTold = memory.attempt <= 1 && memory.failures === 0
+    const isTold = memory.attempt <= 1 && memory.failures === 0 && memory.endedWith === null
     if (isTold) {
       this.forget(task)
       return

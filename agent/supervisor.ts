@@ -377,7 +377,8 @@ class ContainerSupervisor implements Supervisor {
   private saw(record: TaskRecord, container: Container): void {
     if (!belongsTo(this.owner, container)) return
     record.containers.set(container.id, container)
-    record.memory = afterLook(record.memory, container, record.spec?.restart ?? null)
+    const isWanted = record.assigned?.spec === container.spec && record.assigned.desired === 'running'
+    record.memory = afterLook(record.memory, container, isWanted ? (record.spec?.restart ?? null) : null)
     this.restartFile.keep(record.id, record.memory)
   }
 

@@ -2,7 +2,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import type { RestartPolicy } from '../../shared/spec.ts'
 import type { TaskError } from '../../shared/wire/up.ts'
-import { diedYoung, restartDelayMs } from './back-off.ts'
+import { diedYoung, restartDelayMs, wantsRestart } from './back-off.ts'
 import type { Container } from './container.ts'
 
 export type TaskMemory = {
@@ -16,6 +16,8 @@ export type TaskMemory = {
   countedRun: Instant | null
   /** Start of the latest run that was seen, so that a start by another hand is noticed. */
   seenRun: Instant | null
+  /** Exit code of the end after which it is not to be started again; kept, so that it stays so when its container is pruned. */
+  endedWith: number | null
   /** No attempt before this. */
   restartAt: Instant | null
   /** Why the latest attempt did not come to run. */
@@ -34,6 +36,7 @@ export const NOTHING_REMEMBERED: TaskMemory = {
   failures: 0,
   countedRun: null,
   seenRun: null,
+  endedWith: null,
   restartAt: null,
   error: null,
   failedAt: null,
@@ -41,7 +44,10 @@ export const NOTHING_REMEMBERED: TaskMemory = {
   holdUntil: null,
 }
 
-/** After looking at its container: counts an end not yet counted, and starts made by another hand. Idempotent. */
+/**
+ * After looking at its container: counts an end not yet counted, and starts made by another hand. Idempotent.
+ * `policy` null: its ends do not count, since nobody wants it or it was made from another spec.
+ */
 export function afterLook(memory: TaskMemory, container: Container, policy: RestartPolicy | null): TaskMemory {
   let next = memory
   if (next.attempt < container.createdForAttempt) {
@@ -60,7 +66,15 @@ export function afterLook(memory: TaskMemory, container: Container, policy: Rest
 /** The next attempt begins, unless one is under way (pulling its image, say). */
 export function beginAttempt(memory: TaskMemory): TaskMemory {
   if (memory.begun) return memory
-  return { ...memory, attempt: memory.attempt + 1, begun: true, restartAt: null, error: null, holdUntil: null }
+  return {
+    ...memory,
+    attempt: memory.attempt + 1,
+    begun: true,
+    endedWith: null,
+    restartAt: null,
+    error: null,
+    holdUntil: null,
+  }
 }
 
 /** Its container runs. `seenRun` is forgotten: the run seen next is the one that this attempt started. */
@@ -89,6 +103,7 @@ function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolic
     ...memory,
     failures,
     countedRun: container.startedAt,
+    endedWith: wantsRestart(container.exitCode, policy) ? null : (container.exitCode ?? 0),
     restartAt: endedAt + restartDelayMs(failures, policy),
     image: 'unknown',
   }

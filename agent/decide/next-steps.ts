@@ -79,7 +79,7 @@ export function ownContainer(picture: Pick<TaskPicture, 'assigned' | 'containers
 /** The task has ended and is not to be started again. Only meaningful for one that is wanted running. */
 export function endedForGood(container: Container | null, spec: TaskSpec, memory: TaskMemory): boolean {
   if (container?.state === 'running') return false
-  if (hasGivenUp(memory.failures, spec.restart)) return true
+  if (memory.endedWith !== null || hasGivenUp(memory.failures, spec.restart)) return true
   if (container?.state === 'exited') return !wantsRestart(container.exitCode, spec.restart)
   // Nothing ran that could have ended; a failed attempt is over for good only when nothing is ever to be retried.
   return memory.error !== null && spec.restart.condition === 'none'

@@ -1,7 +1,7 @@
 /** What is told of a task: its container, what is remembered and what is under way → one observation. */
 import type { Instant } from '../../shared/clock.ts'
 import type { TaskSpec } from '../../shared/spec.ts'
-import type { Health } from '../../shared/task-state.ts'
+import { compareProgress, type Health, type TaskState } from '../../shared/task-state.ts'
 import type { AssignedTask } from '../../shared/wire/down.ts'
 import type { TaskError, TaskObservation } from '../../shared/wire/up.ts'
 import type { Container } from './container.ts'
@@ -33,7 +33,15 @@ export function observe(
     ...phase(assigned, picture.spec, container, memory, activity, now),
   }
   if (container) describe(observation, container)
-  return keepMoments(observation, previous, now)
+  const isWanted = assigned?.desired === 'running'
+  return keepMoments(isWanted ? observation : neverBack(observation, previous), previous, now)
+}
+
+/** A task that waited for its restart, or has ended, and is now to stop: no state of its own on its way out. */
+function neverBack(observation: TaskObservation, previous: TaskObservation | null): TaskObservation {
+  if (!previous || previous.attempt !== observation.attempt || compareProgress(previous, observation) <= 0)
+    return observation
+  return { ...observation, state: previous.state }
 }
 
 type Phase = Pick<TaskObservation, 'state' | 'since' | 'error' | 'restartAt'>
@@ -50,16 +58,23 @@ function phase(
   if (!assigned || !spec || assigned.desired === 'stopped') return leaving(container, now)
   if (activity) return { state: activity, since: now }
   if (container?.state === 'running') return { state: 'running', since: container.startedAt ?? now }
+  if (container && container.spec !== assigned.spec) return leaving(container, now)
   const since = container?.finishedAt ?? memory.failedAt ?? now
   const error = memory.error ?? undefined
   if (endedForGood(container, spec, memory)) {
-    const state = !error && container?.exitCode === 0 ? 'completed' : 'failed'
-    return { state, since, error }
+    const exitCode = container?.exitCode ?? memory.endedWith
+    return { state: !error && exitCode === 0 ? 'completed' : 'failed', since, error }
   }
-  if (container?.state === 'exited' || error) {
-    return { state: 'restarting', since, error, restartAt: memory.restartAt ?? undefined }
-  }
-  return { state: container ? 'starting' : 'assigned', since: now }
+  if (memory.begun) return { state: underWay(container, memory), since: now }
+  // Ended, failed to start, or its container was removed by another hand.
+  if (memory.attempt > 0) return { state: 'restarting', since, error, restartAt: memory.restartAt ?? undefined }
+  return { state: 'assigned', since: now }
+}
+
+/** Between two steps of one attempt: as far as it has come. */
+function underWay(container: Container | null, memory: TaskMemory): TaskState {
+  if (container) return 'starting'
+  return memory.image === 'ready' ? 'pulling' : 'assigned'
 }
 
 function leaving(container: Container | null, now: Instant): Phase {
