@@ -174,7 +174,7 @@ function sweep(shared: Sessionry): void {
     const { state } = session
     if (state.name === 'greeting' && now - state.since > helloTimeoutMs) {
       refuse(shared, session, tooLate('hello', helloTimeoutMs))
-    } else if (state.name === 'observing' && now - state.since > observationTimeoutMs) {
+    } else if (state.name === 'observing' && !state.observed && now - state.since > observationTimeoutMs) {
       refuse(shared, session, tooLate('full observation', observationTimeoutMs))
     } else if (now - session.heardAt > silenceMs) {
       end(shared, session, `nothing was heard for ${silenceMs / 1000} s`, 'at-once')
