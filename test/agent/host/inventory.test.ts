@@ -1,0 +1,52 @@
+import { Compile } from 'typebox/compile'
+import { expect, test } from 'vitest'
+import { createReadInventory, INVENTORY_EVERY_MS, outwardAddresses } from '../../../agent/host/inventory.ts'
+import { NodeInventory } from '../../../shared/wire/up.ts'
+
+const inventorySchema = Compile(NodeInventory)
+
+test('this host has an inventory that fits the wire', async () => {
+  const inventory = await createReadInventory({ engineLabels: async () => ({ disk: 'ssd' }) })()
+  expect(inventorySchema.Errors(inventory)).toEqual([])
+  expect(inventory).toMatchObject({ os: 'linux', engineLabels: { disk: 'ssd' } })
+  expect(inventory.cpuCores).toBeGreaterThan(0)
+  expect(inventory.memoryBytes).toBeGreaterThan(0)
+})
+
+test('what cannot be had is left out, and the rest is told all the same', async () => {
+  const ask = () => Promise.reject(new Error('lscpu: not found'))
+  const inventory = await createReadInventory({ ask, engineLabels: ask })()
+  expect(inventorySchema.Check(inventory)).toBe(true)
+  expect(inventory).toMatchObject({ engineLabels: {}, hostname: expect.stringMatching(/./) })
+})
+
+test('the host is asked at most every ten minutes', async () => {
+  let nowMs = 0
+  let asked = 0
+  const ask = async () => ({ cpuModel: `asked ${++asked} times` })
+  const read = createReadInventory({ ask, now: () => nowMs })
+  await Promise.all([read(), read()])
+  nowMs = INVENTORY_EVERY_MS - 1
+  expect((await read()).cpuModel).toBe('asked 1 times')
+  nowMs = INVENTORY_EVERY_MS
+  expect((await read()).cpuModel).toBe('asked 2 times')
+})
+
+test('only addresses by which others can reach the host are told', () => {
+  const address = (given: string, internal = false) => ({
+    address: given,
+    netmask: '',
+    family: 'IPv4' as const,
+    mac: '',
+    internal,
+    cidr: null,
+  })
+  expect(
+    outwardAddresses({
+      lo: [address('127.0.0.1', true)],
+      eth0: [address('10.0.0.5'), address('fe80::1'), address('fd00::5')],
+      docker0: [address('172.17.0.1')],
+      'br-0a1b': [address('172.18.0.1')],
+    }),
+  ).toEqual(['10.0.0.5', 'fd00::5'])
+})

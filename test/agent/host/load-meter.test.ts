@@ -1,0 +1,232 @@
+import { readdirSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createLoadMeter } from '../../../agent/host/load-meter.ts'
+import type { ContainerHandle, LoadMeter } from '../../../agent/parts.ts'
+import { diskStats, netDev, ProcFolder, procStat } from './proc-folder.ts'
+
+const MiB = 1024 * 1024
+let files: ProcFolder
+let meter: LoadMeter | null = null
+let nowMs = 0
+
+beforeEach(() => {
+  files = new ProcFolder()
+  nowMs = 0
+  files.proc({
+    stat: procStat(1000, 1000),
+    meminfo:
+      'MemTotal:       8388608 kB\nMemFree:         100 kB\nMemAvailable:    6291456 kB\nBuffers: 1 kB\nCached: 1 kB\n',
+    loadavg: '0.75 0.50 0.25 2/345 6789\n',
+    diskstats: diskStats({ sda: [1000, 2000], sda1: [1000, 2000], 'dm-0': [1000, 2000], loop0: [9, 9] }),
+    'net/dev': netDev({ lo: [500, 500], eth0: [1000, 2000], docker0: [1000, 2000], veth12: [1000, 2000] }),
+  })
+})
+
+afterEach(() => {
+  meter?.close()
+  files.remove()
+})
+
+function aMeter(): LoadMeter {
+  meter = createLoadMeter({ procRoot: files.procRoot, cgroupRoot: files.cgroupRoot, now: () => nowMs })
+  return meter
+}
+
+function sampleAfter(ms: number, handles: ContainerHandle[] = [], options?: { all?: boolean }) {
+  nowMs += ms
+  return meter!.sample(handles, options)
+}
+
+const aHandle = (given: Partial<ContainerHandle> = {}): ContainerHandle => ({
+  task: 't1',
+  containerId: 'c1',
+  attempt: 1,
+  pid: 42,
+  logPath: null,
+  memoryBytesLimit: 512 * MiB,
+  ...given,
+})
+
+describe('the load of a host', () => {
+  test('rates are over the time since the sample before', () => {
+    aMeter()
+    files.proc({
+      stat: procStat(1150, 1050),
+      diskstats: diskStats({ sda: [1200, 2400], sda1: [1200, 2400], 'dm-0': [1200, 2400], loop0: [999, 999] }),
+      'net/dev': netDev({ lo: [9999, 9999], eth0: [3000, 6000], docker0: [5000, 5000], veth12: [5000, 5000] }),
+    })
+    expect(sampleAfter(2000).load).toMatchObject({
+      cpuCoresUsed: 1.5,
+      memoryBytesUsed: 2048 * MiB,
+      memoryBytesTotal: 8192 * MiB,
+      loadAverage1m: 0.75,
+      diskReadBytesPerSecond: (200 * 512) / 2,
+      diskWriteBytesPerSecond: (400 * 512) / 2,
+      networkReceiveBytesPerSecond: 1000,
+      networkSendBytesPerSecond: 2000,
+    })
+  })
+
+  test('pressure is told where the kernel has it, and left out where it has none', () => {
+    aMeter()
+    expect(sampleAfter(1000).load).not.toHaveProperty('pressure')
+    const some = 'some avg10=1.50 avg60=0.00 avg300=0.00 total=1\n'
+    const full = 'full avg10=0.25 avg60=0.00 avg300=0.00 total=1\n'
+    files.proc({ 'pressure/cpu': some, 'pressure/memory': some + full, 'pressure/io': some + full })
+    expect(sampleAfter(1000).load.pressure).toEqual({
+      cpuSome: 1.5,
+      memorySome: 1.5,
+      memoryFull: 0.25,
+      ioSome: 1.5,
+      ioFull: 0.25,
+    })
+  })
+
+  test('counters that go back give no negative rate', () => {
+    aMeter()
+    files.proc({
+      diskstats: diskStats({ sda: [0, 0] }),
+      'net/dev': netDev({ eth0: [0, 0] }),
+      stat: procStat(900, 1200),
+    })
+    const { load } = sampleAfter(1000)
+    for (const figure of Object.values(load)) if (typeof figure === 'number') expect(figure).toBeGreaterThanOrEqual(0)
+  })
+
+  test('two samples at almost the same time give the same rates', () => {
+    aMeter()
+    files.proc({ stat: procStat(1100, 1100) })
+    const first = sampleAfter(1000).load.cpuCoresUsed
+    files.proc({ stat: procStat(1101, 1100) })
+    expect(sampleAfter(3).load.cpuCoresUsed).toBe(first)
+  })
+
+  test('a host without most of these files still has a load', () => {
+    files.remove()
+    aMeter()
+    expect(sampleAfter(1000).load).toMatchObject({ cpuCoresUsed: 0, memoryBytesTotal: 0, networkSendBytesPerSecond: 0 })
+  })
+
+  test('files full of nonsense give figures that the wire lets through', () => {
+    files.proc({
+      stat: 'cpu x y z\n',
+      meminfo: 'MemTotal: many\n',
+      loadavg: '?',
+      diskstats: '8 0 sda a b c d e f g h i j\n',
+      'net/dev': 'eth0: ?\n',
+    })
+    aMeter()
+    for (const figure of Object.values(sampleAfter(1000).load)) expect(Number.isFinite(figure)).toBe(true)
+  })
+})
+
+/** The same container as each version of cgroups accounts for it. */
+const VERSIONS = {
+  v1: {
+    lookup:
+      '5:memory:/docker/c1\n4:pids:/docker/c1\n3:cpu,cpuacct:/docker/c1\n1:name=systemd:/docker/c1\n0::/docker/c1\n',
+    account: (cpuMs: number, memoryBytes: number, cacheBytes: number, [periods, throttled] = [0, 0]) => ({
+      'cpu,cpuacct/docker/c1/cpuacct.usage': `${cpuMs * 1e6}\n`,
+      'cpu,cpuacct/docker/c1/cpu.stat': `nr_periods ${periods}\nnr_throttled ${throttled}\nthrottled_time 0\n`,
+      'memory/docker/c1/memory.usage_in_bytes': `${memoryBytes}\n`,
+      'memory/docker/c1/memory.stat': `cache 5\ninactive_file 1\ntotal_inactive_file ${cacheBytes}\n`,
+      'pids/docker/c1/pids.current': '7\n',
+    }),
+    folders: ['cpu,cpuacct/docker/c1', 'memory/docker/c1', 'pids/docker/c1'],
+  },
+  v2: {
+    lookup: '0::/system.slice/docker-c1.scope\n',
+    account: (cpuMs: number, memoryBytes: number, cacheBytes: number, [periods, throttled] = [0, 0]) => ({
+      'system.slice/docker-c1.scope/cpu.stat': `usage_usec ${cpuMs * 1000}\nuser_usec 1\nsystem_usec 1\nnr_periods ${periods}\nnr_throttled ${throttled}\n`,
+      'system.slice/docker-c1.scope/memory.current': `${memoryBytes}\n`,
+      'system.slice/docker-c1.scope/memory.stat': `anon 5\nfile 6\ninactive_file ${cacheBytes}\n`,
+      'system.slice/docker-c1.scope/pids.current': '7\n',
+    }),
+    folders: ['system.slice/docker-c1.scope'],
+  },
+}
+
+describe.each(Object.entries(VERSIONS))('the load of a container, cgroup %s', (_name, version) => {
+  beforeEach(() => {
+    files.proc({ '42/cgroup': version.lookup, '42/net/dev': netDev({ lo: [9, 9], eth0: [1000, 1000] }) })
+    files.cgroup(version.account(100, 64 * MiB, 24 * MiB, [10, 0]))
+    aMeter()
+  })
+
+  test('is named with its second sample: CPU, memory without the page cache that would be dropped first, processes', () => {
+    expect(sampleAfter(1000, [aHandle()]).containers).toEqual([])
+    files.cgroup(version.account(350, 64 * MiB, 24 * MiB))
+    expect(sampleAfter(1000, [aHandle()]).containers).toEqual([
+      { task: 't1', cpuCoresUsed: 0.25, memoryBytesUsed: 40 * MiB, memoryBytesLimit: 512 * MiB, processes: 7 },
+    ])
+  })
+
+  test('network and throttling are over a few samples', () => {
+    sampleAfter(1000, [aHandle()])
+    files.cgroup(version.account(100, 64 * MiB, 24 * MiB, [110, 50]))
+    files.proc({ '42/net/dev': netDev({ lo: [9, 9], eth0: [6000, 11_000] }) })
+    for (let i = 0; i < 4; i++) sampleAfter(1000, [aHandle()])
+    expect(sampleAfter(1000, [aHandle()], { all: true }).containers).toMatchObject([
+      { cpuThrottledShare: 0.5, networkReceiveBytesPerSecond: 1000, networkSendBytesPerSecond: 2000 },
+    ])
+  })
+
+  test('is named again only when it changed, when all are asked for, and after 30 samples', () => {
+    sampleAfter(1000, [aHandle()])
+    expect(sampleAfter(1000, [aHandle()]).containers).toHaveLength(1)
+    // The first slow readings after the beginning bring figures that were not there before.
+    for (let i = 0; i < 6; i++) sampleAfter(1000, [aHandle()])
+    expect(sampleAfter(1000, [aHandle()]).containers).toEqual([])
+    expect(sampleAfter(1000, [aHandle()], { all: true }).containers).toHaveLength(1)
+    let named = 0
+    for (let i = 0; i < 30; i++) named += sampleAfter(1000, [aHandle()]).containers.length
+    expect(named).toBe(1)
+    files.cgroup(version.account(600, 64 * MiB, 24 * MiB))
+    expect(sampleAfter(1000, [aHandle()]).containers).toHaveLength(1)
+  })
+
+  test('a container that shares the host’s network has no network load of its own', () => {
+    files.networkNamespace('self', 'net:[1]')
+    files.networkNamespace(42, 'net:[1]')
+    for (let i = 0; i < 7; i++) sampleAfter(1000, [aHandle()])
+    const [load] = sampleAfter(1000, [aHandle()], { all: true }).containers
+    expect(load).toHaveProperty('cpuCoresUsed')
+    expect(load).not.toHaveProperty('networkReceiveBytesPerSecond')
+  })
+
+  test('one that does not run, or whose account vanishes, is not named', () => {
+    expect(sampleAfter(1000, [aHandle({ pid: 0 })]).containers).toEqual([])
+    expect(sampleAfter(1000, [aHandle({ pid: 4711 })], { all: true }).containers).toEqual([])
+    sampleAfter(1000, [aHandle()])
+    for (const folder of version.folders) files.removeCgroup(folder)
+    meter?.close()
+    aMeter()
+    sampleAfter(1000, [aHandle()])
+    expect(sampleAfter(1000, [aHandle()], { all: true }).containers).toEqual([])
+  })
+
+  test('a restart is measured anew: its CPU does not count against the process before', () => {
+    sampleAfter(1000, [aHandle()])
+    sampleAfter(1000, [aHandle()])
+    files.proc({ '43/cgroup': version.lookup })
+    files.cgroup(version.account(5, 10 * MiB, 0))
+    expect(sampleAfter(1000, [aHandle({ pid: 43, attempt: 2 })]).containers).toEqual([])
+    files.cgroup(version.account(505, 10 * MiB, 0))
+    expect(sampleAfter(1000, [aHandle({ pid: 43, attempt: 2 })]).containers).toMatchObject([{ cpuCoresUsed: 0.5 }])
+  })
+
+  test('descriptors are closed with the containers they belong to', () => {
+    const open = () => readdirSync('/proc/self/fd').length
+    const before = open()
+    sampleAfter(1000, [aHandle()])
+    expect(open()).toBe(before + 2)
+    sampleAfter(1000, [])
+    expect(open()).toBe(before)
+  })
+})
+
+test('this very host has a load', () => {
+  meter = createLoadMeter()
+  expect(meter.sample([]).load.memoryBytesTotal).toBeGreaterThan(0)
+  expect(meter.sample([]).load.diskBytesTotal).toBeGreaterThan(0)
+})
