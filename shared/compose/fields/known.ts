@@ -63,8 +63,8 @@ export const HONOURED = [
   'working_dir',
 ] as const
 
-/** Says something to people or to other programs; nothing runs differently without it. */
-export const SILENT = ['expose', 'extends', 'build'] as const
+/** Taken care of elsewhere (`extends` before fields are read, `build` together with `image`), or without effect (`expose`). */
+export const ELSEWHERE = ['expose', 'extends', 'build'] as const
 
 /** Valid Compose that changes nothing when it is left out, or little. */
 export const WARNED: Record<string, string> = {
@@ -105,4 +105,4 @@ export const REFUSED: Record<string, string> = {
   volumes_from: 'is not honoured: containers of other services may be on other nodes; name the volumes themselves',
 }
 
-export const ALL_SERVICE_FIELDS = [...HONOURED, ...SILENT, ...Object.keys(WARNED), ...Object.keys(REFUSED)]
+export const ALL_SERVICE_FIELDS = [...HONOURED, ...ELSEWHERE, ...Object.keys(WARNED), ...Object.keys(REFUSED)]
