@@ -86,10 +86,13 @@ function ownPortTwice(name: string, spec: ServiceSpec): Admission | null {
 
 /**
  * Refused when nodes are known and each is too small when empty: waiting would not help, and the mistake is mostly one
- * of units. Without any known node it is admitted, since the first one may be large.
+ * of units. Without any node, or with one that has not told its size yet, it
+ * is admitted: that one may be large.
  */
 function largerThanAnyNode(world: World, name: string, spec: ServiceSpec): Admission | null {
-  const nodes = [...world.nodes.values()].flatMap(({ inventory }) => (inventory ? [inventory] : []))
+  const known = [...world.nodes.values()].map(({ inventory }) => inventory)
+  const nodes = known.filter((inventory) => inventory !== null)
+  if (nodes.length < known.length) return null
   const { cpuCores, memoryBytes } = spec.task.container.resources.reservation
   if (nodes.length === 0 || nodes.some((node) => node.cpuCores >= cpuCores && node.memoryBytes >= memoryBytes))
     return null

@@ -89,7 +89,7 @@ function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]
   for (const unit of units) {
     if (unit.fresh.length > 0) keep(beat, service, target, unit)
     else if (unit.stale.length > 0) toReplace.push(unit)
-    else if (unit.away.length > 0) replaceLost(beat, service, target, unit)
+    else if (unit.away.length > 0) replaceLost(beat, service, target, unit, order)
     else fill(beat, service, target, unit, order)
   }
   // What does not work is replaced first: it costs nothing to lose.
@@ -130,7 +130,8 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
 }
 
 /** Its data is on the lost node, or it is bound to that node: then it waits for the node. Else it gets another one. */
-function replaceLost(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
+function replaceLost(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, order: string): void {
+  if (order === 'stop-first' && unit.stopping.length > 0) return
   if (unit.onlyNode !== null || unit.away.some((task) => isHome(service, target, task))) return
   const task = add(beat, service, target, unit, `${unit.away[0]?.node} is lost`)
   stopOutdated(beat, service, target, unit, task)

@@ -133,7 +133,7 @@ export function replaceAllowance(beat: Beat, service: Service, units: readonly U
 function isInFlight(beat: Beat, unit: Unit, rollout: Rollout, failed: Set<string>, delayMs: number): boolean {
   const keeper = unit.fresh[0]
   // Nothing there at all: made in this beat or as soon as what stops is gone.
-  if (!keeper) return unit.stale.length === 0 && unit.away.length === 0
+  if (!keeper) return unit.stale.length === 0 && (unit.away.length === 0 || unit.stopping.length > 0)
   if (failed.has(keeper.id) || hasFailed(keeper)) return false
   if (!isUp(keeper)) return true
   if (delayMs === 0 || !('startedAt' in rollout) || keeper.createdAt < rollout.startedAt) return false

@@ -1,0 +1,109 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { heardBeat, judgeLiveness, silenceLimitMs } from '../../../coordinator/decide/liveness.ts'
+import { defaultSettings } from '../../../coordinator/decide/settings.ts'
+import type { HeardStatistics, Node } from '../../../coordinator/world.ts'
+import { aNode, anEngine, NOW } from '../../build/world.ts'
+
+const settings = defaultSettings(NOW - 3_600_000)
+const nothingHeard: HeardStatistics = { lastAt: 0, lastBeatAt: 0, meanIntervalMs: 0, varianceMs2: 0, samples: 0 }
+
+function afterIntervals(intervalsMs: number[]): HeardStatistics {
+  let at = NOW - intervalsMs.reduce((sum, interval) => sum + interval, 0)
+  let heard = heardBeat(nothingHeard, at)
+  for (const intervalMs of intervalsMs) {
+    at += intervalMs
+    heard = heardBeat(heard, at)
+  }
+  return heard
+}
+
+function statusAt(node: Node, now: number, given = settings): string {
+  return judgeLiveness(node, now, given).status?.name ?? node.status.name
+}
+
+describe('silence', () => {
+  test('a node that was heard every second is lost after two to three seconds of silence', () => {
+    const heard = afterIntervals(Array(60).fill(1000))
+    expect(silenceLimitMs(heard, settings)).toBeGreaterThanOrEqual(2_000)
+    expect(silenceLimitMs(heard, settings)).toBeLessThanOrEqual(3_000)
+    const node = aNode({ heard })
+    expect(statusAt(node, NOW + 1_900)).toBe('ready')
+    expect(statusAt(node, NOW + 3_000)).toBe('lost')
+  })
+
+  test('a node that stutters is given more time, up to a limit', () => {
+    const stuttering = afterIntervals(Array.from({ length: 60 }, (_, index) => (index % 4 === 0 ? 2_200 : 600)))
+    expect(silenceLimitMs(stuttering, settings)).toBeGreaterThan(3_500)
+    const wild = afterIntervals(Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? 9_000 : 10)))
+    expect(silenceLimitMs(wild, settings)).toBe(settings.silenceMaxMs)
+  })
+
+  test('whatever the past, the limit lies between floor and ceiling', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 100_000 })), (intervalsMs) => {
+        const limitMs = silenceLimitMs(afterIntervals(intervalsMs), settings)
+        expect(limitMs).toBeGreaterThanOrEqual(settings.silenceMinMs)
+        expect(limitMs).toBeLessThanOrEqual(settings.silenceMaxMs)
+      }),
+    )
+  })
+
+  test('the time in which the coordinator itself was stalled does not count', () => {
+    const node = aNode({ heard: afterIntervals(Array(60).fill(1000)) })
+    expect(statusAt(node, NOW + 5_000)).toBe('lost')
+    expect(statusAt(node, NOW + 5_000, { ...settings, stallMs: 4_500 })).toBe('ready')
+  })
+
+  test('a node heard again after it was lost is ready', () => {
+    const node = aNode({ status: { name: 'lost', since: NOW - 5_000, why: 'silent' } })
+    expect(statusAt(node, NOW)).toBe('ready')
+  })
+
+  test('it is woken at the instant at which silence would be too long', () => {
+    const node = aNode({ heard: afterIntervals(Array(60).fill(1000)) })
+    const { wakeAt } = judgeLiveness(node, NOW, settings)
+    expect(statusAt(node, wakeAt! - 1)).toBe('ready')
+    expect(statusAt(node, wakeAt!)).toBe('lost')
+  })
+})
+
+describe('a connection', () => {
+  test('a node that is connected but has not said everything yet is not ready', () => {
+    const node = aNode({ status: { name: 'lost', since: NOW - 5_000, why: 'silent' }, fullyObserved: false })
+    expect(statusAt(node, NOW)).toBe('lost')
+  })
+
+  test('once closed leaves a grace, and a longer one after a goodbye', () => {
+    const closed = { name: 'disconnected', since: NOW, why: 'closed' } as const
+    const node = aNode({ connection: null, status: closed })
+    expect([14_999, 15_000].map((ms) => statusAt(node, NOW + ms))).toEqual(['disconnected', 'lost'])
+    const polite = aNode({ connection: null, status: { ...closed, goodbye: true } })
+    expect([59_999, 60_000].map((ms) => statusAt(polite, NOW + ms))).toEqual(['disconnected', 'lost'])
+  })
+
+  test('a grace that began before the coordinator was down begins anew with its start', () => {
+    const status = { name: 'disconnected', since: NOW - 100_000, why: 'closed' } as const
+    const node = aNode({ connection: null, status })
+    const started = defaultSettings(NOW)
+    expect([14_999, 15_000].map((ms) => statusAt(node, NOW + ms, started))).toEqual(['disconnected', 'lost'])
+  })
+
+  test('after a start of the coordinator a node has a moment without a word, then its grace', () => {
+    const node = aNode({ connection: null })
+    const started = defaultSettings(NOW)
+    expect([1_000, 2_000, 15_000].map((ms) => statusAt(node, NOW + ms, started))).toEqual([
+      'ready',
+      'disconnected',
+      'lost',
+    ])
+  })
+})
+
+test('a node whose Engine is down is not ready, and lost after a while; it is ready again when the Engine is up', () => {
+  const down = { engine: anEngine({ state: 'down' }), engineSince: NOW }
+  const heardAt = (at: number) => ({ heard: { ...afterIntervals(Array(60).fill(1000)), lastAt: at, lastBeatAt: at } })
+  expect(statusAt(aNode({ ...down, ...heardAt(NOW) }), NOW)).toBe('engine-down')
+  expect(statusAt(aNode({ ...down, ...heardAt(NOW + 20_000) }), NOW + 20_000)).toBe('lost')
+  expect(statusAt(aNode({ status: { name: 'engine-down', since: NOW, why: '' } }), NOW)).toBe('ready')
+})
