@@ -400,7 +400,7 @@ install_coordinator() {
   install -d -m 0700 -o berth -g berth "$data/coordinator"
   if [ $# -gt 0 ] || [ ! -f "$settings/coordinator.env" ]; then keep_arguments coordinator "$@"; fi
   start_part coordinator
-  wait_for 30 coordinator_serves || fail_part coordinator
+  wait_for_part 30 coordinator coordinator_serves
   done_with "coordinator, $(part_status coordinator)"
   say ''
   say '  Look around:  berth status'
@@ -457,7 +457,7 @@ join_cluster() {
   keep_origin
   keep_arguments agent --coordinator "$origin_url" --join-file "$settings/join-token" "$@"
   start_part agent
-  wait_for 60 agent_has_joined || fail_part agent
+  wait_for_part 60 agent agent_has_joined
   done_with "agent, $(part_status agent)"
   say '  This host is a node now. Its containers go on when the agent is upgraded, stopped or removed.'
 }
@@ -499,12 +499,15 @@ start_part() {
     install -m 0644 "$prefix/current/$part/install/berth-$part.service" "$units/berth-$part.service"
     systemctl daemon-reload
     systemctl enable --quiet "berth-$part"
+    # The counter of restarts begins anew with this version.
+    systemctl reset-failed "berth-$part" 2>/dev/null || true
     systemctl restart "berth-$part"
   else
     stop_process "$state/$part.pid" install.sh
     mkdir -p "$state" "$logs"
     # One old log is kept. The whole of it is small: an agent writes about what changes only.
     [ ! -f "$logs/$part.log" ] || mv -f "$logs/$part.log" "$logs/$part.log.1"
+    rm -f "$state/$part.restarts"
     setsid sh "$prefix/current/install.sh" keep "$part" >"$logs/$part.log" 2>&1 </dev/null &
     printf '%s\n' "$!" >"$state/$part.pid"
     [ "$part" != agent ] || warn 'there is no systemd here: after a reboot, run install.sh start'
@@ -527,6 +530,23 @@ part_status() {
   if has_systemd; then say "systemctl status berth-$1"; else say "log in $logs/$1.log"; fi
 }
 
+# wait_for_part SECONDS PART COMMAND… : until the command succeeds; a part that keeps ending is not waited for
+wait_for_part() {
+  left=$1
+  part=$2
+  shift 2
+  while [ "$left" -gt 0 ]; do
+    ! wait_for 1 "$@" || return 0
+    [ "$(restarts_of "$part")" -lt 4 ] || break
+    left=$((left - 1))
+  done
+  fail_part "$part"
+}
+
+restarts_of() {
+  if has_systemd; then systemctl show -p NRestarts --value "berth-$1"; else cat "$state/$1.restarts" 2>/dev/null || echo 0; fi
+}
+
 fail_part() {
   if has_systemd; then journalctl -u "berth-$1" -n 15 --no-pager -o cat >&2 || true; else tail -n 15 "$logs/$1.log" >&2; fi
   fail 1 "berth-$1 did not come up; its last lines are above"
@@ -543,6 +563,7 @@ each_installed() {
 keep() {
   part=$1
   child=''
+  restarts=0
   trap '[ -z "$child" ] || kill "$child" 2>/dev/null; wait; exit 0' TERM INT
   as=''
   [ "$part" != coordinator ] || as='setpriv --reuid=berth --regid=berth --init-groups'
@@ -553,6 +574,8 @@ keep() {
     child=$!
     wait "$child" || true
     child=''
+    restarts=$((restarts + 1))
+    printf '%s\n' "$restarts" >"$state/$part.restarts"
     sleep 2
   done
 }
@@ -592,7 +615,14 @@ upgrade() {
   fi
   each_installed start_part
   for part in coordinator agent; do
-    [ ! -f "$settings/$part.env" ] || { sleep 1 && wait_for 30 is_running "$part" && done_with "berth-$part runs" || fail_part "$part"; }
+    [ -f "$settings/$part.env" ] || continue
+    # Long enough to end by itself, if the new version cannot start here.
+    sleep 2
+    case $part in
+      coordinator) wait_for_part 30 coordinator coordinator_serves ;;
+      agent) wait_for_part 30 agent agent_has_joined ;;
+    esac
+    done_with "berth-$part runs"
   done
 }
 

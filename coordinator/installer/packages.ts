@@ -4,7 +4,7 @@ import { glob, readFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 
 const IMPORT = /^\s*(?:import|export)\s+(?!type\s)(?:[^'";]*?\sfrom\s+)?['"]([^'"]+)['"]/gm
-const DYNAMIC_IMPORT = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
+const CALLED_IMPORT = /\b(?:import|require|createRequire\([^)]*\))\(\s*['"]([^'"]+)['"]\s*\)/g
 
 type Manifest = {
   dependencies?: Record<string, string>
@@ -41,7 +41,7 @@ async function importedPackages(root: string, folders: string[]): Promise<string
     { cwd: root },
   )) {
     const source = await readFile(join(root, file), 'utf8')
-    for (const [, specifier] of [...source.matchAll(IMPORT), ...source.matchAll(DYNAMIC_IMPORT)]) {
+    for (const [, specifier] of [...source.matchAll(IMPORT), ...source.matchAll(CALLED_IMPORT)]) {
       const name = packageName(specifier!)
       if (name !== null) names.add(name)
     }
