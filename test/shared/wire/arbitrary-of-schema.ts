@@ -16,7 +16,8 @@ type Schema = {
   pattern?: string
 }
 
-export function arbitraryOf(schema: Schema): fc.Arbitrary<unknown> {
+export function arbitraryOf(given: object): fc.Arbitrary<unknown> {
+  const schema: Schema = given
   if (schema.const !== undefined) return fc.constant(schema.const)
   if (schema.anyOf) return fc.oneof(...schema.anyOf.map(arbitraryOf))
   if (schema.type === 'boolean') return fc.boolean()
