@@ -12,6 +12,7 @@ import { all } from './lists.ts'
 export type WaitFlags = { detach?: boolean; timeout: number }
 
 const pollMs = 300
+const leftShownMax = 10
 
 export async function scale(context: Context, pairs: string[], flags: WaitFlags): Promise<void> {
   const wanted = pairs.map(parseScale)
@@ -151,9 +152,15 @@ async function until(timeoutMs: number, look: () => Promise<string | null>, { ou
   }
 }
 
+/** What is still there and, where its successor has no node yet, why not. */
 async function notDrained(client: Client, node: string, timeoutMs: number): Promise<BerthError> {
   const tasks = await all<TaskDocument>(client, '/v1/tasks', { node })
-  const left = tasks.slice(0, 10).map((task) => `  ${task.name}  ${task.state}`)
+  const waiting = (await all<TaskDocument>(client, '/v1/tasks')).filter(({ waits }) => waits.length > 0)
+  const left = tasks.slice(0, leftShownMax).map(({ name, service, state }) => {
+    const why = waiting.find((task) => task.service === service)?.waits[0]
+    const where = why && why.nodes.length > 0 ? `${why.nodes.slice(0, 3).join(', ')}: ` : ''
+    return `  ${name}  ${state}${why ? `, no other node takes it (${where}${why.message})` : ''}`
+  })
   return new BerthError(
     'timed-out',
     `${node} still has ${plural(tasks.length, 'task')} after ${duration(timeoutMs)}; it goes on draining:\n${left.join('\n')}`,

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'vitest'
+import { parseLabels, parseScale } from '../../cli/commands/changes.ts'
+import { NODE_COLUMNS, nodeRow } from '../../cli/commands/lists.ts'
+import { statusLines } from '../../cli/commands/status.ts'
+import { parseListen } from '../../cli/daemon-flags.ts'
+import { bytes, duration, parseDuration, percent } from '../../cli/figures.ts'
+import { cut } from '../../cli/live.ts'
+import { lineMerger } from '../../cli/merge-lines.ts'
+import { headLine, plainLine, progressLines } from '../../cli/progress-view.ts'
+import { tableLines } from '../../cli/table.ts'
+import { parseTarget } from '../../cli/target.ts'
+import { stackProgress } from '../../coordinator/api/progress.ts'
+import { viewNode } from '../../coordinator/api/view-node.ts'
+import { viewStatus } from '../../coordinator/api/view-status.ts'
+import { aNode, aService, aTask, aWorld, NOW } from '../build/world.ts'
+
+const plain = (_style: string, text: string) => text
+
+test('figures have units and no more digits than they tell', () => {
+  expect([0, 512, 18 * 2 ** 20, 23.5 * 2 ** 30, 94 * 2 ** 30].map(bytes)).toEqual([
+    '0 B',
+    '512 B',
+    '18 MiB',
+    '23.5 GiB',
+    '94 GiB',
+  ])
+  expect([600, 1400, 35_000, 240_000, 367_200_000].map(duration)).toEqual([
+    '0.6 s',
+    '1.4 s',
+    '35 s',
+    '4 min',
+    '4 d 6 h',
+  ])
+  expect([percent(5.1, 24), percent(1, 0)]).toEqual(['21 %', '0 %'])
+  expect(['10m', '90', '250ms', '1d', 'soon', '-1s'].map(parseDuration)).toEqual([
+    600_000,
+    90_000,
+    250,
+    86_400_000,
+    null,
+    null,
+  ])
+})
+
+test('a table that is too wide is cut where it may be, and never wraps', () => {
+  const columns = [
+    { title: 'NAME', shrinkTo: 6 },
+    { title: 'N', align: 'right' as const },
+  ]
+  expect(
+    tableLines(
+      columns,
+      [
+        ['short', '1'],
+        ['a-long-name', '22'],
+      ],
+      12,
+    ),
+  ).toEqual(['NAME       N', 'short      1', 'a-long-…  22'])
+  const label = { verylonglabel: 'x'.repeat(200) }
+  const node = viewNode(aWorld(), aNode({ name: 'n'.repeat(63), operatorLabels: label }))
+  for (const line of tableLines(NODE_COLUMNS, [nodeRow(node)], 100)) expect(line.length).toBeLessThanOrEqual(100)
+})
+
+test('a line is cut by what is seen; colour codes take no room', () => {
+  expect(cut('\x1b[32mhello\x1b[39m', 3)).toBe('\x1b[32mhel\x1b[39m')
+})
+
+test('a name on the command line is a stack, a service or a task by its shape', () => {
+  expect(
+    ['shop', 'shop_api', 'shop_api.7', 'shop_api.7.142', 'shop_agent@web-1', 'shop_api.v2'].map(parseTarget),
+  ).toEqual([
+    { stack: 'shop' },
+    { service: 'shop_api' },
+    { task: 'shop_api.7' },
+    { task: 'shop_api.7.142' },
+    { task: 'shop_agent@web-1' },
+    { service: 'shop_api.v2' },
+  ])
+})
+
+test('arguments are read strictly', () => {
+  expect(parseScale('shop_api=5')).toEqual({ service: 'shop_api', replicas: 5 })
+  expect(() => parseScale('shop_api=-1')).toThrow('write it like shop_api=5')
+  expect(parseLabels(['disk=ssd', 'old-', 'empty='])).toEqual({ set: { disk: 'ssd', empty: '' }, remove: ['old'] })
+  expect(() => parseLabels(['disk'])).toThrow('KEY=VALUE')
+  expect(['10.0.0.5:1', '[::1]:2', ':3', '4'].map(parseListen)).toEqual([
+    { host: '10.0.0.5', port: 1 },
+    { host: '::1', port: 2 },
+    { host: '0.0.0.0', port: 3 },
+    { host: '0.0.0.0', port: 4 },
+  ])
+  expect(() => parseListen('host')).toThrow()
+})
+
+describe('lines of several hosts', () => {
+  const line = (at: number) => ({ task: 't', at, source: 'stdout' as const, text: String(at) })
+
+  test('come out in order of time once they were held back long enough', () => {
+    const out: number[] = []
+    const merger = lineMerger(({ at }) => out.push(at))
+    merger.add(line(5), 100)
+    merger.add(line(3), 110)
+    merger.add(line(9), 200)
+    merger.release(150)
+    expect(out).toEqual([3, 5])
+    merger.end()
+    expect(out).toEqual([3, 5, 9])
+  })
+
+  test('are never held in greater number than the bound, and none is lost', () => {
+    const out: number[] = []
+    const merger = lineMerger(({ at }) => out.push(at), 10)
+    for (let at = 0; at < 100; at += 1) merger.add(line(at), 0)
+    expect(out.length).toBeGreaterThanOrEqual(90)
+    merger.end()
+    expect(out).toEqual([...out].sort((a, b) => a - b))
+    expect(out).toHaveLength(100)
+  })
+})
+
+describe('the progress of a stack', () => {
+  const rolling = { state: 'rolling' as const, version: 1, from: null, startedAt: NOW, failures: [] }
+  const held = {
+    version: 1,
+    state: 'held' as const,
+    waitsFor: [{ service: 'shop_api', condition: 'service_healthy', now: 'starting' }],
+  }
+  const tasks = Array.from({ length: 20 }, (_, index) =>
+    aTask({ service: 'shop_api', slot: index + 1, health: index < 12 ? 'healthy' : 'starting' }),
+  )
+  const world = aWorld({
+    services: [
+      aService({ shortName: 'db' }),
+      aService({ shortName: 'migrate', spec: { restart: { condition: 'none' } } }),
+      aService({ shortName: 'api', spec: { replicas: 20, update: { parallelism: 4 } }, rollout: rolling }),
+      aService({ shortName: 'web', release: held, rollout: rolling }),
+    ],
+    tasks: [
+      aTask({ service: 'shop_db', health: 'healthy', node: 'web-3' }),
+      aTask({ service: 'shop_migrate', state: 'completed' }),
+      ...tasks,
+    ],
+  })
+  const progress = stackProgress(world, 'shop')!
+
+  test('looks as the tour has it', () => {
+    expect([
+      headLine(progress, 'Ctrl-C leaves it going'),
+      ...progressLines(progress, new Map([['shop_migrate', 2100]]), plain),
+    ]).toMatchInlineSnapshot(`
+      [
+        "shop  4 services, 23 tasks                        Ctrl-C leaves it going",
+        "  db        1/1 healthy                            web-3",
+        "  migrate   done, exit 0                           2.1 s",
+        "  api       ██████████░░░░░░░░  12/20 healthy      4 at a time",
+        "  web       waiting for api (service_healthy)",
+      ]
+    `)
+  })
+
+  test('is one line a service where there is no terminal', () => {
+    expect(plainLine(progress.services[2]!, undefined)).toBe(
+      'shop_api  12/20 healthy                          4 at a time',
+    )
+  })
+
+  test('says where tasks could not go, and why', () => {
+    const figures = { attribute: 'node.labels.disk', operator: '==', value: 'ssd', has: null }
+    const waiting = aWorld({
+      services: [aService()],
+      tasks: [
+        aTask({ node: null, waitsFor: ['a', 'b'].map((node) => ({ node, check: 'constraint' as const, figures })) }),
+      ],
+    })
+    expect(plainLine(stackProgress(waiting, 'shop')!.services[0]!, undefined).split('\n')).toEqual([
+      'shop_web  0/1 running                            1 waiting',
+      '  a, b: constraint: node.labels.disk == ssd, it has none',
+    ])
+  })
+})
+
+test('the status of a cluster fits 100 columns', () => {
+  const facts = { version: '1', url: 'https://10.0.0.5:23784', startedAt: NOW - 367_200_000, storeBytes: 18 * 2 ** 20 }
+  const world = aWorld({ nodes: [aNode({ name: 'a' })], services: [aService()], tasks: [aTask({ node: 'a' })] })
+  const lines = statusLines(viewStatus(world, facts, NOW), plain)
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(100)
+  expect(lines).toMatchInlineSnapshot(`
+    [
+      "cluster berth-test   1 node ready              coordinator 10.0.0.5, up 4 d 6 h, store 18 MiB",
+      "CPU     0 of 4 cores used (0 %), 0 promised    memory  0 B of 8 GiB used (0 %), 0 B promised",
+      "tasks   1 running, 0 waiting, 0 restarting",
+    ]
+  `)
+})
