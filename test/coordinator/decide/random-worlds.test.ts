@@ -297,7 +297,9 @@ function expectChangesAddUp(cluster: Cluster, name: string): void {
   lastSent.set(cluster, sent)
   const now = assignmentOf(cluster.world, name)
   // A session lives as long as its connection.
-  const session = `${name} ${agentOf(cluster, name).instance}`
+  const { instance } = agentOf(cluster, name)
+  if (instance === null) return
+  const session = `${name} ${instance}`
   const before = sent.get(session)
   sent.set(session, now)
   if (!before || before.revision > now.revision) return
