@@ -170,7 +170,7 @@ describe('berth deploy', () => {
     expect((await berth(server, 'deploy', '--attach', 'nope')).exit).toBe(2)
   })
 
-  test('goes on waiting while the coordinator is away for a moment', async () => {
+  test('goes on waiting while nothing moves, and ends when it does', async () => {
     const server = await anApiServer()
     server.pause()
     const deploying = berth(server, 'deploy', '-f', await composeFile(), '--stack', 'shop')

@@ -33,8 +33,7 @@ describe('who may ask', () => {
         })
         if (path === '/healthz') expect(answer.status).toBe(200)
         else if (path === '/v1/join') expect(answer.json.code).toBe('invalid-request')
-        else expect([path, answer.status, answer.json.code]).not.toEqual([path, 200, undefined])
-        if (path !== '/healthz' && path !== '/v1/join') expect([401, 429]).toContain(answer.status)
+        else expect([401, 429]).toContain(answer.status)
       }
     }
   })
