@@ -48,22 +48,26 @@ const TIMER_MS_MAX = 2 ** 31 - 1
 
 /** Resolves when the connection has ended; never rejects for what the network or the coordinator does. */
 export async function holdConnection(needs: ConnectionNeeds): Promise<ConnectionEnd> {
-  const { supervisor, clock } = needs
-  const [inventory, engine] = await Promise.all([
-    needs.inventory(),
-    Promise.race([
-      supervisor.observeAll().then((observed) => observed.engine),
-      clock.sleep(ENGINE_WAIT_MS, needs.signal).then(
-        () => ENGINE_SILENT,
-        () => ENGINE_SILENT,
-      ),
-    ]),
-  ])
+  let hello: Hello
+  try {
+    hello = await newHello(needs)
+  } catch (error) {
+    return { kind: 'lost', why: `this host could not be looked at: ${error}` }
+  }
   if (needs.signal.aborted) return { kind: 'lost', why: 'the agent stops' }
-  const hello = helloOf(needs, inventory, engine)
   return new Promise((resolve) => {
     new Connection(needs, hello, resolve)
   })
+}
+
+async function newHello(needs: ConnectionNeeds): Promise<Hello> {
+  const { supervisor, clock, inventory, signal } = needs
+  const silent = () => ENGINE_SILENT
+  const engine = Promise.race([
+    supervisor.observeAll().then((observed) => observed.engine),
+    clock.sleep(ENGINE_WAIT_MS, signal).then(silent, silent),
+  ])
+  return helloOf(needs, await inventory(), await engine)
 }
 
 function helloOf(
@@ -106,7 +110,8 @@ class Connection {
   #sequence = 0
   /** The next heartbeat names every container: the coordinator has not heard of them, or not of all. */
   #nameAllContainers = true
-  /** When the oldest ping that has not been answered was sent; monotonic. */
+  /** Monotonic, as is the time of the ping that has not been answered. */
+  #heardAt = performance.now()
   #pingSentAt: number | null = null
 
   constructor(needs: ConnectionNeeds, hello: Hello, resolve: (end: ConnectionEnd) => void) {
@@ -199,9 +204,10 @@ class Connection {
     outbox.forgetChanges()
     outbox.listener = () => this.#markFlush()
     this.#heartbeat = startHeartbeat(heartbeatIntervalMs, () => this.#beat())
-    this.#every(times.pingIntervalMs, () => this.#ping())
+    // In case heartbeats are rarer than pings.
+    this.#every(times.pingIntervalMs, () => this.#watch(2 * times.pingIntervalMs))
     this.#planRenewal()
-    void this.#observeAll()
+    this.#observeAll().catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
   }
 
   async #observeAll(): Promise<void> {
@@ -235,7 +241,7 @@ class Connection {
   }
 
   #beat(): void {
-    const { supervisor, loadMeter, clock } = this.#needs
+    const { supervisor, loadMeter, clock, times } = this.#needs
     if (this.#socket.bufferedBytes > UNSENT_BYTES_MAX) {
       this.#nameAllContainers = true
       return
@@ -244,6 +250,8 @@ class Connection {
     this.#nameAllContainers = false
     const { revision } = supervisor
     this.#send({ kind: 'heartbeat', sequence: this.#sequence++, at: clock.now(), revision, ...sample })
+    // Beside the heartbeat, so that the coordinator wakes up once for both.
+    this.#watch(0.9 * times.pingIntervalMs)
   }
 
   // ------------------------------------------------------------------ the certificate
@@ -277,20 +285,25 @@ class Connection {
   // ------------------------------------------------------------------ life and end
 
   #heard(): void {
+    this.#heardAt = performance.now()
     this.#pingSentAt = null
   }
 
-  #ping(): void {
-    const silentMs = () => (this.#pingSentAt === null ? 0 : performance.now() - this.#pingSentAt)
-    if (silentMs() > this.#needs.times.silenceMs) {
+  /** Pings when nothing was heard for `quietMs`; gives the coordinator up when a ping is not answered. */
+  #watch(quietMs: number): void {
+    const now = performance.now()
+    if (this.#pingSentAt === null) {
+      if (now - this.#heardAt < quietMs) return
+      this.#pingSentAt = now
+      this.#socket.ping()
+    } else if (now - this.#pingSentAt > this.#needs.times.silenceMs) {
       // After a stall of this process the answer may lie in the socket, unread: read first, then judge.
       setImmediate(() => {
-        if (silentMs() > 0) this.#lose(`the coordinator has been silent for ${(silentMs() / 1000).toFixed(1)} s`)
+        if (this.#pingSentAt !== null) {
+          this.#lose(`the coordinator has been silent for ${((now - this.#heardAt) / 1000).toFixed(1)} s`)
+        }
       })
-      return
     }
-    this.#pingSentAt ??= performance.now()
-    this.#socket.ping()
   }
 
   #send(message: UpMessage): void {
