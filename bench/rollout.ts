@@ -1,0 +1,30 @@
+/** A rolling change of 30 tasks, 6 at a time, start-first. */
+import { onBed } from './bed/bed.ts'
+import { berthRollout } from './bed/contestant.ts'
+import { swarmRollout } from './peers/swarm.ts'
+import { type Bench, median } from './report.ts'
+
+const COUNT = 30
+const PARALLELISM = 6
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
+
+export const bench: Bench = {
+  about: `a rolling change of ${COUNT} tasks, ${PARALLELISM} at a time, start-first; beside Docker Swarm`,
+  async run({ report, say }) {
+    await onBed(say, async ({ berth, swarm }) => {
+      const seconds = { berth: [] as number[], swarm: [] as number[] }
+      for (let round = 0; round < ROUNDS; round++) {
+        seconds.berth.push((await berthRollout(berth, `roll-${round}`, COUNT, PARALLELISM)) / 1000)
+        seconds.swarm.push((await swarmRollout(swarm, `roll-${round}`, COUNT, PARALLELISM)) / 1000)
+        say(`berth ${seconds.berth.at(-1)!.toFixed(2)}, swarm ${seconds.swarm.at(-1)!.toFixed(2)} s`)
+      }
+      report({
+        metric: `${COUNT} tasks at the new version`,
+        value: median(seconds.berth),
+        unit: 's',
+        beside: { swarm: median(seconds.swarm) },
+        goal: { atMostTimes: 0.8, of: 'swarm' },
+      })
+    })
+  },
+}
