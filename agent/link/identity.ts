@@ -47,7 +47,7 @@ export async function loadIdentity(dataDir: string): Promise<Identity | null> {
   try {
     return identityOf(keyPem, JSON.parse(text))
   } catch (cause) {
-    const message = `${identityPath} is damaged: remove it and join again with \`berth agent --join TOKEN\``
+    const message = `${identityPath} is damaged: remove it and join again with \`berth agent --join-file FILE\``
     throw new BerthError('failed', message, { cause })
   }
 }

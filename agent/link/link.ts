@@ -167,7 +167,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
   }
 }
 
-const JOIN_COMMAND = '`berth agent --join TOKEN` (`berth token join` on the coordinator prints the token)'
+const JOIN_COMMAND = '`berth agent --join-file FILE` (`berth token join` on the coordinator prints the token)'
 
 /** What may be otherwise in a moment, without anybody doing anything here. */
 const PASSING_CODES: ReadonlySet<string> = new Set([

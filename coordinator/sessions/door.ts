@@ -35,7 +35,7 @@ export function callerOf(socket: unknown): Caller {
 export function judgeCaller(caller: NonNullable<Caller>, world: World, now: Instant): Judgement {
   if (now >= caller.validUntil || caller.fault === 'CERT_HAS_EXPIRED') {
     const when = new Date(caller.validUntil).toISOString()
-    return no(`the certificate of ${caller.node} expired at ${when}; join again with \`berth agent --join TOKEN\``)
+    return no(`the certificate of ${caller.node} expired at ${when}; join again with \`berth agent --join-file FILE\``)
   }
   if (!caller.isOurs) {
     return no(
@@ -45,7 +45,7 @@ export function judgeCaller(caller: NonNullable<Caller>, world: World, now: Inst
   const node = world.nodes.get(caller.node)
   if (node === undefined) {
     return no(
-      `there is no node ${caller.node}: it was removed, and its certificate is refused. Join again with \`berth agent --join TOKEN\``,
+      `there is no node ${caller.node}: it was removed, and its certificate is refused. Join again with \`berth agent --join-file FILE\``,
     )
   }
   if (node.keyFingerprint !== caller.keyFingerprint) {

@@ -6,11 +6,11 @@
 import { chmodSync, mkdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Database, open, type RootDatabaseOptions } from 'lmdb'
-import { Packr } from 'msgpackr'
 import { BerthError } from '../../shared/errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { assertKey, keyText } from './keys.ts'
 import type { Compare, Key, Store, Write } from './store.ts'
+import { pack, unpack } from './values.ts'
 import { createWatchers } from './watchers.ts'
 
 export type LmdbOptions = {
@@ -62,11 +62,10 @@ export async function openLmdbStore(options: LmdbOptions): Promise<Store> {
 
 function createStore(options: LmdbOptions, unlock: () => void): Store {
   const path = join(options.dir, 'store.mdb')
-  const packr = new Packr({ useRecords: false })
   const db = openDatabase(path, options)
   const watchers = createWatchers()
   const queue: Asked[] = []
-  let revision = Number(decode(packr, db.get(REVISION)) ?? 0)
+  let revision = Number(decode(db.get(REVISION)) ?? 0)
   let flushing: Promise<void> | null = null
   let closed = false
 
@@ -105,12 +104,12 @@ function createStore(options: LmdbOptions, unlock: () => void): Store {
           else db.put(key as LmdbKey, bytes, number)
         }
       }
-      db.put(REVISION, packr.pack(next), next)
+      db.put(REVISION, pack(next), next)
     })
   }
 
   return {
-    get: (key) => decode(packr, db.get(key as LmdbKey)),
+    get: (key) => decode(db.get(key as LmdbKey)),
     revision: (key) => storedRevision(db, key),
     *range(prefix, { after, limit, reverse = false } = {}) {
       const low = prefix.length === 0 ? undefined : ([...prefix] as LmdbKey)
@@ -122,12 +121,12 @@ function createStore(options: LmdbOptions, unlock: () => void): Store {
         ...(limit === undefined ? {} : { limit }),
         exclusiveStart: after !== undefined,
       })
-      for (const { key, value } of range) yield { key: asKey(key), value: decode(packr, value) }
+      for (const { key, value } of range) yield { key: asKey(key), value: decode(value) }
     },
     transact(writes, compares = []) {
       if (closed) return Promise.reject(new BerthError('failed', 'the store is closed; nothing was written'))
       // Encoded now: the writer may go on changing its objects while an earlier flush is in flight.
-      const encoded = writes.map((write) => encode(packr, write))
+      const encoded = writes.map((write) => encode(write))
       return new Promise((resolve, reject) => {
         queue.push({ writes, encoded, compares, resolve, reject })
         flushing ??= Promise.resolve().then(flushAll)
@@ -174,13 +173,13 @@ function storedRevision(db: Database<Uint8Array, LmdbKey>, key: Key): number {
   return db.getEntry(key as LmdbKey)?.version ?? 0
 }
 
-function encode(packr: Packr, write: Write): Encoded {
+function encode(write: Write): Encoded {
   assertKey(write.key)
-  return { key: [...write.key], bytes: 'delete' in write ? null : packr.pack(write.value) }
+  return { key: [...write.key], bytes: 'delete' in write ? null : pack(write.value) }
 }
 
-function decode(packr: Packr, bytes: Uint8Array | undefined): unknown {
-  return bytes === undefined ? undefined : packr.unpack(bytes)
+function decode(bytes: Uint8Array | undefined): unknown {
+  return bytes === undefined ? undefined : unpack(bytes)
 }
 
 /** LMDB gives a key of one part back without its array. */

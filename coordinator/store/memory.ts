@@ -1,8 +1,8 @@
 /** The store without a disk, for tests and simulation: same behaviour as LMDB's, nothing survives the process. */
-import { Packr } from 'msgpackr'
 import { BerthError } from '../../shared/errors.ts'
 import { assertKey, compareKeys, hasPrefix, keyText } from './keys.ts'
 import type { Key, Store, Write } from './store.ts'
+import { pack, unpack } from './values.ts'
 import { createWatchers } from './watchers.ts'
 
 type Entry = { key: Key; bytes: Buffer; revision: number }
@@ -17,7 +17,6 @@ export type MemoryStore = Store & {
 
 export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
   // Values pass through the same encoding as on disk, so that a value which only memory could hold shows up in tests.
-  const packr = new Packr({ useRecords: false })
   const entries = new Map<string, Entry>([...from].map((entry) => [keyText(entry.key), entry]))
   const watchers = createWatchers()
   let revision = Math.max(0, ...[...entries.values()].map((entry) => entry.revision))
@@ -31,7 +30,7 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
   return {
     get(key) {
       const entry = entries.get(keyText(key))
-      return entry === undefined ? undefined : packr.unpack(entry.bytes)
+      return entry === undefined ? undefined : unpack(entry.bytes)
     },
     revision: (key) => entries.get(keyText(key))?.revision ?? 0,
     *range(prefix, { after, limit = Number.POSITIVE_INFINITY, reverse = false } = {}) {
@@ -42,12 +41,12 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
         if (!hasPrefix(entry.key, prefix)) continue
         if (after !== undefined && (reverse ? -1 : 1) * compareKeys(entry.key, after) <= 0) continue
         left--
-        yield { key: entry.key, value: packr.unpack(entry.bytes) }
+        yield { key: entry.key, value: unpack(entry.bytes) }
       }
     },
     transact(writes, compares = []) {
       if (closed) return Promise.reject(new BerthError('failed', 'the store is closed; nothing was written'))
-      const encoded = writes.map((write) => encode(packr, write))
+      const encoded = writes.map((write) => encode(write))
       const result = last.then(() => {
         if (full) throw new BerthError('disk-full', 'the store has no room; nothing was written. Make room on its disk')
         if (compares.some(({ key, revision }) => (entries.get(keyText(key))?.revision ?? 0) !== revision)) return false
@@ -77,7 +76,7 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
   }
 }
 
-function encode(packr: Packr, write: Write): { key: Key; bytes: Buffer | null } {
+function encode(write: Write): { key: Key; bytes: Buffer | null } {
   assertKey(write.key)
-  return { key: [...write.key], bytes: 'delete' in write ? null : Buffer.from(packr.pack(write.value)) }
+  return { key: [...write.key], bytes: 'delete' in write ? null : pack(write.value) }
 }

@@ -9,7 +9,7 @@ export type Environment = Record<string, string>
 export type ComposeOptions = {
   /** Paths of Compose files, the first being the base; `-` is what `readFile('-')` answers. None: the usual names are tried. */
   files: string[]
-  /** The stack's name; else the file's `name:`, else COMPOSE_PROJECT_NAME, else the project directory's name. */
+  /** The stack's name; else COMPOSE_PROJECT_NAME, else the file's `name:`, else the project directory's name. */
   stack?: string
   profiles: string[]
   /** The process's environment. */

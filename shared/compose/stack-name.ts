@@ -8,7 +8,7 @@ import { type MapNode, member, NOWHERE, textOf } from './tree.ts'
 
 const MAX_LENGTH = 40
 
-/** Option, else the last file's `name:`, else COMPOSE_PROJECT_NAME, else the project directory's name made to fit. */
+/** Option, else COMPOSE_PROJECT_NAME, else the last file's `name:`, else the project directory's name made to fit: Compose's own order. */
 export function chooseStackName(
   session: ReadSession,
   documents: MapNode[],
@@ -17,13 +17,13 @@ export function chooseStackName(
 ): string {
   const { stack } = session.options
   if (stack !== undefined) return checked(session, stack, NOWHERE, '')
+  const fromEnvironment = own(environment, 'COMPOSE_PROJECT_NAME')
+  if (fromEnvironment) return checked(session, fromEnvironment, NOWHERE, 'COMPOSE_PROJECT_NAME')
   const named = documents.map((document) => member(document, 'name')).findLast((node) => textOf(node))
   const written = textOf(named)
   if (named && written !== undefined) {
     return checked(session, interpolate(written, (name) => own(environment, name)).text, named.place, 'name')
   }
-  const fromEnvironment = own(environment, 'COMPOSE_PROJECT_NAME')
-  if (fromEnvironment) return checked(session, fromEnvironment, NOWHERE, 'COMPOSE_PROJECT_NAME')
   const fromDirectory = fitting(path.basename(directory))
   if (fromDirectory === '')
     session.findings.error(NOWHERE, '', 'the stack has no name; write "name:" in the file, or --stack NAME')

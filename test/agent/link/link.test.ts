@@ -172,7 +172,7 @@ describe('an identity', () => {
     await join(door, dataDir)
     const late = await aLinkedAgent(door, { dataDir, joinToken: () => null })
     await until(() => late.log.lines.length > 0)
-    expect(late.log.lines[0]?.message).toMatch(/certificate of web-1 ended at .*berth agent --join TOKEN/)
+    expect(late.log.lines[0]?.message).toMatch(/certificate of web-1 ended at .*berth agent --join-file FILE/)
     await until(() => late.link.state.name === 'waiting')
   })
 

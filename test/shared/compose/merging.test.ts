@@ -330,13 +330,8 @@ describe("the stack's name", () => {
   const plain = 'services: {web: {image: a}}'
   it.each<[what: string, file: string, options: object, name: string]>([
     ['is the option', file, { stack: 'option' }, 'option'],
-    [
-      'else the name in the file',
-      file,
-      { stack: undefined, environment: { COMPOSE_PROJECT_NAME: 'env', N: 'y' } },
-      'named-y',
-    ],
-    ['else COMPOSE_PROJECT_NAME', plain, { stack: undefined, environment: { COMPOSE_PROJECT_NAME: 'env' } }, 'env'],
+    ['else COMPOSE_PROJECT_NAME', file, { stack: undefined, environment: { COMPOSE_PROJECT_NAME: 'env' } }, 'env'],
+    ['else the name in the file', file, { stack: undefined, environment: { N: 'y' } }, 'named-y'],
     ['else the directory', plain, { stack: undefined }, 'project'],
     [
       'else the directory, made to fit',
