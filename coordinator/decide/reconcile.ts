@@ -83,6 +83,9 @@ function forgetVersions(beat: Beat, service: Service, tasks: Task[]): void {
 function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]): void {
   const isFrozen = service.rollout.state === 'paused' || service.release.state === 'held'
   for (const unit of units) if (!isFrozen) thinOut(beat, unit)
+  for (const unit of units) {
+    if (unit.fresh.length + unit.stale.length > 0) dropOutdatedAway(beat, service, target, unit)
+  }
   const order = hasNamedVolume(target.spec) ? 'stop-first' : rolloutConfig(service).order
   const toReplace: Unit[] = []
   let allowance = replaceAllowance(beat, service, units)
@@ -117,13 +120,19 @@ function thinOut(beat: Beat, unit: Unit): void {
   unit.stale = bridge.node === null ? [] : [bridge]
 }
 
+/** Of the tasks on lost nodes only those of the wanted kind may be of use when their node returns. */
+function dropOutdatedAway(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
+  const outdated = unit.away.filter((task) => isOutdatedTask(service, target, task))
+  for (const task of outdated) stop(beat, task, 'its node is lost and its version no longer wanted')
+  unit.away = unit.away.filter((task) => !outdated.includes(task))
+}
+
 /** The unit has its task. Others for it are surplus (a lost node came back); those it replaces go once it is up. */
 function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
   const [keeper, ...others] = unit.fresh
   if (!keeper) return
   for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
   if (isUp(keeper)) for (const task of unit.stale) stop(beat, task, `replaced by ${keeper.id}`)
-  stopOutdated(beat, service, target, unit, keeper.id)
   if (keeper.node !== null) return
   request(beat, service, target, unit, keeper.id, keeper.waitsFor)
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
@@ -133,13 +142,8 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
 function replaceLost(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, order: string): void {
   if (order === 'stop-first' && unit.stopping.length > 0) return
   if (unit.onlyNode !== null || unit.away.some((task) => isHome(service, target, task))) return
-  const task = add(beat, service, target, unit, `${unit.away[0]?.node} is lost`)
-  stopOutdated(beat, service, target, unit, task)
-}
-
-/** Of the tasks on lost nodes only those of the wanted kind may be of use when their node returns. */
-function stopOutdated(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, by: string): void {
-  for (const task of unit.away) if (isOutdatedTask(service, target, task)) stop(beat, task, `replaced by ${by}`)
+  add(beat, service, target, unit, `${unit.away[0]?.node} is lost`)
+  dropOutdatedAway(beat, service, target, unit)
 }
 
 /** Nothing is there. After a stop-first replacement the next one starts when the last one is gone. */
