@@ -87,15 +87,8 @@ export async function sweep(): Promise<void> {
   for (let number = 0; number < SLOTS_MAX; number++) {
     const owner = readOwner(number)
     if (owner === 'none' || (owner !== 'unreadable' && isAlive(owner))) continue
-    // Renaming decides between two sweepers: only one of them succeeds.
-    const taken = `${ownerFile(number)}.${process.pid}`
-    try {
-      renameSync(ownerFile(number), taken)
-    } catch {
-      continue
-    }
-    await clean(slotOf(number))
-    rmSync(taken, { force: true })
+    if (!takeOver(number)) continue
+    await releaseSlot(slotOf(number))
   }
 }
 
@@ -166,6 +159,18 @@ function takeOwnership(number: number): boolean {
   } finally {
     rmSync(draft, { force: true })
   }
+}
+
+/** Of several that want a slot whose owner has ended one succeeds, and owns it from then on: nobody cleans what another uses. */
+function takeOver(number: number): boolean {
+  const aside = `${ownerFile(number)}.${process.pid}`
+  try {
+    renameSync(ownerFile(number), aside)
+  } catch {
+    return false
+  }
+  rmSync(aside, { force: true })
+  return takeOwnership(number)
 }
 
 function readOwner(number: number): ProcessIdentity | 'none' | 'unreadable' {
