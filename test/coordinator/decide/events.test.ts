@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import { eventsOf } from '../../../coordinator/decide/events.ts'
+import type { Observation, World } from '../../../coordinator/world.ts'
+import type { TaskObservation } from '../../../shared/wire/up.ts'
+import { aNode, anEngine, aService, aTask, aWorld, NOW } from '../../build/world.ts'
+
+const running = () => aWorld({ nodes: [aNode()], services: [aService()], tasks: [aTask()] })
+
+function told(world: World, seen: Partial<TaskObservation>): string[] {
+  const one = { task: 'shop_web.1.a', spec: 's', attempt: 1, state: 'running' as const, since: NOW, ...seen }
+  const rest = { full: false, revision: 1, engine: anEngine(), gone: [] }
+  const observation: Observation = { kind: 'tasks', node: 'n1', tasks: [one], ...rest }
+  return eventsOf(world, { at: NOW, observation }).map(({ level, message }) => `${level}: ${message}`)
+}
+
+test('a container that ends is told with its exit code, once', () => {
+  expect(told(running(), { state: 'restarting', exitCode: 137, oomKilled: true })).toEqual([
+    'warning: shop_web.1.a on n1 exited 137 (out of memory) and is restarted',
+  ])
+})
+
+test('what an agent repeats, or says late, is not news', () => {
+  expect(told(running(), {})).toEqual([])
+  expect(told(running(), { state: 'starting' })).toEqual([])
+})
+
+test('an unhealthy task is told with what its test said', () => {
+  expect(told(running(), { health: 'unhealthy', healthMessage: 'GET /healthz → 500' })).toEqual([
+    'warning: shop_web.1.a on n1 is unhealthy: GET /healthz → 500',
+  ])
+})
+
+test('a task that waits is told once, however the figures change', () => {
+  const refusals = [{ node: 'n1', check: 'memory' as const, figures: { neededBytes: 2, freeBytes: 1 } }]
+  const decision = { kind: 'hold-task' as const, task: 'shop_web.1.a', refusals }
+  const world = aWorld({ services: [aService()], tasks: [aTask({ node: null })] })
+  expect(eventsOf(world, { at: NOW, decision })).toMatchObject([
+    { kind: 'task-waiting', message: 'shop_web.1.a waits: no node can take it (memory)', service: 'shop_web' },
+  ])
+  const waiting = aWorld({ services: [aService()], tasks: [aTask({ node: null, waitsFor: refusals })] })
+  expect(eventsOf(waiting, { at: NOW, decision })).toEqual([])
+})
+
+test('a rollout that goes back says from where, to where and why', () => {
+  const rollout = {
+    state: 'rolling-back',
+    version: 6,
+    failed: 7,
+    startedAt: NOW,
+    why: '2 of 20 failed',
+    failures: [],
+  } as const
+  const decision = { kind: 'set-rollout', service: 'shop_web', rollout, wantedVersion: 6 } as const
+  expect(eventsOf(running(), { at: NOW, decision })).toMatchObject([
+    { level: 'warning', message: 'shop_web goes back from version 7 to 6: 2 of 20 failed' },
+  ])
+})
+
+test('a lost node is told with why, and nothing when its status stays', () => {
+  const lost = { name: 'lost', since: NOW, why: 'silent for 2.4 s' } as const
+  const decision = { kind: 'set-node-status', node: 'n1', status: lost } as const
+  expect(eventsOf(running(), { at: NOW, decision })).toMatchObject([
+    { kind: 'node-lost', level: 'warning', message: 'n1 is lost: silent for 2.4 s', node: 'n1' },
+  ])
+  expect(eventsOf(aWorld({ nodes: [aNode({ status: lost })] }), { at: NOW, decision })).toEqual([])
+})
