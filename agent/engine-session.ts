@@ -59,3 +59,10 @@ async function keepAsking(engine: Engine, clock: Clock, signal: AbortSignal): Pr
     await engine.ping()
   }
 }
+
+export function answers(engine: Engine): Promise<boolean> {
+  return engine.check().then(
+    () => true,
+    () => false,
+  )
+}

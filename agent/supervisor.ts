@@ -14,15 +14,15 @@ import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import { applyMessage, type KeptAssignment, readAssignment, writeAssignment } from './assignment-file.ts'
 import { belongsTo, type Container, type Owner } from './decide/container.ts'
 import { afterLook } from './decide/memory.ts'
-import { nextSteps, ownContainer, printStep, type Step } from './decide/next-steps.ts'
+import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
 import type { ContainerEvent, Engine } from './docker/engine.ts'
-import { type EngineSession, openSession } from './engine-session.ts'
+import { answers, type EngineSession, openSession } from './engine-session.ts'
 import { Lane } from './lane.ts'
 import type { AssignOutcome, ContainerHandle, ObservedChange, Supervisor } from './parts.ts'
 import { isEngineAway, Performer, WIDTHS, type Widths } from './perform.ts'
 import { Reporter } from './reporter.ts'
 import { RestartFile } from './restart-file.ts'
-import { isForgotten, newRecord, pictureOf, type TaskRecord } from './task-record.ts'
+import { handleOf, isForgotten, newRecord, pictureOf, type TaskRecord, wantsToRun } from './task-record.ts'
 import { Waits } from './waits.ts'
 
 export type SupervisorOptions = {
@@ -114,9 +114,10 @@ class ContainerSupervisor implements Supervisor {
         await this.superviseWhileUp(signal)
       } catch (error) {
         // A stream that ended says little: ask first, and only then say that the Engine is down.
-        const answers = await this.engineAnswers()
-        if (!answers) this.engineIsDown(error)
-        retryMs = answers ? ENGINE_RETRY_FIRST_MS : Math.min(retryMs * 2, ENGINE_RETRY_MAX_MS)
+        const hangs = error instanceof BerthError && error.code === 'timed-out'
+        const isThere = !hangs && (await answers(this.engine))
+        if (!isThere) this.engineIsDown(error)
+        retryMs = isThere ? ENGINE_RETRY_FIRST_MS : Math.min(retryMs * 2, ENGINE_RETRY_MAX_MS)
         await this.clock.sleep(retryMs, signal).catch(() => {})
       }
     }
@@ -145,14 +146,7 @@ class ContainerSupervisor implements Supervisor {
   }
 
   containers(): ContainerHandle[] {
-    const handles: ContainerHandle[] = []
-    for (const record of this.records.values()) {
-      const container = ownContainer(pictureOf(record))
-      if (!container) continue
-      const { id, pid, logPath, memoryBytesLimit } = container
-      handles.push({ task: record.id, containerId: id, attempt: record.memory.attempt, pid, logPath, memoryBytesLimit })
-    }
-    return handles
+    return [...this.records.values()].map(handleOf).filter((handle) => handle !== null)
   }
 
   // ------------------------------------------------------------------ what should run
@@ -236,13 +230,6 @@ class ContainerSupervisor implements Supervisor {
       this.session = null
       session.close()
     }
-  }
-
-  private async engineAnswers(): Promise<boolean> {
-    return this.engine.check().then(
-      () => true,
-      () => false,
-    )
   }
 
   private async readWholeList(): Promise<void> {
@@ -410,8 +397,4 @@ function aborted(signal: AbortSignal): Promise<null> {
     if (signal.aborted) resolve(null)
     else signal.addEventListener('abort', () => resolve(null), { once: true })
   })
-}
-
-function wantsToRun(record: TaskRecord): boolean {
-  return record.assigned?.desired === 'running'
 }

@@ -4,8 +4,9 @@ import type { AssignedTask } from '../shared/wire/down.ts'
 import type { TaskObservation } from '../shared/wire/up.ts'
 import type { Container } from './decide/container.ts'
 import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
-import type { Step, TaskPicture } from './decide/next-steps.ts'
+import { ownContainer, type Step, type TaskPicture } from './decide/next-steps.ts'
 import type { Activity } from './decide/observe.ts'
+import type { ContainerHandle } from './parts.ts'
 
 export type TaskRecord = {
   readonly id: string
@@ -52,4 +53,16 @@ export function pictureOf(record: TaskRecord): TaskPicture {
 
 export function isForgotten(record: TaskRecord): boolean {
   return !record.assigned && record.containers.size === 0 && !record.operation
+}
+
+export function wantsToRun(record: TaskRecord): boolean {
+  return record.assigned?.desired === 'running'
+}
+
+/** Null: it has no container. */
+export function handleOf(record: TaskRecord): ContainerHandle | null {
+  const container = ownContainer(pictureOf(record))
+  if (!container) return null
+  const { id, pid, logPath, memoryBytesLimit } = container
+  return { task: record.id, containerId: id, attempt: record.memory.attempt, pid, logPath, memoryBytesLimit }
 }

@@ -1,0 +1,87 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import {
+  applyMessage,
+  assignmentPath,
+  type KeptAssignment,
+  readAssignment,
+  writeAssignment,
+} from '../../agent/assignment-file.ts'
+import { anAssignedTask, OWNER, SPEC_HASH } from '../build/container.ts'
+import { aTaskSpec } from '../build/spec.ts'
+
+let dataDir: string
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'berth-assignment-'))
+})
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
+
+const kept: KeptAssignment = { revision: 7, specs: { [SPEC_HASH]: aTaskSpec() }, tasks: [anAssignedTask()] }
+const change = (given: object) => ({
+  kind: 'assignment-change' as const,
+  base: 7,
+  revision: 8,
+  specs: {},
+  put: [],
+  remove: [],
+  ...given,
+})
+
+test('what was written is read again, and only its owner may read the file', async () => {
+  expect(await readAssignment(dataDir, OWNER)).toEqual({ found: 'nothing' })
+  await writeAssignment(dataDir, OWNER, kept)
+  expect(await readAssignment(dataDir, OWNER)).toEqual({ found: 'assignment', assignment: kept })
+  expect(statSync(assignmentPath(dataDir)).mode & 0o777).toBe(0o600)
+})
+
+test('a file with any byte changed or missing is not used', async () => {
+  await writeAssignment(dataDir, OWNER, kept)
+  const whole = readFileSync(assignmentPath(dataDir))
+  for (const cut of [0, 1, 20, whole.length - 1]) {
+    writeFileSync(assignmentPath(dataDir), whole.subarray(0, cut))
+    expect(await readAssignment(dataDir, OWNER)).toMatchObject({ found: 'unusable' })
+  }
+  for (const at of [0, 30, whole.length - 2]) {
+    const changed = Buffer.from(whole)
+    changed[at] = changed[at]! ^ 1
+    writeFileSync(assignmentPath(dataDir), changed)
+    expect(await readAssignment(dataDir, OWNER)).toMatchObject({ found: 'unusable' })
+  }
+})
+
+test('an assignment of another cluster or node is not used', async () => {
+  await writeAssignment(dataDir, OWNER, kept)
+  expect(await readAssignment(dataDir, { ...OWNER, cluster: 'c2' })).toMatchObject({ found: 'unusable' })
+  expect(await readAssignment(dataDir, { ...OWNER, node: 'web-2' })).toMatchObject({ found: 'unusable' })
+})
+
+test('a change puts and removes tasks, and drops specs that no task names any more', () => {
+  const spec = aTaskSpec({ container: { image: 'example/web:2' } })
+  const task = anAssignedTask({ id: 'shop_api.2.b', spec: 'spec-2' })
+  const message = change({ specs: { 'spec-2': spec }, put: [task], remove: ['shop_api.1.a'] })
+  expect(applyMessage(kept, message)).toEqual({
+    outcome: 'applied',
+    assignment: { revision: 8, specs: { 'spec-2': spec }, tasks: [task] },
+  })
+})
+
+test('a change on another revision, or on none, asks for the complete assignment', () => {
+  expect(applyMessage(kept, change({ base: 6 }))).toMatchObject({ outcome: 'resync' })
+  expect(applyMessage(null, change({}))).toMatchObject({ outcome: 'resync' })
+})
+
+test('an older revision is refused, complete or not; the same complete one may come again', () => {
+  const complete = { kind: 'assignment' as const, specs: kept.specs, tasks: kept.tasks }
+  expect(applyMessage(kept, { ...complete, revision: 6 })).toMatchObject({ outcome: 'stale' })
+  expect(applyMessage(kept, change({ base: 6, revision: 7 }))).toMatchObject({ outcome: 'stale' })
+  expect(applyMessage(kept, { ...complete, revision: 7 })).toEqual({ outcome: 'applied', assignment: kept })
+})
+
+test('a wanted task without its spec makes the message unusable; one that is to stop needs none', () => {
+  const wanted = change({ put: [anAssignedTask({ id: 'x.1', spec: 'unknown' })] })
+  expect(applyMessage(kept, wanted)).toMatchObject({ outcome: 'resync' })
+  const leaving = change({ put: [anAssignedTask({ id: 'x.1', spec: 'unknown', desired: 'stopped' })] })
+  expect(applyMessage(kept, leaving)).toMatchObject({ outcome: 'applied' })
+})

@@ -1,0 +1,68 @@
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { compareVersions, imageSource } from '../../agent/docker/engine.ts'
+import { engineError, pullError } from '../../agent/docker/engine-error.ts'
+import { enginePlace } from '../../agent/docker/place.ts'
+import { agentOptions } from '../../agent/options.ts'
+
+const flags = { coordinator: 'https://10.0.0.5:23784', name: 'web-1' }
+
+test('flags win over the environment, and the rest is what is usual', () => {
+  const env = { BERTH_COORDINATOR: 'https://other:1', DOCKER_HOST: 'unix:///d.sock', BERTH_JOIN_TOKEN: ' token ' }
+  const options = agentOptions(flags, env)
+  expect(options).toMatchObject({
+    dataDir: '/var/lib/berth/agent',
+    coordinator: 'https://10.0.0.5:23784',
+    node: 'web-1',
+    engineHost: 'unix:///d.sock',
+    labels: {},
+    logLevel: 'info',
+  })
+  expect(options.joinToken()).toBe('token')
+})
+
+test('a join file is read when it is asked for, and one that is gone is no token', () => {
+  const joinFile = join(tmpdir(), `berth-token-${process.pid}`)
+  const { joinToken } = agentOptions({ ...flags, joinFile }, {})
+  expect(joinToken()).toBeNull()
+  writeFileSync(joinFile, 'secret\n')
+  expect(joinToken()).toBe('secret')
+})
+
+test('what cannot be is refused with the name of the flag', () => {
+  expect(() => agentOptions({ name: 'a' }, {})).toThrow(/--coordinator/)
+  expect(() => agentOptions({ ...flags, coordinator: 'http://10.0.0.5' }, {})).toThrow(/https:/)
+  expect(() => agentOptions({ ...flags, name: 'Not A Name' }, {})).toThrow(/--name/)
+  expect(() => agentOptions({ ...flags, logLevel: 'loud' }, {})).toThrow(/--log-level/)
+})
+
+test("the Engine's address is a socket, a path or a host and port", () => {
+  expect(enginePlace('unix:///run/d.sock')).toEqual({ name: 'unix:///run/d.sock', socketPath: '/run/d.sock' })
+  expect(enginePlace('/run/d.sock')).toMatchObject({ socketPath: '/run/d.sock' })
+  expect(enginePlace('tcp://10.0.0.9')).toEqual({ name: 'tcp://10.0.0.9:2375', host: '10.0.0.9', port: 2375 })
+  expect(() => enginePlace('ssh://host')).toThrow(/unix:/)
+})
+
+test('an image without a tag means latest, also behind a registry with a port', () => {
+  expect(imageSource('web')).toEqual({ fromImage: 'web', tag: 'latest' })
+  expect(imageSource('10.0.0.1:5000/a/web')).toEqual({ fromImage: '10.0.0.1:5000/a/web', tag: 'latest' })
+  expect(imageSource('10.0.0.1:5000/web:2')).toEqual({ fromImage: '10.0.0.1:5000/web', tag: '2' })
+  expect(imageSource('web@sha256:ab')).toEqual({ fromImage: 'web', tag: 'sha256:ab' })
+  expect(compareVersions('1.9', '1.41')).toBeLessThan(0)
+})
+
+test("the Engine's failures have codes and say what to do", () => {
+  const codeOf = (thrown: unknown) => engineError(thrown, 'unix:///d.sock', 'start container x').code
+  expect(codeOf({ code: 'ENOENT' })).toBe('engine-unavailable')
+  expect(codeOf({ code: 'EACCES' })).toBe('engine-forbidden')
+  expect(codeOf({ statusCode: 404, json: { message: 'No such image: a:1' } })).toBe('image-not-found')
+  expect(codeOf({ statusCode: 404, json: { message: 'No such container: x' } })).toBe('not-found')
+  expect(codeOf({ statusCode: 500, json: { message: 'Bind for 0.0.0.0:80 failed: port is already allocated' } })).toBe(
+    'port-taken',
+  )
+  expect(codeOf({ statusCode: 500, json: { message: 'OCI runtime create failed' } })).toBe('container-refused')
+  expect(pullError('a:1', 'manifest unknown').code).toBe('image-not-found')
+  expect(pullError('a:1', 'dial tcp: connection refused').code).toBe('image-unavailable')
+})
