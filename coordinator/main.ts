@@ -13,7 +13,7 @@ import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
 import { judgement } from './judgement.ts'
 import { createLoop, type Loop } from './loop.ts'
-import { createMetrics } from './metrics/metrics.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
 import { type OpenedSecurity, openSecurity } from './security/open.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
@@ -43,7 +43,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   // The store first: its lock keeps a second coordinator from touching anything in the folder.
   const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
-  const opened: Opened = { store, security: null, sessions: null, api: null }
+  const opened: Opened = { store, security: null, metrics: null, sessions: null, api: null }
   try {
     return await serve(options, opened, startedAt, log, signal)
   } catch (error) {
@@ -52,7 +52,13 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   }
 }
 
-type Opened = { store: Store; security: OpenedSecurity | null; sessions: Sessions | null; api: Api | null }
+type Opened = {
+  store: Store
+  security: OpenedSecurity | null
+  metrics: Metrics | null
+  sessions: Sessions | null
+  api: Api | null
+}
 
 async function serve(
   options: CoordinatorOptions,
@@ -69,6 +75,7 @@ async function serve(
   })
   opened.security = security
   const metrics = createMetrics()
+  opened.metrics = metrics
   const loop = createLoop({
     store,
     world: loadWorld(store.range(WORLD_PREFIX), security.cluster),
@@ -84,6 +91,12 @@ async function serve(
   const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, log })
   opened.sessions = sessions
   loop.setDispatcher(sessions)
+  metrics.watch({
+    world: () => loop.world,
+    now: systemClock.now,
+    storeBytes: () => store.sizeBytes(),
+    wire: () => sessions.stats(),
+  })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const api = createApi({
     core: loop,
@@ -133,6 +146,7 @@ async function closeInterfaces({ sessions, api }: Opened): Promise<void> {
 async function closeAll(opened: Opened): Promise<void> {
   await within(STOP_LIMIT_MS, closeInterfaces(opened)).catch(() => {})
   opened.security?.close()
+  opened.metrics?.close()
   await opened.store.close()
 }
 
