@@ -204,6 +204,7 @@ wait_for() {
 up() {
   need_root
   need_checkout
+  not_beside_services
   say 'Berth on this machine: packages, a Docker Engine if there is none, coordinator, agent and the stack examples/hello.yaml.'
   need_packages ca-certificates curl busybox-static
   need_node_modules
@@ -214,7 +215,7 @@ up() {
   "$root/bin/berth" deploy -f "$root/examples/hello.yaml" --stack hello || fail 1 'the stack hello did not come up'
   link_command
   say ''
-  say '  Look around:   berth status · berth logs -f hello_web · berth why hello_web'
+  say '  Look around:   berth status · berth ps hello · berth logs -f hello_tick'
   say "  Add a host:    $(join_line "$root/bin/berth")"
   say "  Logs:          $logs/up.log"
   say '  Stop:          ./install.sh down'
@@ -229,33 +230,48 @@ need_hello_image() {
   fi
 }
 
+up_words='main.ts up\|berth up'
+
 start_up() {
   mkdir -p "$logs" "$state"
-  if is_our_process "$state/up.pid" berth; then
+  if is_our_process "$state/up.pid" "$up_words"; then
     done_with 'coordinator and agent (running)'
     return
   fi
-  setsid "$root/bin/berth" up "$@" >>"$logs/up.log" 2>&1 </dev/null &
+  setsid "$root/bin/berth" up "$@" >"$logs/up.log" 2>&1 </dev/null &
   printf '%s\n' "$!" >"$state/up.pid"
-  wait_for 60 node_is_ready || {
+  wait_for 60 node_is_ready_or_up_ended || true
+  node_is_ready >/dev/null 2>&1 || {
     tail -n 15 "$logs/up.log" >&2
     fail 1 "coordinator and agent did not start; see $logs/up.log"
   }
-  done_with "coordinator and agent, log in $logs/up.log"
+  grep '✓' "$logs/up.log" || true
 }
 
-node_is_ready() {
-  is_our_process "$state/up.pid" berth || return 0
-  "$root/bin/berth" nodes --json | grep -q '"status": *"ready"'
+node_is_ready_or_up_ended() {
+  sleep 0.5
+  ! is_our_process "$state/up.pid" "$up_words" || node_is_ready
+}
+
+node_is_ready() { "$root/bin/berth" nodes --json | grep -q '"status": *"ready"'; }
+
+# Both keep their data in the same folder.
+not_beside_services() {
+  [ ! -f "$settings/coordinator.env" ] && [ ! -f "$settings/agent.env" ] ||
+    fail 2 "Berth is installed here as a service already ($settings); '$command' is for trying it out. See install.sh help"
 }
 
 down() {
   need_root
-  stop_process "$state/up.pid" berth
+  not_beside_services
+  stop_process "$state/up.pid" "$up_words"
   done_with 'coordinator and agent are stopped'
   [ "${1:-}" = --purge ] || { say '  Containers go on. ./install.sh up takes them over again; ./install.sh down --purge removes them.' && return; }
   remove_containers
   rm -rf "$data"
+  # `berth up` keeps there how to reach it; a login to another cluster is not ours to remove.
+  config=${XDG_CONFIG_HOME:-$HOME/.config}/berth/config.json
+  ! grep -qs '//127.0.0.1' "$config" || rm -f "$config"
   unlink_command
   done_with "containers and $data are removed"
 }
@@ -532,15 +548,15 @@ part_status() {
 
 # wait_for_part SECONDS PART COMMAND… : until the command succeeds; a part that keeps ending is not waited for
 wait_for_part() {
-  left=$1
-  part=$2
+  seconds_left=$1
+  waited_part=$2
   shift 2
-  while [ "$left" -gt 0 ]; do
+  while [ "$seconds_left" -gt 0 ]; do
     ! wait_for 1 "$@" || return 0
-    [ "$(restarts_of "$part")" -lt 4 ] || break
-    left=$((left - 1))
+    [ "$(restarts_of "$waited_part")" -lt 4 ] || break
+    seconds_left=$((seconds_left - 1))
   done
-  fail_part "$part"
+  fail_part "$waited_part"
 }
 
 restarts_of() {
@@ -584,7 +600,7 @@ keep() {
 is_our_process() {
   [ -f "$1" ] || return 1
   pid=$(cat "$1")
-  [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$2"
+  [ -n "$pid" ] && cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' ' ' | grep -q "$2"
 }
 
 stop_process() {
@@ -596,7 +612,8 @@ stop_process() {
   rm -f "$1"
 }
 
-process_is_gone() { [ ! -s "/proc/$1/cmdline" ]; }
+# A zombie has no command line; the size of the file tells nothing.
+process_is_gone() { [ -z "$(cat "/proc/$1/cmdline" 2>/dev/null | tr -d '\0')" ]; }
 
 # --- install.sh upgrade, uninstall -----------------------------------------------------------------------------------------
 
@@ -650,4 +667,8 @@ remove_containers() {
   [ -z "$ours" ] || docker rm -f -v $ours >/dev/null
 }
 
-main "$@"
+# Read as one, so that a file replaced meanwhile (by an upgrade) is not read on.
+{
+  main "$@"
+  exit
+}

@@ -3,7 +3,7 @@ import { LABEL } from '../../shared/labels.ts'
 import { type Hosts, startHosts } from '../engines/hosts.ts'
 import { loadImages } from '../engines/image.ts'
 import { until } from '../engines/until.ts'
-import { type SystemdHost, startSystemdHost } from './systemd-host.ts'
+import { type DebianHost, startDebianHost } from './debian-host.ts'
 
 /** systemd's own judgement, 0 (all forbidden) to 10. */
 const COORDINATOR_EXPOSURE_MAX = 2
@@ -23,19 +23,19 @@ services:
 
 describe('two hosts with systemd: a coordinator, and a node that joins by the printed line', () => {
   let hosts: Hosts
-  let server: SystemdHost
-  let node: SystemdHost
+  let server: DebianHost
+  let node: DebianHost
   let joinLine: string
 
   beforeAll(async () => {
     hosts = await startHosts({ count: 2 })
     await loadImages(hosts.hosts)
-    server = await startSystemdHost(hosts.hosts[0]!)
-    node = await startSystemdHost(hosts.hosts[1]!)
+    server = await startDebianHost(hosts.hosts[0]!, 'systemd')
+    node = await startDebianHost(hosts.hosts[1]!, 'systemd')
   }, BOOTSTRAP_LIMIT_MS)
   afterAll(() => hosts?.stop())
 
-  const exposure = async (host: SystemdHost, unit: string) => {
+  const exposure = async (host: DebianHost, unit: string) => {
     const said = await host.must(`systemd-analyze security --no-pager ${unit}`)
     return Number(/Overall exposure level for \S+: ([\d.]+)/.exec(said)?.[1] ?? 'NaN')
   }

@@ -1,6 +1,6 @@
 /**
- * A Debian host with systemd as PID 1, to try the installer and its units for real: a container on a test host's engine, in that
- * host's network, which has the same engine at /var/run/docker.sock. Privileges are named one by one, since some machines refuse
+ * A Debian host, with systemd as PID 1 or without, to try the installer and its units for real: a container on a test host's
+ * engine, in that host's network, which has the same engine at /var/run/docker.sock. Privileges are named one by one, since some machines refuse
  * --privileged.
  */
 import { createHash } from 'node:crypto'
@@ -14,10 +14,15 @@ import { until } from '../engines/until.ts'
 const IMAGE = 'berth-test/systemd:1'
 const SUITE = 'bookworm'
 const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'iproute2', 'ca-certificates', 'curl', 'openssl', 'sudo', 'procps']
+/** What runs as PID 1: systemd, or nothing that starts services. */
+const INIT = {
+  systemd: { flags: ['--stop-signal', 'SIGRTMIN+3'], command: ['/lib/systemd/systemd'] },
+  none: { flags: ['--init'], command: ['sleep', 'infinity'] },
+}
 const BOOTSTRAP_LIMIT_MS = 900_000
 const ROOT = join(import.meta.dirname, '../..')
 
-export type SystemdHost = {
+export type DebianHost = {
   host: Host
   /** Runs a line of shell inside, as root. */
   sh(line: string, limitMs?: number): Promise<Command>
@@ -27,37 +32,38 @@ export type SystemdHost = {
 }
 
 /** Takes the host about two seconds; the first on a machine some minutes, for Debian's bootstrap. The checkout is at /src, read only. */
-export async function startSystemdHost(host: Host): Promise<SystemdHost> {
+export async function startDebianHost(host: Host, init: 'systemd' | 'none'): Promise<DebianHost> {
   await host.docker('load', '--quiet', '--input', await imageArchive(host))
-  const name = 'systemd-host'
+  const name = 'debian-host'
   await host.docker(
-    ...['run', '--detach', '--name', name, '--network', 'host', '--cgroupns', 'host', '--stop-signal', 'SIGRTMIN+3'],
+    ...['run', '--detach', ...INIT[init].flags, '--name', name, '--network', 'host', '--cgroupns', 'host'],
     ...['--cap-add', 'SYS_ADMIN', '--cap-add', 'NET_ADMIN', '--security-opt', 'seccomp=unconfined'],
     ...['--tmpfs', '/run', '--tmpfs', '/run/lock', '--tmpfs', '/tmp:exec', '-v', '/sys/fs/cgroup:/sys/fs/cgroup:rw'],
     ...['-v', `${host.socket}:/run/docker.sock`, '-v', '/usr/bin/docker:/usr/bin/docker:ro'],
-    ...['-v', `${host.dataDir}:${host.dataDir}:ro`, '-v', `${ROOT}:/src:ro`, IMAGE],
+    ...['-v', `${host.dataDir}:${host.dataDir}:ro`, '-v', `${ROOT}:/src:ro`, IMAGE, ...INIT[init].command],
   )
-  const systemd = {
+  const debian = {
     host,
     sh: (line: string, limitMs?: number) =>
       run('docker', ['-H', host.dockerHost, 'exec', name, 'sh', '-c', line], limitMs === undefined ? {} : { limitMs }),
     async must(line: string, limitMs?: number) {
-      const { exit, stdout, stderr } = await systemd.sh(line, limitMs)
+      const { exit, stdout, stderr } = await debian.sh(line, limitMs)
       if (exit !== 0) throw new Error(`${line} exited ${exit} on ${host.name}: ${stdout}${stderr}`)
       return stdout + stderr
     },
     async reboot() {
       await host.docker('restart', '--time', '20', name)
-      await isUp(systemd)
+      await isUp(debian, init)
     },
   }
-  await isUp(systemd)
-  return systemd
+  await isUp(debian, init)
+  return debian
 }
 
-async function isUp(systemd: SystemdHost): Promise<void> {
-  const running = async () => /running|degraded/.test((await systemd.sh('systemctl is-system-running')).stdout)
-  await until(running, `systemd on ${systemd.host.name} to be up`)
+async function isUp(debian: DebianHost, init: keyof typeof INIT): Promise<void> {
+  if (init === 'none') return
+  const running = async () => /running|degraded/.test((await debian.sh('systemctl is-system-running')).stdout)
+  await until(running, `systemd on ${debian.host.name} to be up`)
 }
 
 /** Debian's own bootstrap, made once a machine and kept as an archive that engines load. */
