@@ -14,8 +14,8 @@ import type { TaskRecord } from './task-record.ts'
 export type Widths = { launches: number; ends: number; looks: number; pulls: number }
 
 /**
- * How much one Engine is asked at once. Starts: the Engine does little in parallel, and more at once only makes each slower
- * (measured in bench/deploy-many). Ends wait for graces, so many may. All together stay below the Engine's SOCKETS_MAX.
+ * How much one Engine is asked at once. Starts: on two cores four at once were as quick as eight, one took twice as long. Ends
+ * wait for graces, so many may. All together stay below the Engine's SOCKETS_MAX.
  */
 export const WIDTHS: Widths = { launches: 4, ends: 12, looks: 6, pulls: 3 }
 /** After a stop or a removal that failed. */
