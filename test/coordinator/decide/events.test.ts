@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { eventsOf } from '../../../coordinator/decide/events.ts'
-import type { Observation, World } from '../../../coordinator/world.ts'
+import type { Observation, Rollout, World } from '../../../coordinator/world.ts'
 import type { TaskObservation } from '../../../shared/wire/up.ts'
 import { aNode, anEngine, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 
@@ -42,14 +42,8 @@ test('a task that waits is told once, however the figures change', () => {
 })
 
 test('a rollout that goes back says from where, to where and why', () => {
-  const rollout = {
-    state: 'rolling-back',
-    version: 6,
-    failed: 7,
-    startedAt: NOW,
-    why: '2 of 20 failed',
-    failures: [],
-  } as const
+  const why = '2 of 20 failed'
+  const rollout: Rollout = { state: 'rolling-back', version: 6, failed: 7, startedAt: NOW, why, failures: [] }
   const decision = { kind: 'set-rollout', service: 'shop_web', rollout, wantedVersion: 6 } as const
   expect(eventsOf(running(), { at: NOW, decision })).toMatchObject([
     { level: 'warning', message: 'shop_web goes back from version 7 to 6: 2 of 20 failed' },

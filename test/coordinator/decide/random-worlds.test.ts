@@ -173,7 +173,14 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   { weight: 2, arbitrary: fc.constant(act('half a second of work', (cluster) => run(cluster, 500))) },
 )
 
-test('whatever happens in whatever order, no rule is broken and deciding twice changes nothing', () => {
+/** `BERTH_TEST_RUNS` and `BERTH_TEST_SEED` run it longer, or again. */
+const RUNS = Number(process.env.BERTH_TEST_RUNS ?? 300)
+const SEED = process.env.BERTH_TEST_SEED === undefined ? undefined : Number(process.env.BERTH_TEST_SEED)
+const TIMEOUT_MS = 60_000 + 100 * RUNS
+
+test('whatever happens in whatever order, no rule is broken and deciding twice changes nothing', {
+  timeout: TIMEOUT_MS,
+}, () => {
   fc.assert(
     fc.property(fc.array(anyAct, { maxLength: 40 }), (acts) => {
       const cluster = aCluster(NODES)
@@ -189,9 +196,6 @@ test('whatever happens in whatever order, no rule is broken and deciding twice c
     { numRuns: RUNS, ...(SEED !== undefined && { seed: SEED }) },
   )
 })
-
-const RUNS = Number(process.env.BERTH_TEST_RUNS ?? 300)
-const SEED = process.env.BERTH_TEST_SEED === undefined ? undefined : Number(process.env.BERTH_TEST_SEED)
 
 // ---------------------------------------------------------------- the rules
 
