@@ -20,11 +20,12 @@ export type EventLog = EventHistory & {
   forgetUnpublished(): void
 }
 
+/** Listing reads the store, so that a start need not read ten thousand events that nobody may ask for. */
 export function openEventLog(store: Pick<Store, 'range'>, keep = EVENTS_KEPT): EventLog {
-  const kept = [...store.range(EVENT_PREFIX)].map(({ value }) => value as EventRecord)
   const listeners = new Set<(event: EventRecord) => void>()
-  let next = (kept.at(-1)?.number ?? 0) + 1
-  let oldestStored = kept[0]?.number ?? next
+  let published = numberAt(store, { reverse: true }) ?? 0
+  let next = published + 1
+  let oldestStored = numberAt(store, {}) ?? next
 
   function dropOldest(): Write[] {
     if (next - oldestStored < keep + EVENTS_DROPPED_AT_ONCE) return []
@@ -44,24 +45,37 @@ export function openEventLog(store: Pick<Store, 'range'>, keep = EVENTS_KEPT): E
     },
     publish(records) {
       for (const record of records) {
-        kept.push(record)
+        published = record.number
         for (const listener of [...listeners]) listener(record)
       }
-      if (kept.length >= keep + EVENTS_DROPPED_AT_ONCE) kept.splice(0, kept.length - keep)
     },
     forgetUnpublished() {
-      next = (kept.at(-1)?.number ?? next - 1) + 1
-      oldestStored = kept[0]?.number ?? next
+      next = published + 1
+      oldestStored = numberAt(store, {}) ?? next
     },
     list({ after, limit, ...names }) {
-      const wanted = kept.filter((event) => event.number > (after ?? 0) && concerns(event, names))
-      return after === undefined ? wanted.slice(Math.max(0, wanted.length - limit)) : wanted.slice(0, limit)
+      const isFromEnd = after === undefined
+      const found: EventRecord[] = []
+      const range = store.range(EVENT_PREFIX, isFromEnd ? { reverse: true } : { after: [...EVENT_PREFIX, after] })
+      for (const { value } of range) {
+        if (found.length >= limit) break
+        const event = value as EventRecord
+        // What is being flushed may be in the store a moment before it is told.
+        if (event.number <= published && concerns(event, names)) found.push(event)
+      }
+      return isFromEnd ? found.reverse() : found
     },
     onEvent(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
   }
+}
+
+/** The number of the oldest event in the store, or of the newest; null without events. */
+function numberAt(store: Pick<Store, 'range'>, order: { reverse?: boolean }): number | null {
+  for (const { value } of store.range(EVENT_PREFIX, { ...order, limit: 1 })) return (value as EventRecord).number
+  return null
 }
 
 function concerns(event: EventRecord, { stack, service, node }: { stack?: string; service?: string; node?: string }) {
