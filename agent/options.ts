@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { BerthError } from '../shared/errors.ts'
-import { NAME_PATTERN } from '../shared/spec.ts'
+import { NAME_PATTERN } from '../shared/names.ts'
 
 export type AgentOptions = {
   dataDir: string

@@ -1,6 +1,6 @@
 /** `POST /v1/join`: how a host becomes a node. Both sides read these. */
 import Type, { type Static } from 'typebox'
-import { NAME_PATTERN } from './spec.ts'
+import { NAME_PATTERN } from './names.ts'
 
 export const JoinRequest = Type.Object(
   {

@@ -4,15 +4,11 @@
  */
 import { createHash } from 'node:crypto'
 import Type, { type Static } from 'typebox'
+import { NAME_PATTERN, STACK_NAME_PATTERN } from './names.ts'
 
 const Strings = Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 1024 })
 const StringMap = Type.Record(Type.String({ maxLength: 1024 }), Type.String({ maxLength: 131_072 }))
 const Count = Type.Integer({ minimum: 0 })
-
-/** Names of stacks, services and nodes: they become parts of container names and DNS labels. */
-export const NAME_PATTERN = '^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$'
-/** A stack's name holds no underscore, so that `STACK_SERVICE` splits one way only. */
-export const STACK_NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'
 
 export const Port = Type.Object(
   {
@@ -279,11 +275,6 @@ export const StackSpec = Type.Object(
   { additionalProperties: false },
 )
 export type StackSpec = Static<typeof StackSpec>
-
-/** `shop`, `api` → `shop_api`. */
-export function fullServiceName(stack: string, service: string): string {
-  return `${stack}_${service}`
-}
 
 /** The hash that the label `berth.spec` carries: equal specs hash equally whatever the order of their keys. 32 hex digits. */
 export function specHash(spec: TaskSpec): string {

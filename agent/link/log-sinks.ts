@@ -2,7 +2,8 @@
  * Log streams on their way to the coordinator: each has a window of lines that the reader at the other end opens as it takes them,
  * and all of them wait while the socket is full, so that logs never stand in the way of observations for long.
  */
-import { LOG_WINDOW_LINES, type LogMore, type LogOpen } from '../../shared/wire/down.ts'
+import type { LogMore, LogOpen } from '../../shared/wire/down.ts'
+import { LOG_WINDOW_LINES } from '../../shared/wire/log-window.ts'
 import type { UpMessage } from '../../shared/wire/up.ts'
 import type { LogSink, LogTail } from '../parts.ts'
 

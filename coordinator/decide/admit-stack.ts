@@ -1,5 +1,6 @@
 /** Whether a stack may be deployed: what no future could make right is refused, what may come right is warned about. */
-import { type Constraint, fullServiceName, type ServiceSpec, type StackSpec } from '../../shared/spec.ts'
+import { fullServiceName } from '../../shared/names.ts'
+import type { Constraint, ServiceSpec, StackSpec } from '../../shared/spec.ts'
 import type { World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
 import { unmetConstraint } from './checks/constraint.ts'

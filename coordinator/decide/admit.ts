@@ -2,7 +2,7 @@
  * Whether a change may be made, said before anything is touched: bad input gets a clear answer at the door. What may
  * become possible later (a label that no node has yet, room that is taken now) is admitted: the tasks wait and say why.
  */
-import { NAME_PATTERN } from '../../shared/spec.ts'
+import { NAME_PATTERN } from '../../shared/names.ts'
 import type { Change, World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
 import { admitStack } from './admit-stack.ts'

@@ -1,5 +1,6 @@
 /** Whether a service's dependencies (within its stack) are met, so that tasks of its wanted version may be made. */
-import { canonicalJson, type Dependency, fullServiceName } from '../../shared/spec.ts'
+import { fullServiceName } from '../../shared/names.ts'
+import { canonicalJson, type Dependency } from '../../shared/spec.ts'
 import type { DependencyWait, Service, Task } from '../world.ts'
 import { type Beat, serviceOf } from './beat.ts'
 import { hashOf, wantedVersionOf } from './service-facts.ts'

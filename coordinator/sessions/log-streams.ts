@@ -3,7 +3,8 @@
  * is bounded by what it has not taken yet: a slow reader slows its own streams at their agents, and nothing else.
  */
 import { BerthError } from '../../shared/errors.ts'
-import { type DownMessage, LOG_WINDOW_LINES } from '../../shared/wire/down.ts'
+import type { DownMessage } from '../../shared/wire/down.ts'
+import { LOG_WINDOW_LINES } from '../../shared/wire/log-window.ts'
 import type { LogEnd, LogLine, LogLines } from '../../shared/wire/up.ts'
 import type { LogBatch, LogReader } from '../core.ts'
 

@@ -1,6 +1,7 @@
 /** What a user asked for, written into the World. Admission (decide/admit.ts) has said yes before. */
 import type { Instant } from '../../shared/clock.ts'
-import { canonicalJson, fullServiceName, type ServiceSpec, type StackSpec, specHash } from '../../shared/spec.ts'
+import { fullServiceName } from '../../shared/names.ts'
+import { canonicalJson, type ServiceSpec, type StackSpec, specHash } from '../../shared/spec.ts'
 import { rollbackVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
 import type { Change, Rollout, Service, ServiceName, ServiceVersion, World } from '../world.ts'
 import { indexService } from './indexes.ts'

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { STACK_NAME_PATTERN } from '../spec.ts'
+import { STACK_NAME_PATTERN } from '../names.ts'
 import type { Place } from './findings.ts'
 import { interpolate } from './interpolate.ts'
 import { own } from './model.ts'

@@ -1,6 +1,7 @@
 /** The merged tree → what the coordinator is asked for. */
 import { Value } from 'typebox/value'
-import { NAME_PATTERN, type ServiceSpec, StackSpec } from '../spec.ts'
+import { NAME_PATTERN } from '../names.ts'
+import { type ServiceSpec, StackSpec } from '../spec.ts'
 import { Field } from './field.ts'
 import { reportCycles } from './fields/dependencies.ts'
 import { checkTopNetworks } from './fields/network.ts'

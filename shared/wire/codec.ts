@@ -2,13 +2,14 @@
  * The door: bytes become checked messages here and nowhere else, and this is the only file that knows msgpackr. Frames are
  * plain msgpack (maps, no extensions, no shared structures), so any msgpack reader can read one from a capture.
  */
+import { createRequire } from 'node:module'
 import { Packr } from 'msgpackr'
-import type { Static, TSchema } from 'typebox'
-import { Compile, type Validator } from 'typebox/compile'
 import { BerthError } from '../errors.ts'
-import { DownMessage } from './down.ts'
+import { DOWN_CHECKS, UP_CHECKS } from './checks.ts'
+import type { DownMessage } from './down.ts'
+import type { firstFault as FirstFault } from './faults.ts'
 import { faultOfFrame } from './skim.ts'
-import { UpMessage } from './up.ts'
+import type { UpMessage } from './up.ts'
 
 /** Larger frames are neither sent nor read; give it to the websocket as its limit of payload too. */
 export const FRAME_BYTES_MAX = 16 * 1024 * 1024
@@ -47,7 +48,7 @@ export function decodeDown(bytes: Uint8Array): Decoded<DownMessage> {
   return decode(bytes, DOWN)
 }
 
-function decode<Message>(bytes: Uint8Array, family: Family<Message>): Decoded<Message> {
+function decode<Message>(bytes: Uint8Array, family: Family): Decoded<Message> {
   if (bytes.length > FRAME_BYTES_MAX) {
     return { ok: false, code: 'too-large', reason: `a frame of ${bytes.length} bytes; ${FRAME_BYTES_MAX} are allowed` }
   }
@@ -55,7 +56,7 @@ function decode<Message>(bytes: Uint8Array, family: Family<Message>): Decoded<Me
   if (fault !== null) return { ok: false, code: 'not-msgpack', reason: `the frame cannot be read: ${fault}` }
   const value = unpack(bytes)
   if (!value.ok) return value
-  return family.check(value.value)
+  return checked(value.value, family)
 }
 
 /** skim.ts has looked for all that makes msgpackr throw; should it throw still, that is the frame's fault and not ours. */
@@ -67,52 +68,32 @@ function unpack(bytes: Uint8Array): { ok: true; value: unknown } | DecodeFault {
   }
 }
 
-/**
- * One union, checked by `kind` first: that is faster than trying each member, and the reason can name the field of the one
- * meant. Checks are compiled on first use, since an agent reads only one of the unions.
- */
-class Family<Message> {
-  readonly #schemas = new Map<string, TSchema>()
-  readonly #checks = new Map<string, Validator>()
+/** One union, checked by `kind` first: that is faster than trying each member, and the reason can name the field of the one meant. */
+type Family = { direction: 'up' | 'down'; checks: Record<string, (value: unknown) => boolean> }
 
-  constructor(union: { anyOf: readonly (TSchema & { properties: { kind: { const: string } } })[] }) {
-    for (const schema of union.anyOf) this.#schemas.set(schema.properties.kind.const, schema)
-  }
+const UP: Family = { direction: 'up', checks: UP_CHECKS }
+const DOWN: Family = { direction: 'down', checks: DOWN_CHECKS }
 
-  check(value: unknown): Decoded<Message> {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrongType('a message is a map')
-    const kind = 'kind' in value ? value.kind : undefined
-    if (typeof kind !== 'string') return wrongType('a message has a text at /kind')
-    const check = this.#checkFor(kind)
-    if (check === undefined) {
-      return wrongType(`at /kind: ${JSON.stringify(brief(kind))} is none of ${[...this.#schemas.keys()].join(', ')}`)
-    }
-    if (check.Check(value)) return { ok: true, message: value as Message }
-    return wrongType(firstFault(kind, check, value))
+function checked<Message>(value: unknown, { direction, checks }: Family): Decoded<Message> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrongType('a message is a map')
+  const kind = 'kind' in value ? value.kind : undefined
+  if (typeof kind !== 'string') return wrongType('a message has a text at /kind')
+  if (!Object.hasOwn(checks, kind)) {
+    return wrongType(`at /kind: ${JSON.stringify(brief(kind))} is none of ${Object.keys(checks).join(', ')}`)
   }
-
-  #checkFor(kind: string): Validator | undefined {
-    const ready = this.#checks.get(kind)
-    if (ready !== undefined) return ready
-    const schema = this.#schemas.get(kind)
-    if (schema === undefined) return undefined
-    const check = Compile(schema)
-    this.#checks.set(kind, check)
-    return check
-  }
+  if (checks[kind]!(value)) return { ok: true, message: value as Message }
+  return wrongType(`${kind} ${brief(faultIn(direction, kind, value) ?? 'has the wrong shape')}`)
 }
 
-const UP = new Family<Static<typeof UpMessage>>(UpMessage)
-const DOWN = new Family<Static<typeof DownMessage>>(DownMessage)
+function faultIn(direction: Family['direction'], kind: string, value: unknown): string | null {
+  const { firstFault } = require('./faults.ts') as { firstFault: typeof FirstFault }
+  return firstFault(direction, kind, value)
+}
+
+const require = createRequire(import.meta.url)
 
 function wrongType(reason: string): DecodeFault {
   return { ok: false, code: 'wrong-type', reason }
-}
-
-function firstFault(kind: string, check: Validator, value: unknown): string {
-  const [fault] = check.Errors(value)
-  if (fault === undefined) return `${kind} has the wrong shape`
-  return `${kind} at ${brief(fault.instancePath || '/')}: ${brief(fault.message)}`
 }
 
 /** What a peer sent goes into logs and answers: never the whole of it. */

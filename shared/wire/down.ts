@@ -73,7 +73,7 @@ export const LogOpen = Type.Object({
 export type LogOpen = Static<typeof LogOpen>
 
 /**
- * The reader has taken so many lines of the stream: the agent may send as many more. A stream begins with LOG_WINDOW_LINES, so a
+ * The reader has taken so many lines of the stream: the agent may send as many more. A stream begins with LOG_WINDOW_LINES (log-window.ts), so a
  * slow reader holds up its own stream and never the heartbeats beside it.
  */
 export const LogMore = Type.Object({
@@ -82,9 +82,6 @@ export const LogMore = Type.Object({
   lines: Type.Integer({ minimum: 1 }),
 })
 export type LogMore = Static<typeof LogMore>
-
-/** Lines of one stream that an agent may send before it has been told that some were taken. */
-export const LOG_WINDOW_LINES = 4_000
 
 export const LogClose = Type.Object({ kind: Type.Literal('log-close'), stream: Id })
 export type LogClose = Static<typeof LogClose>

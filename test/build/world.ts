@@ -2,7 +2,8 @@
 import { rebuildIndexes } from '../../coordinator/store/indexes.ts'
 import type { Node, Observed, Service, ServiceVersion, Stack, Task, World } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
-import { fullServiceName, specHash } from '../../shared/spec.ts'
+import { fullServiceName } from '../../shared/names.ts'
+import { specHash } from '../../shared/spec.ts'
 import type { EngineInfo, NodeInventory } from '../../shared/wire/up.ts'
 import { aServiceSpec, GiB, type ServiceSpecGiven } from './spec.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { LOG_STREAMS_MAX } from '../../../agent/link/log-sinks.ts'
 import type { LogBatch } from '../../../coordinator/core.ts'
-import { LOG_WINDOW_LINES } from '../../../shared/wire/down.ts'
+import { LOG_WINDOW_LINES } from '../../../shared/wire/log-window.ts'
 import type { LogLine } from '../../../shared/wire/up.ts'
 import { aDoor, type Door } from '../../build/coordinator-door.ts'
 import { aLinkedAgent } from '../../build/linked-agent.ts'

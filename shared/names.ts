@@ -1,0 +1,9 @@
+/** Names of stacks, services and nodes: they become parts of container names and DNS labels. */
+export const NAME_PATTERN = '^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$'
+/** A stack's name holds no underscore, so that `STACK_SERVICE` splits one way only. */
+export const STACK_NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'
+
+/** `shop`, `api` → `shop_api`. */
+export function fullServiceName(stack: string, service: string): string {
+  return `${stack}_${service}`
+}
