@@ -22,19 +22,20 @@ export async function snapshot(hosts: Host[]): Promise<Snapshot> {
 
 /**
  * Waits until the hosts show exactly the wanted number of running containers per service (`{ shop_web: 3 }`), each for a task of
- * its own, and no other container of Berth, in whatever state. Gives what it saw.
+ * its own, and no other container of Berth, in whatever state. Gives what it saw. `ended` names services whose containers
+ * have ended and are kept for their logs: jobs, and tasks that failed for good.
  * With `since`, containers that existed then and belong to `unchanged` services (all, when absent) must be the same, started at
  * the same time.
  */
 export async function assertExactly(
   hosts: Host[],
   wanted: Record<string, number>,
-  options: { since?: Snapshot; unchanged?: string[]; limitMs?: number } = {},
+  options: { since?: Snapshot; unchanged?: string[]; ended?: Record<string, number>; limitMs?: number } = {},
 ): Promise<Snapshot> {
   let now: Snapshot = new Map()
   const asWanted = async () => {
     now = await snapshot(hosts)
-    const wrong = differences(now, wanted)
+    const wrong = differences(now, wanted, options.ended)
     if (wrong.length > 0) throw new Error(`${wrong.join('; ')}\n${describe(now)}`)
     return true
   }
@@ -59,15 +60,21 @@ export function assertUnchanged(before: Snapshot, now: Snapshot, services?: stri
   if (wrong.length > 0) throw new Error(`restarted or replaced without cause: ${wrong.join('; ')}\n${describe(now)}`)
 }
 
-export function differences(now: Snapshot, wanted: Record<string, number>): string[] {
+export function differences(
+  now: Snapshot,
+  wanted: Record<string, number>,
+  ended: Record<string, number> = {},
+): string[] {
   const containers = [...now.values()]
   const wrong: string[] = []
-  for (const service of new Set([...Object.keys(wanted), ...containers.map((one) => one.service)])) {
+  const services = [...Object.keys(wanted), ...Object.keys(ended), ...containers.map((one) => one.service)]
+  for (const service of new Set(services)) {
     const want = wanted[service] ?? 0
+    const wantAll = want + (ended[service] ?? 0)
     const have = containers.filter((one) => one.service === service)
     const running = have.filter((one) => one.state === 'running').length
     if (running !== want) wrong.push(`${service}: ${running} running, wanted ${want}`)
-    if (have.length !== want) wrong.push(`${service}: ${have.length} containers, wanted ${want}`)
+    if (have.length !== wantAll) wrong.push(`${service}: ${have.length} containers, wanted ${wantAll}`)
     const twice = have.map((one) => one.task).filter((task, index, all) => all.indexOf(task) !== index)
     if (twice.length > 0) wrong.push(`${service}: two containers of ${twice.join(', ')}`)
     const byEngine = have.filter((one) => one.restartCount > 0)
