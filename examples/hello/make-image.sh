@@ -23,7 +23,7 @@ done
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
 echo "$text" >"$root/www/index.html"
 
-# PID 1 gets no default signal handlers: without the traps, stopping would take the whole grace period.
+# PID 1 gets no default signal handlers: without the trap, stopping would take the whole grace period.
 cat >"$root/bin/hello-web" <<'EOS'
 #!/bin/sh
 trap 'kill $server; exit 0' TERM INT
@@ -32,17 +32,6 @@ server=$!
 echo "$(hostname) serves on port ${PORT:-8080}"
 wait $server
 EOS
-cat >"$root/bin/hello-tick" <<'EOS'
-#!/bin/sh
-trap 'exit 0' TERM INT
-beat=0
-while :; do
-  beat=$((beat + 1))
-  echo "tick $beat from $(hostname)"
-  sleep "${SECONDS_BETWEEN:-5}" &
-  wait $!
-done
-EOS
-chmod 755 "$root/bin/hello-web" "$root/bin/hello-tick"
+chmod 755 "$root/bin/hello-web"
 
 tar -C "$root" --owner=0 --group=0 -c . | docker import -c 'CMD ["/bin/hello-web"]' -c 'ENV PATH=/bin' - "$tag"
