@@ -15,7 +15,8 @@ import { record } from './slots.ts'
 import { until } from './until.ts'
 
 export const BERTH = join(import.meta.dirname, '../../bin/berth')
-export const PORT = 23_784
+/** Not the usual one, on which a developer's own coordinator may be listening at every address. */
+export const PORT = 23_794
 const API_LIMIT_MS = 30_000
 
 export type ClusterOptions = {
