@@ -11,6 +11,7 @@ import {
 } from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
 import { StackSpec } from '../../../shared/spec.ts'
+import { admit } from '../../decide/admit.ts'
 import type { World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
 import { page } from '../paging.ts'
@@ -42,13 +43,16 @@ export function stackRoutes(api: FastifyInstance, { core }: RouteParts): void {
     { schema: deploy },
     async ({ params, query, body }) => {
       if (body.name !== params.name) throw namesDiffer(params.name, body.name)
-      const revision = await core.submit({ kind: 'deploy-stack', spec: body, prune: query.prune ?? true })
+      const change = { kind: 'deploy-stack' as const, spec: body, prune: query.prune ?? true }
+      // Judged on the very world that `submit` judges it on again; only there a no counts.
+      const verdict = admit(core.world, change)
+      const revision = await core.submit(change)
       const services = servicesOf(core.world, params.name).filter((service) => !service.removing)
       return {
         deployment: core.world.stacks.get(params.name)?.deployment ?? 0,
         revision,
         services: services.map((service) => service.name).sort(),
-        warnings: deployWarnings(core.world),
+        warnings: [...(verdict.ok ? verdict.warnings : []), ...deployWarnings(core.world)],
       }
     },
   )
@@ -67,8 +71,9 @@ export function stackNamed(world: World, name: string): void {
   })
 }
 
-/** What is accepted and yet will not run as things are. */
+/** What is accepted and yet will not run as things are. That there is no node at all is admission's to say. */
 function deployWarnings(world: World): string[] {
+  if (world.nodes.size === 0) return []
   const ready = [...world.nodes.values()].some((node) => node.status.name === 'ready' && node.availability === 'active')
   return ready ? [] : ['no node is ready to take tasks; they wait until one is']
 }

@@ -216,6 +216,15 @@ describe('a deployed stack', () => {
   })
 })
 
+test('what is accepted and yet will not run as things are is answered with warnings', async () => {
+  const server = await anApiServer()
+  const constraints = [{ attribute: 'node.labels.disk', operator: '==' as const, value: 'ssd' }]
+  const body = aStackSpec('shop', { api: { placement: { constraints } } })
+  expect((await call(server, { ...deployShop, body })).json.warnings).toEqual([
+    'shop_api: no node meets its constraints now; its tasks will wait until one does',
+  ])
+})
+
 describe('nodes', () => {
   test('are drained, activated, labelled and removed', async () => {
     const server = await anApiServer()
