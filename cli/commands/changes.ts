@@ -1,6 +1,7 @@
 /** `berth scale`, `rollback`, `rm`, `drain`, `activate`, `node rm`, `node label`: changes, waited for where they take time. */
-import type { ChangeAnswer, NodeDocument, ProgressDocument, ServiceDetail, TaskDocument } from '../../shared/api.ts'
+import type { ChangeAnswer, ProgressDocument, ServiceDetail, TaskDocument } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
+import { hasEnded } from '../../shared/task-state.ts'
 import { type Client, segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import { duration, plural } from '../figures.ts'
@@ -54,15 +55,18 @@ export async function drain(context: Context, node: string, flags: WaitFlags): P
   await withClient(context, async (client) => {
     const answer = await client.post<ChangeAnswer>(`/v1/nodes/${segment(node)}/drain`)
     if (flags.detach) return said(context, answer, `${node}: draining`)
-    const isDrained = await until(
+    let staying: TaskDocument[] = []
+    const hasMoved = await until(
       flags.timeout,
       async () => {
-        const { tasks } = await client.get<NodeDocument>(`/v1/nodes/${segment(node)}`)
-        return tasks.total === 0 ? null : `${node}  ${plural(tasks.total, 'task')} left`
+        const left = await tasksOn(client, node)
+        staying = left.filter(({ homeVolume }) => homeVolume !== null)
+        return left.length === staying.length ? null : `${node}  ${plural(left.length, 'task')} left`
       },
       context,
     )
-    if (!isDrained) throw await notDrained(client, node, flags.timeout)
+    if (!hasMoved) throw await notDrained(client, node, flags.timeout)
+    if (staying.length > 0) throw someStay(node, staying)
     said(context, answer, `${node}  drained; berth activate ${node} lets tasks come again`)
   })
 }
@@ -152,11 +156,29 @@ async function until(timeoutMs: number, look: () => Promise<string | null>, { ou
   }
 }
 
+/** Without those that have ended: their records stay, and run nothing. */
+async function tasksOn(client: Client, node: string): Promise<TaskDocument[]> {
+  return (await all<TaskDocument>(client, '/v1/tasks', { node })).filter(({ state }) => !hasEnded(state))
+}
+
+/** Waiting longer would not help: they run where their data is until somebody decides about that. */
+function someStay(node: string, staying: TaskDocument[]): BerthError {
+  const lines = staying
+    .slice(0, leftShownMax)
+    .map(({ name, homeVolume }) => `  ${name}  its volume ${homeVolume} is here`)
+  return new BerthError(
+    'conflict',
+    `${node} takes no new tasks, and ${plural(staying.length, 'task')} cannot leave it; berth rm or berth scale ends them:\n${lines.join('\n')}`,
+    { details: { node, tasks: staying.map(({ name }) => name) } },
+  )
+}
+
 /** What is still there and, where its successor has no node yet, why not. */
 async function notDrained(client: Client, node: string, timeoutMs: number): Promise<BerthError> {
-  const tasks = await all<TaskDocument>(client, '/v1/tasks', { node })
+  const tasks = await tasksOn(client, node)
   const waiting = (await all<TaskDocument>(client, '/v1/tasks')).filter(({ waits }) => waits.length > 0)
-  const left = tasks.slice(0, leftShownMax).map(({ name, service, state }) => {
+  const left = tasks.slice(0, leftShownMax).map(({ name, service, state, homeVolume }) => {
+    if (homeVolume !== null) return `  ${name}  stays: its volume ${homeVolume} is here`
     const why = waiting.find((task) => task.service === service)?.waits[0]
     const where = why && why.nodes.length > 0 ? `${why.nodes.slice(0, 3).join(', ')}: ` : ''
     return `  ${name}  ${state}${why ? `, no other node takes it (${where}${why.message})` : ''}`

@@ -1,6 +1,7 @@
 /** A task of the world as a document of the API. */
 import type { TaskDocument } from '../../shared/api.ts'
 import { hasEnded } from '../../shared/task-state.ts'
+import { homeVolumeOf } from '../decide/service-facts.ts'
 import type { Task, World } from '../world.ts'
 import { waitReasons } from './refusal-words.ts'
 import { isoTime } from './words.ts'
@@ -44,6 +45,7 @@ export function viewTask(world: World, task: Task): TaskDocument {
     restartAt: observed.restartAt === null ? null : isoTime(observed.restartAt),
     stopReason: task.stopReason,
     waits: waitReasons([task]),
+    homeVolume: spec && service?.homes.get(task.slot) === task.node ? homeVolumeOf(spec) : null,
     ports: observed.ports,
     cpuCoresUsed: load?.cpuCoresUsed ?? null,
     memoryBytesUsed: load?.memoryBytesUsed ?? null,

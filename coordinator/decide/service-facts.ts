@@ -36,7 +36,13 @@ export function hashOf(service: Service, task: Task): string | null {
 
 /** Whether its data lives in a volume of the node it runs on, so that its slots have homes. */
 export function hasNamedVolume(spec: ServiceSpec): boolean {
-  return spec.task.container.mounts.some(isLocalVolume)
+  return homeVolumeOf(spec) !== null
+}
+
+/** The Engine's name of the volume that binds its tasks to the nodes where they first ran. */
+export function homeVolumeOf(spec: ServiceSpec): string | null {
+  const volume = spec.task.container.mounts.find(isLocalVolume)
+  return volume?.type === 'volume' ? (volume.source ?? null) : null
 }
 
 /** A named volume of a network driver (or NFS through the local one) can be had anywhere and binds to no node. */

@@ -95,6 +95,8 @@ export const TaskDocument = Type.Object({
   restartAt: Type.Union([Time, Type.Null()]),
   stopReason: OptionalText,
   waits: Type.Array(WaitReason),
+  /** The named volume that keeps it on its node, whatever happens to that; null: it may go elsewhere. */
+  homeVolume: OptionalText,
   ports: Type.Array(Type.Object({ containerPort: Count, hostPort: Count, protocol: Type.String() })),
   cpuCoresUsed: Type.Union([Type.Number(), Type.Null()]),
   memoryBytesUsed: Type.Union([Type.Number(), Type.Null()]),

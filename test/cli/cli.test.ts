@@ -217,6 +217,19 @@ describe('a deployed stack', () => {
     expect([again.exit, again.stderr]).toEqual([2, 'there is no stack shop; `berth stacks` lists them\n'])
   })
 
+  test('stays on a node that is drained where its volume is: the drain ends and says so', async () => {
+    const server = await anApiServer()
+    const withVolume = 'services: { db: { image: "db:1", volumes: ["d:/d"] } }\nvolumes: { d: {} }'
+    expect((await berth(server, 'deploy', '-f', await composeFile(withVolume), '--stack', 's')).exit).toBe(0)
+    const [task] = JSON.parse((await berth(server, 'ps', '--json')).stdout) as TaskDocument[]
+    const { exit, stderr } = await berth(server, 'drain', task?.node ?? '')
+    expect(exit).toBe(1)
+    expect(stderr).toBe(
+      `${task?.node} takes no new tasks, and 1 task cannot leave it; berth rm or berth scale ends them:\n` +
+        '  s_db.1  its volume s_d is here\n',
+    )
+  })
+
   test('leaves a node that is drained', async () => {
     const server = await deployed()
     const { exit, stdout } = await berth(server, 'drain', 'n1')
