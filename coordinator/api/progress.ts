@@ -75,7 +75,7 @@ function stageOf(world: World, service: Service, wanted: Task[], good: number, c
   const all = good >= counts.wanted
   if (all && isOneShot(service) && counts.wanted > 0 && wanted.every(isCompleted)) return 'done'
   if (all && rollout === 'settled') return 'up'
-  if (wanted.some(isFailed) && !wanted.some(isMoving) && !willRollBack(service)) return 'failed'
+  if (wanted.some(hasNoHope) && !wanted.some(isMoving) && !willRollBack(service)) return 'failed'
   const withoutNode = wanted.filter((task) => task.node === null && task.waitsFor.length > 0).length
   return withoutNode > 0 && good + withoutNode >= counts.wanted ? 'waiting' : 'going'
 }
@@ -95,7 +95,19 @@ function currentRollout(world: World, service: Service): Rollout['state'] {
 
 const isCompleted = (task: Task) => task.observed.state === 'completed'
 const isFailed = (task: Task) => task.observed.state === 'failed' || task.observed.state === 'stopped'
-const isMoving = (task: Task) => !isUp(task) && !isFailed(task) && task.node !== null
+const hasNoHope = (task: Task) => isFailed(task) || isRefused(task)
+const isMoving = (task: Task) => !isUp(task) && !hasNoHope(task) && task.node !== null
+
+/**
+ * Its agent goes on trying, but has heard the same no twice: an image that its registry does not have or a container that
+ * the Engine does not take mostly is a mistake in the file, and whoever waits should hear of it now.
+ */
+function isRefused(task: Task): boolean {
+  const { state, attempt, error } = task.observed
+  return state === 'restarting' && attempt >= 2 && error !== null && REFUSALS.has(error.code)
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['image-not-found', 'container-refused'])
 
 /** Meant to end: its tasks are not restarted after a success. */
 function isOneShot(service: Service): boolean {

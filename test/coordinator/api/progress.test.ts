@@ -61,6 +61,18 @@ describe('a service that is not up', () => {
     expect(failures).toEqual([{ task: failed.id, name: 'shop_web.1', node: 'n1', why: 'exited 3' }])
   })
 
+  test('has failed when its image is not to be had twice, though its agent tries on; one try may be bad luck', () => {
+    const refused = (attempt: number, code: string) =>
+      aTask({ observed: { state: 'restarting', attempt, error: { code, message: 'image nope:1 cannot be had' } } })
+    const service = aService({ rollout: rolling })
+    expect(stageOf(service, [refused(1, 'image-not-found')])).toBe('going')
+    expect(stageOf(service, [refused(2, 'image-not-found')])).toBe('failed')
+    expect(stageOf(service, [refused(2, 'container-refused')])).toBe('failed')
+    // A registry that is away comes back; so does a port.
+    expect(stageOf(service, [refused(5, 'image-unavailable')])).toBe('going')
+    expect(stageOf(service, [refused(5, 'port-taken')])).toBe('going')
+  })
+
   test('is going on while a rollback is what its failure will be answered with', () => {
     const versions = versionMap(aVersion(1), aVersion(2, { image: 'web:2', update: { failureAction: 'rollback' } }))
     const service = aService({ version: 2, versions, rollout: { ...rolling, version: 2, from: 1 } })
