@@ -1,7 +1,7 @@
 /** The seams between the agent's parts: supervisor (containers), load meter, log tail, link. main.ts joins them. */
 import type { ContainerLoad, HostLoad } from '../shared/load.ts'
-import type { Assignment, AssignmentChange, LogOpen } from '../shared/wire/down.ts'
-import type { EngineInfo, LogLine, NodeInventory, TaskError, TaskObservation } from '../shared/wire/up.ts'
+import type { Assignment, AssignmentChange, LogAdd, LogOpen } from '../shared/wire/down.ts'
+import type { EngineInfo, LogFailure, LogLine, NodeInventory, TaskError, TaskObservation } from '../shared/wire/up.ts'
 
 /** What the agent knows about one of its containers that measuring and tailing need. */
 export type ContainerHandle = {
@@ -57,12 +57,16 @@ export type LogSink = {
   /** False: the queue is full; wait for `drained` before the next. */
   lines(stream: string, lines: LogLine[], dropped: number): boolean
   drained(): Promise<void>
+  /** The log of one of the tasks cannot be read; the stream goes on. */
+  failed(stream: string, failure: LogFailure): void
   end(stream: string, error?: TaskError): void
 }
 
-/** Log streams asked for by the coordinator. */
+/** Log streams asked for by the coordinator. One that follows ends only when it is closed. */
 export interface LogTail {
   open(request: LogOpen, sink: LogSink): void
+  /** More tasks for a stream that follows. */
+  add(request: LogAdd): void
   close(stream: string): void
   closeAll(): void
 }

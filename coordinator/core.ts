@@ -1,4 +1,5 @@
 /** What the coordinator offers its own interfaces (api, sessions): the seam between them and the control loop. */
+import type { LogPosition } from '../shared/log-position.ts'
 import type { LogLine } from '../shared/wire/up.ts'
 import type { Change, EventRecord, Observation, World } from './world.ts'
 
@@ -28,22 +29,43 @@ export interface EventHistory {
   onEvent(listener: (event: EventRecord) => void): () => void
 }
 
+/** A task whose lines are wanted, and where it is. */
+export type LogTarget = {
+  task: string
+  node: string
+  /** The reader has had its lines up to here, over another line or in another life: it goes on behind them. */
+  after?: LogPosition
+  /** New to the reader: all its lines count, whatever `tailLines` says. */
+  isNew?: boolean
+}
+
 /** Live logs, gathered from the agents that hold the tasks. Offered by sessions, used by the api. */
 export interface LogReader {
   /**
    * Lines of the given tasks in the order they arrive (each task's own in order of time). Ends when all agents have ended
-   * theirs, or on abort. `follow` ends only on abort.
+   * theirs, or on abort. `follow` ends only on abort, or when `watch` has said that there is nothing left.
+   * @throws BerthError `too-many-requests`; `unreachable` when the coordinator stops before the end
    */
   read(query: {
-    tasks: { task: string; node: string }[]
+    tasks: LogTarget[]
     tailLines?: number
     since?: number
     follow: boolean
     signal: AbortSignal
+    /** While following: calls back with all targets whenever they differ, with null when none will come. Returns the way to stop. */
+    watch?: (targetsAre: (targets: LogTarget[] | null) => void) => () => void
   }): AsyncIterable<LogBatch>
 }
 
-export type LogBatch = { lines: LogLine[]; dropped: number; missingNodes: string[] }
+export type LogBatch = {
+  lines: LogLine[]
+  /** Lines that were left out before these, since more came than could be sent. */
+  dropped: number
+  /** Nodes that have just turned out to be away. */
+  missingNodes: string[]
+  /** Logs that cannot be read, each told once. */
+  failures?: { node: string; task: string | null; message: string }[]
+}
 
 /** Told by the loop after a beat's writes are durable. Sessions read the world and send what differs. */
 export interface Dispatcher {

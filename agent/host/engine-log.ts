@@ -2,6 +2,7 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { LogLine } from '../../shared/wire/up.ts'
 import { type JsonLogPiece, LineJoiner } from './json-log.ts'
+import { parseLogTime } from './log-time.ts'
 
 const HEADER_BYTES = 8
 /** The Engine's frames are one line or 16 KiB; a larger one is no frame. */
@@ -77,7 +78,7 @@ function isHeader(bytes: Buffer): boolean {
 function readTime(source: LogLine['source'], text: string, now: () => number): JsonLogPiece {
   const space = text.indexOf(' ')
   const isTime = space >= 20 && space <= 35 && /^\d{4}-\d\d-\d\dT/.test(text)
-  const atMs = isTime ? Date.parse(text.slice(0, space)) : Number.NaN
+  const atMs = isTime ? parseLogTime(text.slice(0, space)) : Number.NaN
   const rest = Number.isNaN(atMs) ? text : text.slice(space + 1)
   return { atMs: Number.isNaN(atMs) ? now() : atMs, source, text: rest, endsLine: rest.endsWith('\n') }
 }

@@ -1,5 +1,6 @@
 /** The Engine's json-file format: one JSON object a line, long lines of the container in pieces. */
 import type { LogLine } from '../../shared/wire/up.ts'
+import { parseLogTime } from './log-time.ts'
 
 export type JsonLogPiece = { atMs: number; source: LogLine['source']; text: string; endsLine: boolean }
 
@@ -14,7 +15,7 @@ export function parseJsonLog(line: string): JsonLogPiece | null {
   if (typeof value !== 'object' || value === null) return null
   const { log, stream, time } = value as { log?: unknown; stream?: unknown; time?: unknown }
   if (typeof log !== 'string' || typeof time !== 'string') return null
-  const atMs = Date.parse(time)
+  const atMs = parseLogTime(time)
   if (Number.isNaN(atMs) || atMs < 0) return null
   return { atMs, source: stream === 'stderr' ? 'stderr' : 'stdout', text: log, endsLine: log.endsWith('\n') }
 }

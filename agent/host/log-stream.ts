@@ -2,8 +2,10 @@
  * One log stream: the parts of all its containers, interleaved as they come, through one bounded queue into the sink. While the
  * sink is full, parts that read the past wait (the lines are safe in their files); those that follow live drop the oldest lines.
  */
-import type { LogOpen } from '../../shared/wire/down.ts'
-import type { LogLine, TaskError } from '../../shared/wire/up.ts'
+import { advance, type LogPosition, passOver } from '../../shared/log-position.ts'
+import { wellFormedCut } from '../../shared/text.ts'
+import type { LogAdd, LogOpen } from '../../shared/wire/down.ts'
+import type { LogLine } from '../../shared/wire/up.ts'
 import type { ContainerHandle, LogSink } from '../parts.ts'
 import { LineQueue } from './line-queue.ts'
 import { type EngineLogs, type LogPart, openPart } from './log-part.ts'
@@ -16,13 +18,18 @@ export type LogSources = {
   skipped: () => void
 }
 
+/** What a message may hold. */
+const ERROR_CHARS_MAX = 4096
 export const BATCH_DELAY_MS = 50
 /** New containers of the tasks (a restart that made a new one) are looked for this often. */
 const LOOK_MS = 500
-/** A followed task may be between two containers; with none of them for so long, there will be no more lines. */
-const GONE_MS = 30_000
+/** Between two tries to read a log that could not be read: the Engine may be away for a while. */
+const RETRY_MS = 5_000
 /** Each part keeps a descriptor, a watch and a buffer of 32 KiB. */
 export const PARTS_MAX = 256
+
+/** Where a part that ended goes on: behind the lines it has given, or as it began when it gave none. */
+type Again = { wanted: WantedLines; position: LogPosition | null; notBefore: number }
 
 export class LogStream {
   readonly #request: LogOpen
@@ -32,14 +39,16 @@ export class LogStream {
   readonly #tasks: Set<string>
   readonly #queue = new LineQueue()
   readonly #parts = new Map<string, LogPart>()
-  /** Containers whose part has ended, and from when on to ask for more once they run again; null: not to be asked again. */
-  readonly #done = new Map<string, number | null>()
-  #error: TaskError | undefined
+  /** Of each task: where its lines begin. Containers that are made later begin with their first line. */
+  readonly #from: Map<string, number>
+  /** Containers whose part has ended, and how to go on once they run again; null: not to be asked again. */
+  readonly #done = new Map<string, Again | null>()
+  /** Containers of which it was said that their log cannot be read. */
+  readonly #failed = new Set<string>()
   #isBlocked = false
   #isClosed = false
   #batchTimer: NodeJS.Timeout | null = null
   #lookTimer: NodeJS.Timeout | null = null
-  #goneSince: number | null = null
 
   constructor(request: LogOpen, sink: LogSink, sources: LogSources, onEnd: () => void) {
     this.#request = request
@@ -47,6 +56,7 @@ export class LogStream {
     this.#sources = sources
     this.#onEnd = onEnd
     this.#tasks = new Set(request.tasks)
+    this.#from = new Map(Object.entries(request.from ?? {}))
   }
 
   /** May end the stream at once, when none of its tasks has a container here. */
@@ -54,6 +64,13 @@ export class LogStream {
     const { tailLines, since: sinceMs, follow } = this.#request
     if (follow) this.#lookTimer = setInterval(() => this.#look({ sinceMs }), LOOK_MS)
     this.#look({ tailLines, sinceMs })
+  }
+
+  /** These tasks are new: all their lines count. */
+  add({ tasks, since: sinceMs }: LogAdd): void {
+    if (this.#isClosed) return
+    for (const task of tasks) this.#tasks.add(task)
+    this.#look({ sinceMs })
   }
 
   close(): void {
@@ -70,53 +87,69 @@ export class LogStream {
   #look(wanted: WantedLines): void {
     const present = this.#sources.containers().filter(({ task }) => this.#tasks.has(task))
     for (const handle of present) {
-      const { containerId } = handle
-      if (this.#parts.has(containerId)) continue
-      const again = this.#done.get(containerId)
-      if (again === undefined) this.#open(handle, wanted)
-      else if (again !== null && handle.pid > 0) this.#open(handle, { sinceMs: again })
+      if (this.#parts.has(handle.containerId)) continue
+      const again = this.#done.get(handle.containerId)
+      if (again === undefined) this.#open(handle, this.#wantedOf(handle.task, wanted))
+      else if (again !== null && handle.pid > 0 && performance.now() >= again.notBefore) this.#openAgain(handle, again)
     }
     const ids = new Set(present.map(({ containerId }) => containerId))
     for (const [id, part] of this.#parts) if (!ids.has(id)) part.finish()
     for (const id of this.#done.keys()) if (!ids.has(id)) this.#done.delete(id)
-    this.#noteGone(present.length > 0)
+    for (const id of this.#failed) if (!ids.has(id)) this.#failed.delete(id)
+    this.#endIfDone()
   }
 
-  #open(handle: ContainerHandle, wanted: WantedLines): void {
+  #wantedOf(task: string, wanted: WantedLines): WantedLines {
+    const sinceMs = this.#from.get(task)
+    return sinceMs === undefined ? wanted : { sinceMs }
+  }
+
+  /** The Engine counts times its own way: asked a little earlier, and told apart here. */
+  #openAgain(handle: ContainerHandle, { wanted, position }: Again): void {
+    if (position === null) this.#open(handle, wanted)
+    else this.#open(handle, { sinceMs: Math.max(0, position.at - 1) }, position)
+  }
+
+  #open(handle: ContainerHandle, wanted: WantedLines, after: LogPosition | null = null): void {
     const { containerId } = handle
     if (this.#parts.size >= PARTS_MAX) {
-      this.#fail({ code: 'too-many-requests', message: `a log stream reads at most ${PARTS_MAX} containers of a node` })
       this.#done.set(containerId, null)
+      this.#fail(handle, 'too-many-requests', `a log stream reads at most ${PARTS_MAX} containers of a node`)
       return
     }
-    let latestAt = (wanted.sinceMs ?? 0) - 1
+    // Who wants no past has had all of it.
+    let position = after ?? (wanted.tailLines === 0 ? { at: Date.now(), lines: 0 } : null)
+    const isHad = after === null ? () => false : passOver(after)
     const part: LogPart = openPart({ handle, wanted, follow: this.#request.follow }, this.#sources.engineLogs, {
       line: (line) => {
-        latestAt = line.at
+        if (isHad(line.at)) return
+        position = advance(position, line.at)
         this.#accept(line, part)
       },
       skipped: this.#sources.skipped,
-      ended: (error) => this.#partEnded(containerId, part.endsWithContainer ? latestAt + 1 : null, error),
+      ended: (error) => {
+        const isAskedAgain = this.#request.follow && part.endsWithContainer
+        const again = error === undefined ? { sinceMs: wanted.sinceMs } : wanted
+        const notBefore = error === undefined ? 0 : performance.now() + RETRY_MS
+        this.#partEnded(handle, isAskedAgain ? { wanted: again, position, notBefore } : null, error)
+      },
     })
     this.#parts.set(containerId, part)
     if (this.#isBlocked && this.#queue.isFull) part.pause()
   }
 
-  #partEnded(containerId: string, askAgainFrom: number | null, error: Error | undefined): void {
-    this.#parts.delete(containerId)
-    this.#done.set(containerId, this.#request.follow ? askAgainFrom : null)
-    if (error !== undefined) this.#fail({ code: 'failed', message: error.message.slice(0, 4096) })
+  #partEnded(handle: ContainerHandle, again: Again | null, error: Error | undefined): void {
+    this.#parts.delete(handle.containerId)
+    this.#done.set(handle.containerId, again)
+    if (error !== undefined) this.#fail(handle, 'failed', wellFormedCut(error.message, ERROR_CHARS_MAX))
     this.#endIfDone()
   }
 
-  #fail(error: TaskError): void {
-    this.#error ??= error
-  }
-
-  #noteGone(isPresent: boolean): void {
-    if (isPresent) this.#goneSince = null
-    else this.#goneSince ??= performance.now()
-    this.#endIfDone()
+  /** Said once for each container. */
+  #fail({ containerId, task }: ContainerHandle, code: string, message: string): void {
+    if (this.#isClosed || this.#failed.has(containerId)) return
+    this.#failed.add(containerId)
+    this.#sink.failed(this.#request.stream, { task, code, message })
   }
 
   // ---------------------------------------------------------------- lines
@@ -158,16 +191,12 @@ export class LogStream {
 
   #endIfDone(): void {
     if (this.#isClosed || this.#parts.size > 0) return
-    if (this.#request.follow && !this.#isGoneForGood()) return
+    if (this.#request.follow) return
     if (!this.#queue.isEmpty) {
       if (!this.#isBlocked && this.#batchTimer === null) this.#batchTimer = setTimeout(() => this.#flush(), 0)
       return
     }
     this.close()
-    this.#sink.end(this.#request.stream, this.#error)
-  }
-
-  #isGoneForGood(): boolean {
-    return this.#goneSince !== null && performance.now() - this.#goneSince >= GONE_MS
+    this.#sink.end(this.#request.stream)
   }
 }

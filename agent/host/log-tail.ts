@@ -1,4 +1,4 @@
-import type { LogOpen } from '../../shared/wire/down.ts'
+import type { LogAdd, LogOpen } from '../../shared/wire/down.ts'
 import type { ContainerHandle, LogSink, LogTail } from '../parts.ts'
 import type { EngineLogs } from './log-part.ts'
 import { LogStream } from './log-stream.ts'
@@ -31,6 +31,10 @@ export function createLogTail(options: LogTailOptions): LogTail & { readonly ski
       const stream = new LogStream(request, sink, sources, () => streams.delete(request.stream))
       streams.set(request.stream, stream)
       stream.start()
+    },
+
+    add(request: LogAdd): void {
+      streams.get(request.stream)?.add(request)
     },
 
     close(id: string): void {

@@ -185,6 +185,9 @@ class Connection {
       case 'log-open':
         this.#logs.open(message)
         break
+      case 'log-add':
+        this.#logs.add(message)
+        break
       case 'log-more':
         this.#logs.more(message)
         break

@@ -2,8 +2,8 @@
  * Log streams on their way to the coordinator: each has a window of lines that the reader at the other end opens as it takes them,
  * and all of them wait while the socket is full, so that logs never stand in the way of observations for long.
  */
-import type { LogMore, LogOpen } from '../../shared/wire/down.ts'
-import { LOG_WINDOW_LINES } from '../../shared/wire/log-window.ts'
+import type { LogAdd, LogMore, LogOpen } from '../../shared/wire/down.ts'
+import { LOG_WINDOW_LINES, weightOf } from '../../shared/wire/log-window.ts'
 import type { UpMessage } from '../../shared/wire/up.ts'
 import type { LogSink, LogTail } from '../parts.ts'
 
@@ -16,6 +16,7 @@ const BATCH_LINES_MAX = 2_000
 
 export type LogSinks = {
   open(request: LogOpen): void
+  add(request: LogAdd): void
   more(message: LogMore): void
   close(stream: string): void
   closeAll(): void
@@ -51,7 +52,7 @@ export function createLogSinks({ tail, send, bufferedBytes }: LogSinksNeeds): Lo
     return {
       lines(id, lines, dropped) {
         if (streams.get(id) !== stream) return true
-        stream.window -= lines.length
+        stream.window -= weightOf(lines)
         let lost = dropped
         for (const batch of batches(lines)) {
           send({ kind: 'log-lines', stream: id, lines: batch, dropped: lost })
@@ -66,6 +67,10 @@ export function createLogSinks({ tail, send, bufferedBytes }: LogSinksNeeds): Lo
           if (stream.gone) release(stream)
           else wake(stream)
         }),
+      failed(id, failure) {
+        if (streams.get(id) !== stream) return
+        send({ kind: 'log-lines', stream: id, lines: [], dropped: 0, failures: [failure] })
+      },
       end(id, error) {
         if (streams.get(id) !== stream) return
         forget(id)
@@ -81,9 +86,12 @@ export function createLogSinks({ tail, send, bufferedBytes }: LogSinksNeeds): Lo
         send({ kind: 'log-end', stream: request.stream, error: { code: 'too-many-requests', message } })
         return
       }
-      const stream = { window: LOG_WINDOW_LINES, waiting: [], gone: false }
+      const stream = { window: request.window ?? LOG_WINDOW_LINES, waiting: [], gone: false }
       streams.set(request.stream, stream)
       tail.open(request, sinkOf(stream))
+    },
+    add(request) {
+      if (streams.has(request.stream)) tail.add(request)
     },
     more({ stream: id, lines }) {
       const stream = streams.get(id)

@@ -130,6 +130,7 @@ export function simulatedLoadMeter(random: () => number): LoadMeter {
 
 export const noLogTail: LogTail = {
   open: (request, sink) => sink.end(request.stream),
+  add() {},
   close() {},
   closeAll() {},
 }

@@ -2,17 +2,20 @@
  * Live logs, merged from the agents that hold the tasks. Each reader has a window of lines per node (see `log-more`), so its queue
  * is bounded by what it has not taken yet: a slow reader slows its own streams at their agents, and nothing else.
  */
+import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { DownMessage } from '../../shared/wire/down.ts'
-import { LOG_WINDOW_LINES } from '../../shared/wire/log-window.ts'
-import type { LogEnd, LogLine, LogLines } from '../../shared/wire/up.ts'
+import type { LogEnd, LogLines } from '../../shared/wire/up.ts'
 import type { LogBatch, LogReader } from '../core.ts'
+import { type LogQuery, LogReading } from './log-reading.ts'
 
 export type LogStreams = LogReader & {
   lines(node: string, message: LogLines): void
   ended(node: string, message: LogEnd): void
   nodeOpened(node: string): void
   nodeClosed(node: string): void
+  /** Once a second: what has ended or has nothing left to give. */
+  sweep(): void
   closeAll(): void
 }
 
@@ -21,158 +24,146 @@ export type LogStreamsNeeds = {
   send(node: string, message: DownMessage): void
   readersMax: number
   dropped(lines: number): void
+  now(): Instant
 }
 
-/** An agent looks at its window between batches, so the last may go over; one that goes on regardless loses its lines. */
-const OVERSHOOT_LINES_MAX = 10_000
+/** A task that is over may have last lines under way for so long; nothing of it having come meanwhile, there are none. */
+export const LAST_LINES_MS = 5_000
+/** For a slow reader last lines take longer. */
+const FORGOTTEN_MS = 60_000
+/** Between two tries to have a stream that an agent has ended by itself. */
+const REOPEN_MS = 5_000
 
-type Query = Parameters<LogReader['read']>[0]
-
-type Reader = {
-  stream: string
-  query: Query
-  tasksByNode: Map<string, string[]>
-  /** Nodes whose stream is open, with how many lines they may still send. */
-  windows: Map<string, number>
-  queue: LogLine[]
-  /** Lines of the queue by the node that sent them: what it may send again once they are taken. */
-  taken: Map<string, number>
-  dropped: number
-  missing: Set<string>
-  /** Of the latest line from each node: where to go on when it comes back. */
-  latestAt: Map<string, number>
-  wake: (() => void) | null
-}
+type Reader = { reading: LogReading; wake: (() => void) | null }
 
 export function createLogStreams(needs: LogStreamsNeeds): LogStreams {
   const readers = new Map<string, Reader>()
   let streams = 0
+  let isClosed = false
 
-  async function* read(query: Query): AsyncGenerator<LogBatch> {
+  async function* read(query: LogQuery): AsyncGenerator<LogBatch> {
     if (readers.size >= needs.readersMax) throw tooManyReaders(needs.readersMax)
-    const reader = newReader(`log-${++streams}`, query)
+    const reading = new LogReading(`log-${++streams}`, query)
+    const reader: Reader = { reading, wake: null }
     const wake = () => wakeUp(reader)
-    readers.set(reader.stream, reader)
+    readers.set(reading.stream, reader)
     query.signal.addEventListener('abort', wake)
+    for (const node of reading.nodes()) open(reading, node)
+    const stopWatching = query.watch?.((targets) => {
+      for (const [node, tasks] of reading.retarget(targets, needs.now())) add(reading, node, tasks)
+      wake()
+    })
     try {
-      for (const node of reader.tasksByNode.keys()) open(reader, node, query.tailLines, query.since)
       for (;;) {
-        const batch = takeBatch(reader)
-        if (batch !== null) yield batch
+        if (reading.hasMore) yield takeBatch(reading)
         if (query.signal.aborted) return
-        if (hasMore(reader)) continue
-        if (reader.windows.size === 0 && !query.follow) return
+        if (reading.hasMore) continue
+        if (isClosed) throw stopping()
+        if (reading.streams.size === 0 && (!query.follow || isOver(reading))) return
         await new Promise<void>((resolve) => {
           reader.wake = resolve
         })
       }
     } finally {
+      stopWatching?.()
       query.signal.removeEventListener('abort', wake)
-      readers.delete(reader.stream)
-      for (const node of reader.windows.keys()) needs.send(node, { kind: 'log-close', stream: reader.stream })
+      readers.delete(reading.stream)
+      for (const node of reading.streams.keys()) close(reading, node)
     }
   }
 
-  function open(reader: Reader, node: string, tailLines?: number, since?: number): void {
+  function open(reading: LogReading, node: string): void {
     if (!needs.isOpen(node)) {
-      reader.missing.add(node)
+      reading.missing(node)
       return
     }
-    reader.windows.set(node, LOG_WINDOW_LINES)
-    const { stream, query } = reader
-    const tasks = reader.tasksByNode.get(node) ?? []
-    needs.send(node, { kind: 'log-open', stream, tasks, tailLines, since, follow: query.follow })
+    const { stream, query } = reading
+    const { tasks, from } = reading.request(node)
+    if (tasks.length === 0) return
+    const window = reading.opened(node, needs.now())
+    const { tailLines, since, follow } = query
+    needs.send(node, { kind: 'log-open', stream, tasks, tailLines, since, from, follow, window })
   }
 
-  /** Gives out all that waits, and lets the nodes send as much again. */
-  function takeBatch(reader: Reader): LogBatch | null {
-    if (!hasMore(reader)) return null
-    const batch = { lines: reader.queue, dropped: reader.dropped, missingNodes: [...reader.missing] }
-    for (const [node, lines] of reader.taken) {
-      const window = reader.windows.get(node)
-      if (window === undefined) continue
-      reader.windows.set(node, window + lines)
-      needs.send(node, { kind: 'log-more', stream: reader.stream, lines })
-    }
-    reader.queue = []
-    reader.dropped = 0
-    reader.missing = new Set()
-    reader.taken.clear()
+  function add(reading: LogReading, node: string, tasks: string[]): void {
+    if (!reading.streams.has(node)) open(reading, node)
+    else needs.send(node, { kind: 'log-add', stream: reading.stream, tasks, since: reading.query.since })
+  }
+
+  function close(reading: LogReading, node: string): void {
+    reading.closed(node)
+    needs.send(node, { kind: 'log-close', stream: reading.stream })
+  }
+
+  function takeBatch(reading: LogReading): LogBatch {
+    const batch = reading.takeBatch()
+    grant(reading)
     return batch
   }
 
+  function grant(reading: LogReading): void {
+    for (const [node, lines] of reading.takeGrants()) {
+      needs.send(node, { kind: 'log-more', stream: reading.stream, lines })
+    }
+  }
+
+  function sweepReader(reader: Reader): void {
+    const { reading } = reader
+    const now = needs.now()
+    for (const node of reading.idleNodes(now, LAST_LINES_MS)) close(reading, node)
+    reading.forgetLeft(now, FORGOTTEN_MS)
+    for (const [node, at] of reading.endedAt) {
+      if (now - at < REOPEN_MS) continue
+      reading.endedAt.delete(node)
+      if (reading.nodes().includes(node)) open(reading, node)
+    }
+    if (isOver(reading)) wakeUp(reader)
+  }
+
+  const isOver = ({ goneAt }: LogReading) => goneAt !== null && needs.now() - goneAt >= LAST_LINES_MS
+
   return {
     read,
-    lines(node, { stream, lines, dropped }) {
+    lines(node, { stream, lines, dropped, failures = [] }) {
       const reader = readers.get(stream)
-      const window = reader?.windows.get(node)
       // Lines may still be on their way when a reader has gone.
-      if (reader === undefined || window === undefined) return
-      const fitting = window > -OVERSHOOT_LINES_MAX ? lines : []
-      for (const line of fitting) reader.queue.push(line)
-      reader.windows.set(node, window - fitting.length)
-      reader.taken.set(node, (reader.taken.get(node) ?? 0) + fitting.length)
-      const lost = dropped + lines.length - fitting.length
-      reader.dropped += lost
-      needs.dropped(lost)
-      const latest = fitting.at(-1)
-      if (latest !== undefined) reader.latestAt.set(node, latest.at)
-      wakeUp(reader)
-    },
-    ended(node, { stream }) {
-      const reader = readers.get(stream)
       if (reader === undefined) return
-      reader.windows.delete(node)
-      reader.tasksByNode.delete(node)
+      needs.dropped(reader.reading.take(node, lines, dropped, needs.now()))
+      reader.reading.failed(node, failures)
+      if (reader.reading.hasMore) wakeUp(reader)
+      else grant(reader.reading)
+    },
+    ended(node, { stream, error }) {
+      const reader = readers.get(stream)
+      if (reader === undefined || !reader.reading.streams.has(node)) return
+      const { reading } = reader
+      reading.closed(node)
+      if (error !== undefined) reading.failed(node, [{ task: null, ...error }])
+      // One that follows should not have ended, whatever was in its way.
+      if (reading.query.follow) reading.endedAt.set(node, needs.now())
       wakeUp(reader)
     },
     nodeOpened(node) {
-      for (const reader of readers.values()) {
-        if (!reader.query.follow || !reader.tasksByNode.has(node) || reader.windows.has(node)) continue
-        const latestAt = reader.latestAt.get(node)
-        if (latestAt === undefined) open(reader, node, reader.query.tailLines, reader.query.since)
-        else open(reader, node, undefined, latestAt + 1)
+      for (const { reading } of readers.values()) {
+        if (reading.query.follow && !reading.streams.has(node) && reading.nodes().includes(node)) open(reading, node)
       }
     },
     nodeClosed(node) {
       for (const reader of readers.values()) {
-        if (!reader.windows.delete(node)) continue
-        reader.missing.add(node)
+        if (!reader.reading.streams.has(node)) continue
+        reader.reading.closed(node)
+        reader.reading.missing(node)
         wakeUp(reader)
       }
+    },
+    sweep() {
+      for (const reader of readers.values()) if (reader.reading.query.follow) sweepReader(reader)
     },
     closeAll() {
-      for (const reader of readers.values()) {
-        reader.windows.clear()
-        wakeUp(reader)
-      }
+      isClosed = true
+      for (const reader of readers.values()) wakeUp(reader)
     },
   }
-}
-
-function newReader(stream: string, query: Query): Reader {
-  const tasksByNode = new Map<string, string[]>()
-  for (const { task, node } of query.tasks) {
-    const tasks = tasksByNode.get(node)
-    if (tasks === undefined) tasksByNode.set(node, [task])
-    else tasks.push(task)
-  }
-  return {
-    stream,
-    query,
-    tasksByNode,
-    windows: new Map(),
-    queue: [],
-    taken: new Map(),
-    dropped: 0,
-    missing: new Set(),
-    latestAt: new Map(),
-    wake: null,
-  }
-}
-
-function hasMore(reader: Reader): boolean {
-  return reader.queue.length > 0 || reader.dropped > 0 || reader.missing.size > 0
 }
 
 function wakeUp(reader: Reader): void {
@@ -186,4 +177,8 @@ function tooManyReaders(readersMax: number): BerthError {
     'too-many-requests',
     `${readersMax} readers of logs are connected already; try again when one has gone`,
   )
+}
+
+function stopping(): BerthError {
+  return new BerthError('unreachable', 'the coordinator stops; containers go on')
 }

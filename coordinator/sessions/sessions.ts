@@ -70,6 +70,7 @@ export function createSessions({ core, security, settings, log, now = Date.now, 
       dropped: (lines) => {
         shared.counts.logLinesDropped += lines
       },
+      now,
     }),
     counts: noCounts(),
   }
@@ -180,6 +181,7 @@ function sweep(shared: Sessionry): void {
       end(shared, session, `nothing was heard for ${silenceMs / 1000} s`, 'at-once')
     }
   }
+  shared.logs.sweep()
 }
 
 function endRemoved(shared: Sessionry): void {

@@ -68,13 +68,26 @@ export const LogOpen = Type.Object({
   /** Last so many lines of each task; absent: all there are. */
   tailLines: Type.Optional(Type.Integer({ minimum: 0 })),
   since: Type.Optional(Type.Number()),
+  /** By task, for those of which the reader has had lines before: from when on. The two above do not count for them. */
+  from: Type.Optional(Type.Record(Type.String({ maxLength: 256 }), Type.Number())),
   follow: Type.Boolean(),
+  /** What the agent may send to begin with, see log-window.ts; absent: LOG_WINDOW_LINES. */
+  window: Type.Optional(Type.Integer({ minimum: 1 })),
 })
 export type LogOpen = Static<typeof LogOpen>
 
+/** More tasks for a stream that follows: all their lines since `since`, as they are new. */
+export const LogAdd = Type.Object({
+  kind: Type.Literal('log-add'),
+  stream: Id,
+  tasks: Type.Array(Id, { maxItems: 20_000 }),
+  since: Type.Optional(Type.Number()),
+})
+export type LogAdd = Static<typeof LogAdd>
+
 /**
- * The reader has taken so many lines of the stream: the agent may send as many more. A stream begins with LOG_WINDOW_LINES (log-window.ts), so a
- * slow reader holds up its own stream and never the heartbeats beside it.
+ * The reader has taken so much of the stream (lines, weighed as in log-window.ts): the agent may send as much more. So a slow
+ * reader holds up its own stream and never the heartbeats beside it.
  */
 export const LogMore = Type.Object({
   kind: Type.Literal('log-more'),
@@ -99,6 +112,7 @@ export const DownMessage = Type.Union([
   Assignment,
   AssignmentChange,
   LogOpen,
+  LogAdd,
   LogMore,
   LogClose,
   Certificate,

@@ -134,11 +134,15 @@ export type Notice = Static<typeof Notice>
 
 export const LogLine = Type.Object({
   task: Id,
+  /** As fine as the Engine wrote it, to about a quarter of a microsecond. */
   at: Time,
   source: Type.Union([Type.Literal('stdout'), Type.Literal('stderr')]),
   text: Type.String({ maxLength: 1_048_576 }),
 })
 export type LogLine = Static<typeof LogLine>
+
+export const LogFailure = Type.Object({ task: Id, ...TaskError.properties })
+export type LogFailure = Static<typeof LogFailure>
 
 export const LogLines = Type.Object({
   kind: Type.Literal('log-lines'),
@@ -146,6 +150,8 @@ export const LogLines = Type.Object({
   lines: Type.Array(LogLine, { maxItems: 10_000 }),
   /** Lines left out since the message before because a queue was full. */
   dropped: Type.Integer({ minimum: 0 }),
+  /** Tasks whose log cannot be read, and why; the stream goes on without them. */
+  failures: Type.Optional(Type.Array(LogFailure, { maxItems: 256 })),
 })
 export type LogLines = Static<typeof LogLines>
 

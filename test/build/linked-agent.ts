@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest'
 import { createLink, type LinkOptions } from '../../agent/link/link.ts'
 import type { AssignOutcome, LogSink, ObservedChange, Supervisor } from '../../agent/parts.ts'
 import { systemClock } from '../../shared/clock.ts'
-import type { Assignment, AssignmentChange, LogOpen } from '../../shared/wire/down.ts'
+import type { Assignment, AssignmentChange, LogAdd, LogOpen } from '../../shared/wire/down.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import type { Door } from './coordinator-door.ts'
 import { aFakeLog } from './fake-core.ts'
@@ -59,11 +59,14 @@ export function aFakeSupervisor(): FakeSupervisor {
 
 export function aFakeLogTail() {
   const opened: { request: LogOpen; sink: LogSink }[] = []
+  const added: LogAdd[] = []
   const closed: string[] = []
   return {
     opened,
+    added,
     closed,
     open: (request: LogOpen, sink: LogSink) => void opened.push({ request, sink }),
+    add: (request: LogAdd) => void added.push(request),
     close: (stream: string) => void closed.push(stream),
     closeAll: () => undefined,
   }

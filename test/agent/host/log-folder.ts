@@ -2,6 +2,7 @@
 import { closeSync, existsSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseLogTime } from '../../../agent/host/log-time.ts'
 
 export class LogFolder {
   readonly folder = mkdtempSync(join(tmpdir(), 'berth-log-'))
@@ -24,7 +25,7 @@ export class LogFolder {
     const atMs = this.#atMs++
     const time = new Date(atMs).toISOString().replace('Z', '123456Z')
     this.writeRaw(`${JSON.stringify({ log, stream: source, time })}\n`)
-    return atMs
+    return parseLogTime(time)
   }
 
   writeRaw(bytes: string | Buffer): void {

@@ -3,14 +3,16 @@ import { PassThrough, Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { QUEUE_LINES_MAX } from '../../../agent/host/line-queue.ts'
 import { createLogTail, type LogTailOptions, STREAMS_MAX } from '../../../agent/host/log-tail.ts'
+import { parseLogTime } from '../../../agent/host/log-time.ts'
 import type { ContainerHandle, LogSink } from '../../../agent/parts.ts'
 import type { LogOpen } from '../../../shared/wire/down.ts'
-import type { LogLine, TaskError } from '../../../shared/wire/up.ts'
+import type { LogFailure, LogLine, TaskError } from '../../../shared/wire/up.ts'
 import { LogFolder } from './log-folder.ts'
 
 class RecordingSink implements LogSink {
   readonly batches: { stream: string; lines: LogLine[]; dropped: number }[] = []
   readonly ends: { stream: string; error: TaskError | undefined }[] = []
+  readonly failures: LogFailure[] = []
   isFull = false
   #drain: (() => void) | null = null
 
@@ -23,6 +25,8 @@ class RecordingSink implements LogSink {
     new Promise<void>((resolve) => {
       this.#drain = resolve
     })
+
+  failed = (_stream: string, failure: LogFailure) => void this.failures.push(failure)
 
   end = (stream: string, error?: TaskError) => void this.ends.push({ stream, error })
 
@@ -231,6 +235,36 @@ describe('following', () => {
     expect(sink.ends).toEqual([])
   })
 
+  test('each task goes on from a time of its own; tasks that are added come with all their lines', async () => {
+    const [other, added] = [new LogFolder(), new LogFolder()]
+    try {
+      handles = [aHandle(), aHandle({ task: 't2', containerId: 'c2', logPath: other.path })]
+      log.write('old')
+      const from = { t1: log.write('one') }
+      other.write('two')
+      tail.open(request({ follow: true, tasks: ['t1', 't2'], tailLines: 0, from }), sink)
+      await vi.waitFor(() => expect(sink.texts).toEqual(['one']))
+      added.write('three')
+      handles.push(aHandle({ task: 't3', containerId: 'c3', logPath: added.path }))
+      tail.add({ kind: 'log-add', stream: 's1', tasks: ['t3'] })
+      other.write('live')
+      await vi.waitFor(() => expect(sink.texts.toSorted()).toEqual(['live', 'one', 'three']), { timeout: 5000 })
+    } finally {
+      other.remove()
+      added.remove()
+    }
+  })
+
+  test('lines that share a millisecond have times of their own', async () => {
+    tail.open(request({ follow: true }), sink)
+    for (const micro of ['000001', '000002', '999999']) {
+      log.writeRaw(`{"log":"${micro}\\n","stream":"stdout","time":"2026-11-23T10:00:00.123${micro}Z"}\n`)
+    }
+    await vi.waitFor(() => expect(sink.all).toHaveLength(3))
+    expect(new Set(sink.all.map(({ at }) => at)).size).toBe(2)
+    expect(sink.all.map(({ at }) => Math.floor(at))).toEqual(Array(3).fill(Date.UTC(2026, 10, 23, 10, 0, 0, 123)))
+  })
+
   test('nothing comes after the stream was closed', async () => {
     tail.open(request({ follow: true }), sink)
     log.write('before')
@@ -282,7 +316,8 @@ describe('what cannot be had is said', () => {
     handles = [aHandle({ logPath: null })]
     tail.open(request(), sink)
     await ended()
-    expect(sink.ends[0]?.error).toEqual({ code: 'failed', message: 'the log of container c1 cannot be read (no file)' })
+    const message = 'the log of container c1 cannot be read (no file)'
+    expect(sink.failures).toEqual([{ task: 't1', code: 'failed', message }])
   })
 
   test('more than 64 streams, or one of the same name', async () => {
@@ -317,7 +352,7 @@ describe('the Engine’s own stream, where the file cannot be read', () => {
     tail.open(request(), sink)
     await ended()
     expect(sink.all).toEqual([
-      { task: 't1', at: Date.UTC(2026, 10, 23, 10, 0, 0, 123), source: 'stdout', text: 'grüße' },
+      { task: 't1', at: parseLogTime('2026-11-23T10:00:00.123456789Z'), source: 'stdout', text: 'grüße' },
       { task: 't1', at: Date.UTC(2026, 10, 23, 10, 0, 1, 500), source: 'stderr', text: 'oh no' },
     ])
   })
@@ -329,19 +364,21 @@ describe('the Engine’s own stream, where the file cannot be read', () => {
     expect(sink.texts).toEqual(['$ ls', 'file'])
   })
 
-  test('when it ends, it is asked again from the last line on while the container runs', async () => {
+  test('when it ends, it is asked again while the container runs, and gives only the lines that are new', async () => {
     const asked: (number | undefined)[] = []
+    const lines = (...texts: string[]) => Readable.from(texts.map((text) => frame(1, `2026-11-23T10:00:00.5${text}\n`)))
     handles = [aHandle({ logPath: null })]
     tailWith({
       engineLogs: async (_container, { sinceMs }) => {
         asked.push(sinceMs)
-        if (asked.length > 1) return new PassThrough()
-        return Readable.from([frame(1, '2026-11-23T10:00:00.5Z one\n')])
+        if (asked.length === 1) return lines('Z one', 'Z two')
+        return asked.length === 2 ? lines('Z one', 'Z two', 'Z three', '000007Z four') : new PassThrough()
       },
     })
     tail.open(request({ follow: true }), sink)
-    await vi.waitFor(() => expect(asked).toHaveLength(2), { timeout: 5000 })
-    expect(asked).toEqual([undefined, Date.UTC(2026, 10, 23, 10, 0, 0, 501)])
+    await vi.waitFor(() => expect(asked).toHaveLength(3), { timeout: 5000 })
+    expect(sink.texts).toEqual(['one', 'two', 'three', 'four'])
+    expect(asked.slice(0, 2)).toEqual([undefined, Date.UTC(2026, 10, 23, 10, 0, 0, 499)])
     expect(sink.ends).toEqual([])
   })
 
@@ -350,7 +387,22 @@ describe('the Engine’s own stream, where the file cannot be read', () => {
     tailWith({ engineLogs: () => Promise.reject(new Error('configured logging driver does not support reading')) })
     tail.open(request(), sink)
     await ended()
-    expect(sink.ends[0]?.error?.message).toContain('does not support reading')
+    expect(sink.failures[0]?.message).toContain('does not support reading')
+  })
+
+  test('an Engine that refuses while its log is followed is said once, and asked again only after a while', async () => {
+    handles = [aHandle({ logPath: null })]
+    let asked = 0
+    tailWith({
+      engineLogs: () => {
+        asked++
+        return Promise.reject(new Error('configured logging driver does not support reading'))
+      },
+    })
+    tail.open(request({ follow: true }), sink)
+    await vi.waitFor(() => expect(sink.failures).toHaveLength(1))
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    expect([asked, sink.failures.length, sink.ends.length]).toEqual([1, 1, 0])
   })
 
   test.skipIf(process.getuid?.() === 0)('a file that may not be read', async () => {

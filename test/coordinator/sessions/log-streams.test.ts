@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { LOG_STREAMS_MAX } from '../../../agent/link/log-sinks.ts'
-import type { LogBatch } from '../../../coordinator/core.ts'
+import type { LogBatch, LogTarget } from '../../../coordinator/core.ts'
+import { READER_WINDOW_LINES } from '../../../coordinator/sessions/log-reading.ts'
+import { LAST_LINES_MS } from '../../../coordinator/sessions/log-streams.ts'
 import { LOG_WINDOW_LINES } from '../../../shared/wire/log-window.ts'
 import type { LogLine } from '../../../shared/wire/up.ts'
 import { aDoor, type Door } from '../../build/coordinator-door.ts'
@@ -8,9 +10,9 @@ import { aLinkedAgent } from '../../build/linked-agent.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
 import { until } from '../../build/until.ts'
 
-function lines(from: number, count: number): LogLine[] {
+function lines(from: number, count: number, task = 't1'): LogLine[] {
   return Array.from({ length: count }, (_, index) => ({
-    task: 't1',
+    task,
     at: from + index,
     source: 'stdout' as const,
     text: `line ${from + index}`,
@@ -24,11 +26,12 @@ function read(door: Door, given: { nodes?: string[]; follow?: boolean; signal?: 
 }
 
 async function all(batches: AsyncIterator<LogBatch>) {
-  const total: LogBatch = { lines: [], dropped: 0, missingNodes: [] }
+  const total = { lines: [], dropped: 0, missingNodes: [], failures: [] } as Required<LogBatch>
   for (let next = await batches.next(); !next.done; next = await batches.next()) {
     total.lines.push(...next.value.lines)
     total.dropped += next.value.dropped
     total.missingNodes.push(...next.value.missingNodes)
+    total.failures.push(...(next.value.failures ?? []))
   }
   return total
 }
@@ -114,27 +117,172 @@ describe('log lines', () => {
     expect(agent.logTail.closed).toEqual([agent.logTail.opened[0]?.request.stream])
   })
 
-  test('that are followed go on where they were when the agent comes back', async () => {
+  test('that are followed go on where each task was when the agent comes back', async () => {
     const door = await aDoor()
     const dataDir = await temporaryFolder()
     const agent = await connected(door, 'web-1', dataDir)
     const stopping = new AbortController()
-    const batches = read(door, { follow: true, signal: stopping.signal })
+    const tasks = ['a', 'b', 'quiet'].map((task) => ({ task, node: 'web-1' }))
+    const batches = door.sessions.read({ tasks, follow: true, signal: stopping.signal })[Symbol.asyncIterator]()
     const first = batches.next()
     await until(() => agent.logTail.opened.length === 1)
-    agent.logTail.opened[0]!.sink.lines(agent.logTail.opened[0]!.request.stream, lines(100, 2), 0)
-    expect((await first).value?.lines).toHaveLength(2)
+    const { stream } = agent.logTail.opened[0]!.request
+    const sameTime = { ...lines(100, 1, 'a')[0]!, text: 'of the same time' }
+    agent.logTail.opened[0]!.sink.lines(stream, [...lines(99, 2, 'a'), sameTime, ...lines(200, 1, 'b')], 0)
+    expect((await first).value?.lines).toHaveLength(4)
     const second = batches.next()
     await agent.stop()
     expect((await second).value?.missingNodes).toEqual(['web-1'])
+
     const third = batches.next()
     const back = await connected(door, 'web-1', dataDir)
     await until(() => back.logTail.opened.length === 1)
     const { request, sink } = back.logTail.opened[0]!
-    expect(request.since).toBe(102)
-    sink.lines(request.stream, lines(102, 1), 0)
-    expect((await third).value?.lines).toHaveLength(1)
+    expect(request.from).toEqual({ a: 100, b: 200 })
+    const third100 = { ...sameTime, text: 'the third of that time' }
+    sink.lines(request.stream, [...lines(100, 1, 'a'), sameTime, third100, ...lines(200, 2, 'b')], 0)
+    expect((await third).value?.lines.map(({ text }: LogLine) => text)).toEqual(['the third of that time', 'line 201'])
     stopping.abort()
+  })
+
+  test('that a reader has had before, over another line, are passed over and still make room for more', async () => {
+    const door = await aDoor()
+    const agent = await connected(door)
+    const after = { at: 2 * LOG_WINDOW_LINES, lines: 1 }
+    const tasks = [{ task: 't1', node: 'web-1', after }]
+    const signal = new AbortController().signal
+    const reading = all(door.sessions.read({ tasks, follow: false, signal })[Symbol.asyncIterator]())
+    await until(() => agent.logTail.opened.length === 1)
+    const { request, sink } = agent.logTail.opened[0]!
+    expect(request.from).toEqual({ t1: after.at })
+    for (let at = 0; at < 2 * LOG_WINDOW_LINES; at += 500) {
+      if (!sink.lines(request.stream, lines(at, 500), 0)) await sink.drained()
+    }
+    sink.lines(request.stream, lines(after.at, 2), 0)
+    sink.end(request.stream)
+    expect((await reading).lines.map(({ at }) => at)).toEqual([after.at + 1])
+  })
+
+  test('that are followed end on abort or when the coordinator stops, which is no end of them', async () => {
+    const door = await aDoor()
+    await connected(door)
+    const batches = read(door, { follow: true })
+    const next = batches.next()
+    await door.sessions.close()
+    await expect(next).rejects.toThrow(expect.objectContaining({ code: 'unreachable' }))
+  })
+
+  describe('of what is followed', () => {
+    async function following(given: { now?: () => number; nodes?: string[] } = {}) {
+      const door = await aDoor({ now: given.now })
+      const agents = new Map<string, Awaited<ReturnType<typeof connected>>>()
+      for (const node of given.nodes ?? ['web-1']) agents.set(node, await connected(door, node))
+      let tell: (targets: LogTarget[] | null) => void = () => undefined
+      const stopping = new AbortController()
+      const batches = door.sessions.read({
+        tasks: [{ task: 'old', node: 'web-1' }],
+        tailLines: 5,
+        follow: true,
+        signal: stopping.signal,
+        watch(targetsAre) {
+          tell = targetsAre
+          return () => undefined
+        },
+      })
+      const done = all(batches[Symbol.asyncIterator]())
+      const tail = (node: string) => agents.get(node)!.logTail
+      await until(() => tail('web-1').opened.length === 1)
+      return { tell: (targets: LogTarget[] | null) => tell(targets), tail, stopping, all: done }
+    }
+
+    test('new tasks join: into the stream of their node, or with one of their own, and with all their lines', async () => {
+      const { tell, tail, stopping, all: done } = await following({ nodes: ['web-1', 'web-2'] })
+      tell([
+        { task: 'old', node: 'web-1' },
+        { task: 'new', node: 'web-1' },
+        { task: 'moved', node: 'web-2' },
+      ])
+      await until(() => tail('web-1').added.length === 1 && tail('web-2').opened.length === 1)
+      const { stream } = tail('web-1').opened[0]!.request
+      expect(tail('web-1').added).toEqual([{ kind: 'log-add', stream, tasks: ['new'] }])
+      expect(tail('web-2').opened[0]?.request).toMatchObject({ tasks: ['moved'], from: { moved: 0 }, follow: true })
+      tail('web-1').opened[0]!.sink.lines(stream, lines(1, 1, 'new'), 0)
+      tail('web-2').opened[0]!.sink.lines(stream, lines(2, 1, 'moved'), 0)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      stopping.abort()
+      expect((await done).lines.map(({ task }) => task).sort()).toEqual(['moved', 'new'])
+    })
+
+    test('tasks that ended may have last lines under way; then their node is let go, and with the last of them the reader', async () => {
+      let shiftMs = 0
+      const { tell, tail, all: done } = await following({ now: () => Date.now() + shiftMs })
+      tell([])
+      await new Promise((resolve) => setTimeout(resolve, 1_500))
+      expect(tail('web-1').closed).toEqual([])
+      const { request, sink } = tail('web-1').opened[0]!
+      sink.lines(request.stream, lines(1, 1, 'old'), 0)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      shiftMs = LAST_LINES_MS
+      await until(() => tail('web-1').closed.length === 1)
+      tell(null)
+      shiftMs = 2 * LAST_LINES_MS + 1
+      expect((await done).lines.map(({ text }) => text)).toEqual(['line 1'])
+    })
+
+    test('a log that cannot be read is said once, and the others go on', async () => {
+      const { tail, stopping, all: done } = await following()
+      const { request, sink } = tail('web-1').opened[0]!
+      for (let times = 0; times < 3; times++) {
+        sink.failed(request.stream, { task: 'old', code: 'failed', message: 'no driver for it' })
+      }
+      sink.lines(request.stream, lines(1, 1, 'old'), 0)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      stopping.abort()
+      const { failures, lines: given } = await done
+      expect(failures).toEqual([{ node: 'web-1', task: 'old', message: 'no driver for it' }])
+      expect(given).toHaveLength(1)
+    })
+
+    test('a stream that an agent ends by itself is opened anew after a while', async () => {
+      let shiftMs = 0
+      const { tail, stopping, all: done } = await following({ now: () => Date.now() + shiftMs })
+      const { request, sink } = tail('web-1').opened[0]!
+      sink.end(request.stream, { code: 'too-many-requests', message: '64 log streams are open' })
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      shiftMs = 6_000
+      await until(() => tail('web-1').opened.length === 2)
+      stopping.abort()
+      expect((await done).failures).toEqual([{ node: 'web-1', task: null, message: '64 log streams are open' }])
+    })
+  })
+
+  test('weigh by their length, so that long ones of a slow reader do not pile up', async () => {
+    const door = await aDoor()
+    const agent = await connected(door)
+    const batches = read(door)
+    const first = batches.next()
+    await until(() => agent.logTail.opened.length === 1)
+    const { request, sink } = agent.logTail.opened[0]!
+    const long = { ...lines(0, 1)[0]!, text: 'x'.repeat(64 * 1024) }
+    let sent = 0
+    const mayGoOn = () => sink.lines(request.stream, [long], 0)
+    while (mayGoOn() && sent < LOG_WINDOW_LINES) sent++
+    expect(sent).toBeLessThanOrEqual(2 * (LOG_WINDOW_LINES / 65))
+    await first
+    sink.end(request.stream)
+    await all(batches)
+  })
+
+  test('of many nodes share one window', async () => {
+    const door = await aDoor()
+    const nodes = ['n1', 'n2', 'n3', 'n4', 'n5', 'n6', 'n7', 'n8']
+    const agent = await connected(door, 'n1')
+    const stopping = new AbortController()
+    const reading = all(read(door, { nodes, follow: true, signal: stopping.signal }))
+    await until(() => agent.logTail.opened.length === 1)
+    expect(agent.logTail.opened[0]?.request.window).toBe(READER_WINDOW_LINES / 8)
+    stopping.abort()
+    await reading
   })
 
   test('have a bounded number of readers', async () => {
