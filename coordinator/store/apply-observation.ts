@@ -52,7 +52,7 @@ function connected(node: Node, { hello, connection }: Seen<'connected'>, at: Ins
   node.connection = connection
   node.fullyObserved = false
   node.agentVersion = hello.agentVersion
-  node.clockSkewMs = hello.at - at
+  node.clockSkewMs = Math.min(hello.at, TIME_MAX) - at
   node.appliedRevision = hello.revision
   node.load = null
   node.containerLoads = new Map()
@@ -123,7 +123,7 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
 function observe(task: Task, node: Node, seen: TaskObservation, at: Instant, writes: Write[]): void {
   const before = task.observed
   if (compareProgress(seen, before) < 0) return
-  task.observed = observedFrom(seen, before, node.clockSkewMs)
+  task.observed = observedFrom(seen, before, node.clockSkewMs, at)
   if (task.firstUpAt === null && isUp(task)) task.firstUpAt = at
   if (hasEnded(task.observed.state)) node.containerLoads.delete(task.id)
   if (isWorthKeeping(before, task.observed)) writes.push(putTask(task))
@@ -142,24 +142,36 @@ function nothingLeft(task: Task, at: Instant, writes: Write[]): void {
   writes.push(putTask(task))
 }
 
-function observedFrom(seen: TaskObservation, before: Observed, skewMs: number): Observed {
+function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, at: Instant): Observed {
+  const past = (theirs: Instant) => ourTime(theirs, skewMs, at)
   const health = seen.health ?? 'none'
   const isSameAttempt = seen.attempt === before.attempt
   return {
     attempt: seen.attempt,
     state: seen.state,
-    since: seen.since - skewMs,
+    since: past(seen.since),
     health,
-    healthSince: (seen.healthSince ?? seen.since) - skewMs,
+    healthSince: past(seen.healthSince ?? seen.since),
     healthMessage: seen.healthMessage ?? null,
     containerId: seen.containerId ?? (isSameAttempt ? before.containerId : null),
     imageId: seen.imageId ?? (isSameAttempt ? before.imageId : null),
     exitCode: seen.exitCode ?? null,
     oomKilled: seen.oomKilled ?? false,
     error: seen.error ?? null,
-    restartAt: seen.restartAt === undefined ? null : seen.restartAt - skewMs,
+    restartAt: seen.restartAt === undefined ? null : ourTime(seen.restartAt, skewMs, TIME_MAX),
     ports: seen.ports ?? [],
   }
+}
+
+/** The latest that a date can hold. */
+const TIME_MAX = 8.64e15
+
+/**
+ * A host's time in ours. What has been seen lies in the past, whatever the host says: a broken clock or a hostile agent must
+ * neither outrun the loop's judgements nor leave a time that no answer of the API could be written with.
+ */
+function ourTime(theirs: Instant, skewMs: number, latest: Instant): Instant {
+  return Math.max(0, Math.min(theirs - skewMs, latest))
 }
 
 /** Agents repeat themselves (every connection begins with everything): only what differs in substance is written. */

@@ -247,3 +247,26 @@ describe('versions', () => {
     expect(web(world).removing).toBe(false)
   })
 })
+
+describe('the times that an agent tells', () => {
+  const restart = { state: 'restarting' as const }
+
+  test.each([
+    ['in the future', 4_000_000_000_000],
+    ['beyond any date', 1e308],
+  ])('%s become the time at which we heard of them', (_when, since) => {
+    const world = running()
+    observe(world, tasks([{ ...restart, since, healthSince: since }]))
+    const { since: ours, healthSince } = world.tasks.get('shop_web.1.a')!.observed
+    expect([ours, healthSince]).toEqual([NOW, NOW])
+  })
+
+  test('and the clock that it claims to have stay within what a date can hold', () => {
+    const world = running()
+    observe(world, hello({ at: 1e308 }))
+    observe(world, tasks([{ ...restart, since: 0, restartAt: 1e308 }]))
+    const node = world.nodes.get('n1')!
+    const { since, restartAt } = world.tasks.get('shop_web.1.a')!.observed
+    expect(() => [since, restartAt!, NOW + node.clockSkewMs].map((at) => new Date(at).toISOString())).not.toThrow()
+  })
+})
