@@ -80,21 +80,21 @@ function observationEvents(world: World, observation: Observation, at: Instant):
       return [event(at, level, 'node-disconnected', `${node.name} disconnected: ${observation.why}`, names)]
     }
     case 'notice': {
-      const { code, message, task } = observation.notice
-      const service = task === undefined ? undefined : world.tasks.get(task)?.service
-      return [
-        event(at, 'warning', code, `${node.name}: ${message}`, {
-          ...names,
-          ...(task && { task }),
-          ...(service && { service }),
-        }),
-      ]
+      const { code, message } = observation.notice
+      return [event(at, 'warning', code, `${node.name}: ${message}`, { ...names, ...ownTask(world, observation) })]
     }
     case 'tasks':
       return observation.tasks.flatMap((seen) => taskEvents(world, node.name, seen, at))
     case 'heartbeat':
       return []
   }
+}
+
+/** An agent speaks for its own node: what it says of another node's task is not filed under that task. */
+function ownTask(world: World, { node, notice }: Extract<Observation, { kind: 'notice' }>): Names {
+  const task = notice.task === undefined ? undefined : world.tasks.get(notice.task)
+  if (notice.task === undefined || (task && task.node !== node)) return {}
+  return { task: notice.task, ...(task && { service: task.service }) }
 }
 
 const SKEW_WORTH_A_WORD_MS = 5_000

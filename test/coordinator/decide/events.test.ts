@@ -58,3 +58,13 @@ test('a lost node is told with why, and nothing when its status stays', () => {
   ])
   expect(eventsOf(aWorld({ nodes: [aNode({ status: lost })] }), { at: NOW, decision })).toEqual([])
 })
+
+test("a notice is its node's word about its own tasks: what it says of another node's task is kept as its own", () => {
+  const world = aWorld({ nodes: [aNode(), aNode({ name: 'n2' })], services: [aService()], tasks: [aTask()] })
+  const from = (node: string) => {
+    const notice = { kind: 'notice' as const, at: NOW, code: 'noted', message: 'look', task: 'shop_web.1.a' }
+    return eventsOf(world, { at: NOW, observation: { kind: 'notice', node, notice } })
+  }
+  expect(from('n1')).toMatchObject([{ node: 'n1', task: 'shop_web.1.a', service: 'shop_web' }])
+  expect(from('n2')).toEqual([{ at: NOW, level: 'warning', kind: 'noted', message: 'n2: look', node: 'n2' }])
+})
