@@ -29,7 +29,7 @@ export async function aCoordinatorProcess(
 ): Promise<CoordinatorProcess> {
   const port = options.port ?? (await freePort())
   const url = `https://127.0.0.1:${port}`
-  const dataDir = join(dir, 'coordinator')
+  const dataDir = options.dataDir ?? join(dir, 'coordinator')
   const logPath = join(dir, 'coordinator.log')
   const given = { dataDir, host: '127.0.0.1', port, ...options }
   let child: ChildProcess | null = null
