@@ -29,13 +29,16 @@ function handle(shared: Sessionry, session: Session, frame: Uint8Array): Refusal
   return act(shared, session, message)
 }
 
-const ALWAYS_AFTER_WELCOME = ['observation', 'heartbeat', 'notice', 'goodbye'] as const
-/** A heartbeat may come before the full observation: an Engine that takes long to list its containers is no dead host. */
+/**
+ * A heartbeat may come before the full observation: an Engine that takes long to list its containers is no dead host. So may
+ * a request for a certificate: that of a host which was off for long is due at once, whatever its Engine does.
+ */
+const ALWAYS_AFTER_WELCOME = ['observation', 'heartbeat', 'notice', 'certificate-request', 'goodbye'] as const
 const MAY_COME: Record<SessionState['name'], ReadonlySet<UpMessage['kind']>> = {
   greeting: new Set(['hello']),
   contending: new Set([]),
   observing: new Set(ALWAYS_AFTER_WELCOME),
-  open: new Set([...ALWAYS_AFTER_WELCOME, 'resync', 'log-lines', 'log-end', 'certificate-request']),
+  open: new Set([...ALWAYS_AFTER_WELCOME, 'resync', 'log-lines', 'log-end']),
   closed: new Set([]),
 }
 

@@ -92,6 +92,19 @@ describe('a session', () => {
 })
 
 describe('the door', () => {
+  test('renews a certificate before the full observation too: after a long time off it is due at once', async () => {
+    const door = await aDoor()
+    const { requestFor } = await import('../../../agent/link/identity.ts')
+    const credentials = await credentialsOf(door)
+    const agent = await aRawAgent(door, 'web-1', credentials)
+    agent.say(aHello())
+    await agent.next('welcome')
+    agent.say({ kind: 'certificate-request', request: requestFor(credentials.keyPem, 'web-1') })
+    await agent.next('certificate')
+    agent.say(aFullObservation())
+    await agent.next('assignment')
+  })
+
   test('opens to nobody without a certificate', async () => {
     const door = await aDoor()
     const status = await new Promise((resolve, reject) => {
