@@ -147,15 +147,16 @@ export class LogReading {
       }
       stream.window -= weight
       stream.taken += weight
-      if (this.#isNew(line)) this.#queue.push(line)
+      if (this.#isNew(node, line)) this.#queue.push(line)
     }
     this.#dropped += lost
     return lost
   }
 
-  #isNew(line: LogLine): boolean {
+  /** A node speaks for its own tasks: lines that it gives as another's are nobody's. */
+  #isNew(node: string, line: LogLine): boolean {
     const task = this.#tasks.get(line.task)
-    if (task === undefined) return true
+    if (task?.node !== node) return false
     if (task.isHad?.(line.at)) return false
     task.position = advance(task.position, line.at)
     return true

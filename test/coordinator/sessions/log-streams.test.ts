@@ -10,7 +10,7 @@ import { aLinkedAgent } from '../../build/linked-agent.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
 import { until } from '../../build/until.ts'
 
-function lines(from: number, count: number, task = 't1'): LogLine[] {
+function lines(from: number, count: number, task = 'task-on-web-1'): LogLine[] {
   return Array.from({ length: count }, (_, index) => ({
     task,
     at: from + index,
@@ -51,12 +51,25 @@ describe('log lines', () => {
       await until(() => agent.logTail.opened.length === 1)
       const { request, sink } = agent.logTail.opened[0]!
       expect(request).toMatchObject({ tasks: [`task-on-web-${index + 1}`], tailLines: 10, follow: false })
-      sink.lines(request.stream, lines(index * 10, 2), 0)
+      sink.lines(request.stream, lines(index * 10, 2, request.tasks[0]), 0)
       sink.end(request.stream)
     }
     const total = await reading
     expect(total.lines.map(({ at }) => at).sort((a, b) => a - b)).toEqual([0, 1, 10, 11])
     expect(total).toMatchObject({ dropped: 0, missingNodes: [] })
+  })
+
+  test("that a node gives as another node's, or as nobody's, are not given on", async () => {
+    const door = await aDoor()
+    const agents = [await connected(door, 'web-1'), await connected(door, 'web-2')]
+    const reading = all(read(door, { nodes: ['web-1', 'web-2'] }))
+    await until(() => agents.every(({ logTail }) => logTail.opened.length === 1))
+    const [honest, liar] = agents.map(({ logTail }) => logTail.opened[0]!)
+    liar!.sink.lines(liar!.request.stream, [...lines(1, 1, 'task-on-web-1'), ...lines(2, 1, 'task-on-mars')], 0)
+    liar!.sink.lines(liar!.request.stream, lines(3, 1, 'task-on-web-2'), 0)
+    liar!.sink.end(liar!.request.stream)
+    honest!.sink.end(honest!.request.stream)
+    expect((await reading).lines).toMatchObject([{ task: 'task-on-web-2', at: 3 }])
   })
 
   test('of a node that is away are said to be missing', async () => {
@@ -149,7 +162,7 @@ describe('log lines', () => {
     const door = await aDoor()
     const agent = await connected(door)
     const after = { at: 2 * LOG_WINDOW_LINES, lines: 1 }
-    const tasks = [{ task: 't1', node: 'web-1', after }]
+    const tasks = [{ task: 'task-on-web-1', node: 'web-1', after }]
     const signal = new AbortController().signal
     const reading = all(door.sessions.read({ tasks, follow: false, signal })[Symbol.asyncIterator]())
     await until(() => agent.logTail.opened.length === 1)
