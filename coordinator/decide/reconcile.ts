@@ -2,6 +2,7 @@
  * One service: what is wanted against what there is, as decisions. Called once per beat for each service worth a look;
  * where its new tasks go is asked of the scheduler afterwards, for all services together.
  */
+import { hasEnded } from '../../shared/task-state.ts'
 import type { Service, ServiceVersion, Task } from '../world.ts'
 import { type Beat, create, forget, statusOf, stop } from './beat.ts'
 import { globalUnits } from './global.ts'
@@ -155,6 +156,9 @@ function fill(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, 
 function replace(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, order: string, why: string): void {
   if (order === 'stop-first') {
     for (const task of unit.stale) stop(beat, task, `replaced: ${why}`)
+    // What has ended already is not waited for.
+    const isOver = unit.stopping.length === 0 && unit.stale.every((task) => hasEnded(task.observed.state))
+    if (isOver) add(beat, service, target, unit, why)
     return
   }
   const task = add(beat, service, target, unit, why)
