@@ -162,7 +162,7 @@ export function judgeFinished(beat: Beat, service: Service, units: readonly Unit
     if (!keeper) return service
     if (failed.has(keeper.id)) continue
     if (!isUp(keeper)) return service
-    const watchedUntil = watchedUntilOf(keeper, rollout, monitorMs)
+    const watchedUntil = watchedUntilOf(beat, keeper, rollout, monitorMs)
     if (watchedUntil <= beat.now) continue
     wakeBy(beat, watchedUntil)
     return service
@@ -181,12 +181,25 @@ function mayFinish(rollout: Rollout): rollout is Exclude<Rollout, { state: 'sett
   return rollout.state === 'rolling' || rollout.state === 'rolling-back'
 }
 
-/** A first version has nothing to go back to, so there is nothing to watch for. */
-function watchedUntilOf(keeper: Task, rollout: Rollout, monitorMs: number): Instant {
+/** The keeper counts as good from this moment on. */
+function watchedUntilOf(beat: Beat, keeper: Task, rollout: Rollout, monitorMs: number): Instant {
+  if (!('startedAt' in rollout) || keeper.createdAt < rollout.startedAt || hasCompleted(keeper)) return 0
   const isReplacement = rollout.state === 'rolling-back' || (rollout.state === 'rolling' && rollout.from !== null)
-  if (!isReplacement || !('startedAt' in rollout) || keeper.createdAt < rollout.startedAt) return 0
-  return hasCompleted(keeper) ? 0 : (keeper.firstUpAt ?? 0) + monitorMs
+  return isReplacement ? (keeper.firstUpAt ?? 0) + monitorMs : firstWatchedUntilOf(beat, keeper, monitorMs)
 }
+
+/**
+ * A first version has nothing to go back to and is watched only for so long that a container which ends right after its
+ * start is not taken for one that works; where there is a healthcheck, that has answered the question. Each restart begins anew.
+ */
+function firstWatchedUntilOf(beat: Beat, keeper: Task, monitorMs: number): Instant {
+  const { health, since } = keeper.observed
+  const watchMs = Math.min(monitorMs, FIRST_WATCH_MS)
+  // A host whose clock runs ahead is not waited for.
+  return health !== 'none' || since > beat.now + watchMs ? 0 : since + watchMs
+}
+
+const FIRST_WATCH_MS = 2_000
 
 function decideRollout(beat: Beat, before: Service, after: Service): Service {
   const isSame = before.version === after.version && canonicalJson(before.rollout) === canonicalJson(after.rollout)

@@ -36,6 +36,33 @@ test('a stack runs with its tasks spread over the nodes', () => {
   expect(cluster.world.services.get('shop_web')?.rollout.state).toBe('settled')
 })
 
+test('a first version is settled once its containers have stayed up for a moment, each restart anew', () => {
+  const cluster = aCluster(['n1'])
+  const rollout = () => cluster.world.services.get('shop_web')?.rollout.state
+  deploy(cluster, { web: {} })
+  run(cluster, 2_000)
+  crash(cluster, 'n1', running(cluster, 'shop_web')[0]!.id)
+  run(cluster, 3_000)
+  expect(running(cluster, 'shop_web')).toHaveLength(1)
+  expect(rollout()).toBe('rolling')
+  run(cluster, 1_000)
+  expect(rollout()).toBe('settled')
+})
+
+test.each(['completed', 'failed'] as const)(
+  'a job that has %s runs anew, at once, when its spec is changed',
+  (state) => {
+    const cluster = aCluster(['n1'])
+    deploy(cluster, { job: { image: 'job:1', restart: { condition: 'none' } } })
+    run(cluster, 3_000)
+    crash(cluster, 'n1', running(cluster, 'shop_job')[0]!.id, state)
+    run(cluster, 1_000)
+    deploy(cluster, { job: { image: 'job:2', restart: { condition: 'none' } } })
+    const told = beat(cluster).map(({ kind }) => kind)
+    expect(told).toEqual(['stop-task', 'create-task', 'place-task'])
+  },
+)
+
 test('a host that is unplugged has its tasks running elsewhere within four seconds, and nothing else moves', () => {
   const cluster = aCluster(THREE)
   deploy(cluster, { web: { replicas: 9 } })
