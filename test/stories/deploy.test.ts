@@ -14,9 +14,9 @@ import {
 import type { Cluster } from '../engines/berth.ts'
 import { assertExactly, assertUnchanged, type Placed, snapshot } from '../engines/exactly.ts'
 import type { Host, Hosts } from '../engines/hosts.ts'
-import { until } from '../engines/until.ts'
 import { type Bed, exits, expectShape, makeBed, remake } from './bed.ts'
 import { SHOP, SHOP_ENDED, SHOP_PORT, SHOP_RUNNING } from './shop.ts'
+import { watch } from './timeline.ts'
 
 let bed: Bed
 let cluster: Cluster
@@ -304,9 +304,9 @@ services:
     exits(await cluster.deploy('s', compose), 0)
     const ended = { s_job: 3 }
     const before = await assertExactly(hosts, { s_web: 3, s_all: 3 }, { ended })
-    const running = watchRunning('s_web')
+    const watching = await watch(hosts, 's_web')
     expect(exits(await cluster.berth('drain', 'host-1'), 0)).toMatch(/host-1 {2}drained; berth activate host-1/)
-    expect(await running.stop()).toBeGreaterThanOrEqual(3)
+    expect((await watching.stop()).healthy).toMatchObject({ least: 3 })
     const drained = await assertExactly(hosts, { s_web: 3, s_all: 2 }, { ended })
     // What a job has left behind runs nothing: it stays, for its logs.
     const left = [...drained.values()].filter((one) => one.host === 'host-1')
@@ -361,28 +361,4 @@ function perHost(containers: Iterable<Placed>, service: string): number[] {
 /** `s_a.3` from the task `s_a.3.1f`. */
 function slots(containers: Iterable<Placed>): string[] {
   return [...containers].map(({ task }) => task.split('.').slice(0, 2).join('.')).sort()
-}
-
-/** Looks at the Engines again and again; gives the smallest number of healthy containers of the service that it saw. */
-function watchRunning(service: string): { stop(): Promise<number> } {
-  let least = Number.POSITIVE_INFINITY
-  let stopped = false
-  const watching = until(
-    async () => {
-      const healthy = [...(await snapshot(hosts)).values()].filter(
-        (one) => one.service === service && one.state === 'running' && one.health === 'healthy',
-      )
-      least = Math.min(least, healthy.length)
-      return stopped
-    },
-    'the watching to be stopped',
-    { everyMs: 20, limitMs: 240_000 },
-  )
-  return {
-    async stop() {
-      stopped = true
-      await watching
-      return least
-    },
-  }
 }
