@@ -167,7 +167,7 @@ describe('log lines', () => {
     const reading = all(door.sessions.read({ tasks, follow: false, signal })[Symbol.asyncIterator]())
     await until(() => agent.logTail.opened.length === 1)
     const { request, sink } = agent.logTail.opened[0]!
-    expect(request.from).toEqual({ t1: after.at })
+    expect(request.from).toEqual({ 'task-on-web-1': after.at })
     for (let at = 0; at < 2 * LOG_WINDOW_LINES; at += 500) {
       if (!sink.lines(request.stream, lines(at, 500), 0)) await sink.drained()
     }
