@@ -1,6 +1,7 @@
 /** Counting a service's tasks. */
 import type { TaskCounts } from '../../shared/api.ts'
 import { hasEnded } from '../../shared/task-state.ts'
+import { unseen } from '../store/apply-decision.ts'
 import type { Service, Task, World } from '../world.ts'
 
 /**
@@ -23,8 +24,36 @@ export function wantedTasks(service: Service, tasks: Iterable<Task>): number {
   return count
 }
 
-export function tasksOf(world: World, service: string): Iterable<Task> {
-  return world.tasksByService.get(service) ?? []
+/**
+ * The service's tasks as they count. What was last heard of one on a lost node says nothing any more: when another has its
+ * place (or its place is that node) it is left out, and one that stays because its data is there waits for its node.
+ */
+export function tasksOf(world: World, service: string): Task[] {
+  const tasks = [...(world.tasksByService.get(service) ?? [])]
+  if (!tasks.some((task) => isAway(world, task))) return tasks
+  const manned = new Set(tasks.filter((task) => task.desired === 'running' && !isAway(world, task)).map(slotOf))
+  return tasks.flatMap((task) => {
+    if (!isAway(world, task)) return [task]
+    const isReplaced = task.slot === 0 || task.desired === 'stopped' || manned.has(task.slot)
+    return isReplaced ? [] : [waitingForItsNode(world, task)]
+  })
+}
+
+/** On a lost node, and not known to have ended. */
+export function isAway(world: World, task: Task): boolean {
+  if (task.node === null || hasEnded(task.observed.state)) return false
+  return world.nodes.get(task.node)?.status.name === 'lost'
+}
+
+const slotOf = (task: Task) => task.slot
+
+function waitingForItsNode(world: World, task: Task): Task {
+  const { node } = task
+  const waitsFor: Task['waitsFor'] = [{ node, check: 'liveness', figures: { status: 'lost' } }]
+  const home = world.services.get(task.service)?.homes.get(task.slot) ?? null
+  if (home === node) waitsFor.unshift({ node, check: 'volume', figures: { home } })
+  const since = world.nodes.get(node ?? '')?.status.since ?? task.observed.since
+  return { ...task, node: null, waitsFor, observed: unseen('waiting', since) }
 }
 
 export function countTasks(service: Service, tasks: Iterable<Task>): TaskCounts {

@@ -2,6 +2,7 @@
 import type { Problem, ServiceDocument } from '../../shared/api.ts'
 import type { Instant } from '../../shared/clock.ts'
 import type { Node, Task, World } from '../world.ts'
+import { isAway } from './counts.ts'
 import { whatIsWrong } from './progress.ts'
 import { isPast, taskName } from './view-task.ts'
 import { roughDuration } from './words.ts'
@@ -17,7 +18,7 @@ export function problemsOf(world: World, services: ServiceDocument[], now: Insta
   for (const service of services) problems.push(...serviceProblems(service))
   for (const task of world.tasks.values()) {
     if (problems.length >= problemsMax) break
-    const problem = taskProblem(task)
+    const problem = taskProblem(world, task)
     if (problem) problems.push(problem)
   }
   return problems.slice(0, problemsMax)
@@ -73,8 +74,8 @@ function serviceProblems(service: ServiceDocument): Problem[] {
   return problems
 }
 
-function taskProblem(task: Task): Problem | null {
-  if (isPast(task) || task.desired !== 'running') return null
+function taskProblem(world: World, task: Task): Problem | null {
+  if (isPast(task) || isAway(world, task) || task.desired !== 'running') return null
   const wrong = whatIsWrong(task)
   if (!wrong) return null
   const { state, attempt } = task.observed

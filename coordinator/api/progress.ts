@@ -33,7 +33,7 @@ export function outcomeOf(services: ServiceProgress[]): StackOutcome {
 }
 
 export function serviceProgress(world: World, service: Service): ServiceProgress {
-  const tasks = [...tasksOf(world, service.name)]
+  const tasks = tasksOf(world, service.name)
   const counts = countTasks(service, tasks)
   const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(service, task))
   const good = wanted.filter(isUp).length
@@ -126,7 +126,7 @@ function failedDependency(world: World, service: Service): string | null {
   for (const wait of heldBy(service)) {
     const dependency = world.services.get(wait.service)
     if (!dependency) continue
-    const tasks = [...tasksOf(world, dependency.name)]
+    const tasks = tasksOf(world, dependency.name)
     const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(dependency, task))
     const stage = stageOf(world, dependency, wanted, wanted.filter(isUp).length, countTasks(dependency, tasks))
     if (stage === 'failed' || stage === 'rolled-back') return wait.service

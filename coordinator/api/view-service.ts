@@ -8,7 +8,7 @@ import { waitReasons } from './refusal-words.ts'
 import { isoTime } from './words.ts'
 
 export function viewService(world: World, service: Service): ServiceDocument {
-  const tasks = [...tasksOf(world, service.name)]
+  const tasks = tasksOf(world, service.name)
   const spec = service.versions.get(service.version)?.spec
   return {
     name: service.name,
@@ -48,7 +48,7 @@ export function viewServiceDetail(world: World, service: Service): ServiceDetail
 export function viewStack(world: World, stack: Stack): StackDocument {
   const services = servicesOf(world, stack.name)
   const counts = noTasks()
-  for (const service of services) addCounts(counts, countTasks(service, [...tasksOf(world, service.name)]))
+  for (const service of services) addCounts(counts, countTasks(service, tasksOf(world, service.name)))
   return {
     name: stack.name,
     deployment: stack.deployment,

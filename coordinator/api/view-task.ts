@@ -3,6 +3,7 @@ import type { TaskDocument } from '../../shared/api.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import { homeVolumeOf } from '../decide/service-facts.ts'
 import type { Task, World } from '../world.ts'
+import { isAway } from './counts.ts'
 import { waitReasons } from './refusal-words.ts'
 import { isoTime } from './words.ts'
 
@@ -31,6 +32,7 @@ export function viewTask(world: World, task: Task): TaskDocument {
     image: spec?.task.container.image ?? '',
     node: task.node,
     desired: task.desired,
+    nodeLost: isAway(world, task),
     state: task.node === null && task.desired === 'running' ? 'waiting' : observed.state,
     since: isoTime(observed.since),
     health: observed.health,
