@@ -24,6 +24,8 @@ export type TaskMemory = {
   error: TaskError | null
   /** When the latest attempt failed. */
   failedAt: Instant | null
+  /** Starts in a row that the Engine refused for no reason of ours. */
+  startsRefused: number
   /** What is known of the image for the attempt that comes next. */
   image: 'unknown' | 'missing' | 'ready'
   /** After a stop or a removal that failed: nothing more of that before this. */
@@ -40,6 +42,7 @@ export const NOTHING_REMEMBERED: TaskMemory = {
   restartAt: null,
   error: null,
   failedAt: null,
+  startsRefused: 0,
   image: 'unknown',
   holdUntil: null,
 }
@@ -79,7 +82,7 @@ export function beginAttempt(memory: TaskMemory): TaskMemory {
 
 /** Its container runs. `seenRun` is forgotten: the run seen next is the one that this attempt started. */
 export function afterStart(memory: TaskMemory): TaskMemory {
-  return { ...memory, begun: false, seenRun: null, image: 'unknown' }
+  return { ...memory, begun: false, seenRun: null, startsRefused: 0, image: 'unknown' }
 }
 
 /** The attempt did not come to run: wait before the next one, longer each time. */
@@ -92,7 +95,8 @@ export function afterFailedAttempt(
   const failures = memory.failures + 1
   // A start that is refused at once would be refused again at once: the first retry backs off too.
   const restartAt = now + restartDelayMs(failures + 1, policy)
-  return { ...memory, failures, error, restartAt, failedAt: now, begun: false, image: 'unknown' }
+  const startsRefused = error.code === 'container-refused' ? memory.startsRefused + 1 : memory.startsRefused
+  return { ...memory, failures, error, restartAt, failedAt: now, begun: false, startsRefused, image: 'unknown' }
 }
 
 function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolicy): TaskMemory {

@@ -40,6 +40,9 @@ export type TaskPicture = {
 /** How soon to look again at a container that the Engine is removing. */
 export const REMOVAL_LOOK_MS = 1_000
 
+/** A container that has run before and was refused so often in a row is replaced. */
+const START_REFUSALS_MAX = 3
+
 /** The next step of each task that has one. Containers of another cluster or node are never part of a step. */
 export function nextSteps(tasks: Iterable<TaskPicture>, owner: Owner, now: Instant): Step[] {
   const steps: Step[] = []
@@ -107,7 +110,16 @@ function life(task: string, container: Container, spec: TaskSpec, memory: TaskMe
   if (container.state === 'removing') return { kind: 'wait', task, until: now + REMOVAL_LOOK_MS }
   if (endedForGood(container, spec, memory)) return null
   if (memory.restartAt !== null && memory.restartAt > now) return { kind: 'wait', task, until: memory.restartAt }
+  if (cannotBeStarted(container, memory)) return removal(task, container, 'broken', memory, now)
   return { kind: 'start', task, container: container.id }
+}
+
+/**
+ * An Engine that is killed while it starts a container may refuse that container for ever ("already exists"): another one is
+ * made. One that has run before has logs and perhaps data in it, so it is given more tries.
+ */
+function cannotBeStarted(container: Container, memory: TaskMemory): boolean {
+  return memory.startsRefused >= (container.startedAt === null ? 1 : START_REFUSALS_MAX)
 }
 
 function removal(

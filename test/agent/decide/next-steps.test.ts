@@ -113,3 +113,18 @@ test('after a stop that failed the next try waits', () => {
     'wait shop_api.1.a until 1970-01-01T00:01:42.000Z',
   ])
 })
+
+test('a container that never ran and that the Engine refuses to start gives way to another one, after the back-off', () => {
+  const containers = [aContainer({ state: 'created', startedAt: null })]
+  expect(steps({ containers })).toEqual(['start shop_api.1.a c0ffee'])
+  expect(steps({ containers, memory: { startsRefused: 1, restartAt: 100_500 } })).toEqual([
+    'wait shop_api.1.a until 1970-01-01T00:01:40.500Z',
+  ])
+  expect(steps({ containers, memory: { startsRefused: 1 } })).toEqual(['remove shop_api.1.a c0ffee (broken)'])
+})
+
+test('a container that has run before is given three tries, since its data may be in it', () => {
+  const containers = [anEndedContainer(1, 99_000)]
+  expect(steps({ containers, memory: { startsRefused: 2 } })).toEqual(['start shop_api.1.a c0ffee'])
+  expect(steps({ containers, memory: { startsRefused: 3 } })).toEqual(['remove shop_api.1.a c0ffee (broken)'])
+})
