@@ -1,5 +1,5 @@
 /** One connection, from the first packet to its end: hello, welcome, everything complete both ways, then what changes. */
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock, Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import { decodeDown, encode } from '../../shared/wire/codec.ts'
 import type { DownMessage, Welcome } from '../../shared/wire/down.ts'
@@ -102,6 +102,8 @@ class Connection {
   readonly #assignments: AssignmentQueue
   readonly #timers = new Set<NodeJS.Timeout>()
   #identity: Identity
+  /** Certificates are dated by the coordinator's clock; this host's may be hours off. */
+  #coordinatorNow: () => Instant = () => 0
   #ended = false
   /** The full observation has gone out: changes may follow. */
   #mayTellChanges = false
@@ -200,9 +202,10 @@ class Connection {
     }
   }
 
-  #welcomed({ heartbeatIntervalMs }: Welcome): void {
+  #welcomed({ heartbeatIntervalMs, at }: Welcome): void {
     const { outbox, welcomed, times } = this.#needs
     welcomed()
+    this.#coordinatorNow = goingOnFrom(at)
     // The full observation holds all that waited.
     outbox.forgetChanges()
     outbox.listener = () => this.#markFlush()
@@ -259,9 +262,9 @@ class Connection {
 
   // ------------------------------------------------------------------ the certificate
 
-  #planRenewal(): void {
-    const { clock, random } = this.#needs
-    this.#after(Math.max(0, renewalDueAt(this.#identity, random()) - clock.now()), () => this.#askForCertificate())
+  #planRenewal(atLeastMs = 0): void {
+    const dueMs = renewalDueAt(this.#identity, this.#needs.random()) - this.#coordinatorNow()
+    this.#after(Math.max(atLeastMs, dueMs), () => this.#askForCertificate())
   }
 
   #askForCertificate(): void {
@@ -279,7 +282,8 @@ class Connection {
       this.#identity = await renewIdentity(options.dataDir, this.#identity, certificate)
       renewed(this.#identity)
       log.info({ validUntil: this.#identity.validUntil }, 'the certificate was renewed')
-      if (!this.#ended) this.#planRenewal()
+      // Never at once again, whatever the clocks say.
+      if (!this.#ended) this.#planRenewal(renewalRepeatMs(this.#identity))
     } catch (error) {
       log.error({ error }, 'the renewed certificate could not be kept; it will be asked for again')
     }
@@ -359,4 +363,10 @@ class Connection {
   #every(ms: number, then: () => void): void {
     this.#timers.add(setInterval(then, ms))
   }
+}
+
+/** A clock that was told once and is kept going by ours: its hour may be wrong, its seconds are not. */
+function goingOnFrom(at: Instant): () => Instant {
+  const toldAt = performance.now()
+  return () => at + performance.now() - toldAt
 }

@@ -72,8 +72,28 @@ export function createLink(needs: LinkNeeds): RunningLink {
   /** From having an identity to having lost the connection. */
   async function attempt(signal: AbortSignal): Promise<LinkEvent> {
     step({ kind: 'connect' })
-    const known = await ensureIdentity()
+    const known = hasIdentity(identity) ? identity : await join()
     if ('kind' in known) return known
+    const end = await hold(known, signal)
+    if (!hasEnded(known, end)) return end
+    const renewed = await join()
+    return 'kind' in renewed ? renewed : hold(renewed, signal)
+  }
+
+  /** One of another name is of no use: the host was given a new one. */
+  function hasIdentity(known: Identity | null): known is Identity {
+    return known?.node === options.node
+  }
+
+  /**
+   * The coordinator is asked before the host joins anew: by this host's clock alone, which may be hours off, a certificate only
+   * seems to have ended; and one that is refused while it holds was refused on purpose.
+   */
+  function hasEnded(known: Identity, end: ConnectionEnd): boolean {
+    return end.kind === 'refused' && end.code === 'certificate-mismatch' && hasExpired(known, clock.now())
+  }
+
+  async function hold(known: Identity, signal: AbortSignal): Promise<ConnectionEnd> {
     const end = await holdConnection({
       ...needs,
       identity: known,
@@ -89,13 +109,12 @@ export function createLink(needs: LinkNeeds): RunningLink {
         identity = renewed
       },
     })
-    say(end)
+    if (!hasEnded(known, end)) say(end)
     return end
   }
 
-  /** The identity to connect with; an event when there is none to be had now. */
-  async function ensureIdentity(): Promise<Identity | LinkEvent> {
-    if (identity !== null && identity.node === options.node && !hasExpired(identity, clock.now())) return identity
+  /** A new certificate; an event when there is none to be had now. */
+  async function join(): Promise<Identity | LinkEvent> {
     const token = options.joinToken()
     if (token === null) return withoutToken()
     try {

@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest'
 import { createLink, type LinkOptions } from '../../agent/link/link.ts'
 import type { AssignOutcome, LogSink, ObservedChange, Supervisor } from '../../agent/parts.ts'
-import { systemClock } from '../../shared/clock.ts'
+import { type Instant, systemClock } from '../../shared/clock.ts'
 import type { Assignment, AssignmentChange, LogAdd, LogOpen } from '../../shared/wire/down.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import type { Door } from './coordinator-door.ts'
@@ -75,9 +75,9 @@ export function aFakeLogTail() {
 /** Runs until the test ends or `stop`. */
 export async function aLinkedAgent(
   door: Pick<Door, 'url' | 'security'>,
-  given: Partial<LinkOptions> & { random?: () => number } = {},
+  given: Partial<LinkOptions> & { random?: () => number; now?: () => Instant } = {},
 ) {
-  const { random = Math.random, ...options } = given
+  const { random = Math.random, now = systemClock.now, ...options } = given
   const supervisor = aFakeSupervisor()
   const logTail = aFakeLogTail()
   const log = aFakeLog()
@@ -104,7 +104,7 @@ export async function aLinkedAgent(
     },
     inventory: async () => anInventory(),
     log,
-    clock: systemClock,
+    clock: { ...systemClock, now },
     random,
   })
   const stopping = new AbortController()

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { joinCluster } from '../../../agent/link/join.ts'
 import { aDoor, type Door } from '../../build/coordinator-door.ts'
 import { aLinkedAgent } from '../../build/linked-agent.ts'
@@ -174,6 +174,31 @@ describe('an identity', () => {
     await until(() => late.log.lines.length > 0)
     expect(late.log.lines[0]?.message).toMatch(/certificate of web-1 ended at .*berth agent --join-file FILE/)
     await until(() => late.link.state.name === 'waiting')
+  })
+
+  test.each([
+    ['ahead', 30],
+    ['behind', -30],
+  ])('is kept and renewed by the coordinator’s clock when the host’s goes a day %s', async (_side, hours) => {
+    const dataDir = await temporaryFolder()
+    const door = await aDoor()
+    await join(door, dataDir)
+    const signed = vi.spyOn(door.security, 'sign')
+    const agent = await aLinkedAgent(door, { dataDir, now: () => Date.now() + hours * 3_600_000 })
+    await until(() => agent.samples.length > 5)
+    expect(agent.link.state.name).toBe('open')
+    expect(signed).not.toHaveBeenCalled()
+  })
+
+  test('is renewed with a pause, whatever the clocks say', async () => {
+    // Backdated by ten minutes and good for another second: two thirds of its life are always over.
+    const door = await aDoor({ lifetimes: { nodeMs: 1_000 } })
+    const signed = vi.spyOn(door.security, 'sign')
+    const agent = await aLinkedAgent(door)
+    await until(() => signed.mock.calls.length >= 2)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(signed).toHaveBeenCalledTimes(2)
+    expect(agent.link.state.name).toBe('open')
   })
 
   test('of one cluster does not let the host slip into another', async () => {
