@@ -1,17 +1,17 @@
 /** Who may have a session: judged by the certificate that the TLS handshake has brought, and what the world says of its node. */
-import { X509Certificate } from 'node:crypto'
+import { type KeyObject, X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import type { Instant } from '../../shared/clock.ts'
 import { publicKeyFingerprint } from '../../shared/join-token.ts'
 import type { Node, World } from '../world.ts'
 import type { Refusal } from './session.ts'
 
-/** What the handshake told of the other side; null: it showed no certificate. */
+/** What the handshake told of the other side; null: it showed no certificate that our CA has signed. */
 export type Caller = {
   node: string
   keyFingerprint: string
-  /** Signed by our CA, for clients. */
-  isOurs: boolean
+  /** It holds: for clients, and at this time. */
+  isValid: boolean
   /** Why it is not, in TLS's words. */
   fault: string
   validUntil: Instant
@@ -19,14 +19,18 @@ export type Caller = {
 
 export type Judgement = { ok: true; node: Node } | { ok: false; refusal: Refusal }
 
-export function callerOf(socket: unknown): Caller {
+/**
+ * Anybody can make a certificate in any name. Strangers' are turned away here, before a websocket is opened or a line of log
+ * written; those that our CA has signed are told what has become of theirs.
+ */
+export function callerOf(socket: unknown, caKey: KeyObject): Caller {
   if (!(socket instanceof TLSSocket)) return null
   const certificate = socket.getPeerX509Certificate()
-  if (!(certificate instanceof X509Certificate)) return null
+  if (!(certificate instanceof X509Certificate) || !certificate.verify(caKey)) return null
   return {
     node: commonNameOf(certificate),
     keyFingerprint: publicKeyFingerprint(certificate),
-    isOurs: socket.authorized,
+    isValid: socket.authorized,
     fault: String(socket.authorizationError ?? ''),
     validUntil: certificate.validToDate.getTime(),
   }
@@ -37,11 +41,7 @@ export function judgeCaller(caller: NonNullable<Caller>, world: World, now: Inst
     const when = new Date(caller.validUntil).toISOString()
     return no(`the certificate of ${caller.node} expired at ${when}; join again with \`berth agent --join-file FILE\``)
   }
-  if (!caller.isOurs) {
-    return no(
-      `the certificate of ${caller.node} is not of cluster ${world.cluster} (${caller.fault}); join this cluster with its token`,
-    )
-  }
+  if (!caller.isValid) return no(`the certificate of ${caller.node} does not hold (${caller.fault}); join again`)
   const node = world.nodes.get(caller.node)
   if (node === undefined) {
     return no(

@@ -4,6 +4,8 @@ import { FRAME_BYTES_MAX } from '../../shared/wire/codec.ts'
 export const LIMITS = {
   /** Agents beyond this are refused, and try again later. */
   sessionsMax: 10_000,
+  /** A node has one; while it comes back there may be the old one, too. One node must not take the room of the others. */
+  sessionsOfNodeMax: 8,
   /** Connections that are not sessions: operators, browsers, hosts that join, handshakes that hang. */
   otherConnectionsMax: 2_000,
   /** From the end of the TLS handshake to the hello. */

@@ -1,4 +1,5 @@
 /** All agents' sessions: lets agents in at `/v1/agent`, keeps the world told and the agents' assignments current. */
+import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Server } from 'node:https'
 import type { Duplex } from 'node:stream'
@@ -12,6 +13,7 @@ import { LIMITS, type Limits } from './limits.ts'
 import { createLogStreams } from './log-streams.ts'
 import { badFrame, receive, sendChange } from './messages.ts'
 import {
+  count,
   end,
   type Refusal,
   refuse,
@@ -50,6 +52,7 @@ const SWEEP_INTERVAL_MS = 1_000
 
 export function createSessions({ core, security, settings, log, now = Date.now, limits }: SessionsOptions): Sessions {
   const doorway = createDoorway()
+  const caKey = new X509Certificate(security.caCertificatePem).publicKey
   const shared: Sessionry = {
     core,
     security,
@@ -80,14 +83,22 @@ export function createSessions({ core, security, settings, log, now = Date.now, 
   const stopBeats = core.onBeat(() => endRemoved(shared))
 
   function letIn(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const caller = callerOf(request.socket)
-    const { sessionsMax } = shared.limits
+    const caller = callerOf(request.socket, caKey)
+    const { sessionsMax, sessionsOfNodeMax } = shared.limits
     if (caller === null) {
-      answer(socket, '401 Unauthorized', 'agents show the certificate that they got when they joined')
+      count(shared.counts.refused, 'stranger')
+      answer(
+        socket,
+        '401 Unauthorized',
+        `agents show the certificate that they got when they joined ${security.cluster}`,
+      )
     } else if (closing) {
       answer(socket, '503 Service Unavailable', 'the coordinator stops')
     } else if (shared.all.size >= sessionsMax) {
       answer(socket, '503 Service Unavailable', `${sessionsMax} agents are connected already`)
+    } else if (sessionsOf(shared, caller.node) >= sessionsOfNodeMax) {
+      const detail = `${sessionsOfNodeMax} connections of node ${caller.node} are open already`
+      answer(socket, '503 Service Unavailable', detail)
     } else {
       doorway.open(request, socket, head, (agentSocket) => begin(shared, caller, request, agentSocket))
     }
@@ -203,6 +214,13 @@ function removed(node: string): Refusal {
 
 function tooLate(what: string, afterMs: number): Refusal {
   return { offence: 'timeout', code: 'timed-out', message: `no ${what} came within ${afterMs / 1000} s`, retry: true }
+}
+
+/** Counted when one is opened only, and most nodes have one. */
+function sessionsOf(shared: Sessionry, node: string): number {
+  let sessions = 0
+  for (const session of shared.all) if (session.node === node) sessions++
+  return sessions
 }
 
 function pathOf(request: IncomingMessage): string {

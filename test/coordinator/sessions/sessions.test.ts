@@ -1,9 +1,11 @@
 import { request } from 'node:https'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ownKey, requestFor } from '../../../agent/link/identity.ts'
 import { FRAME_BYTES_MAX } from '../../../shared/wire/codec.ts'
 import { aDoor } from '../../build/coordinator-door.ts'
 import { aRawAgent, credentialsOf } from '../../build/raw-agent.ts'
+import { temporaryFolder } from '../../build/temporary-folder.ts'
 import { until } from '../../build/until.ts'
 import { aFullObservation, aHeartbeat, aHello, aTaskObservation } from '../../build/wire.ts'
 import { aService, aTask, versionMap } from '../../build/world.ts'
@@ -79,7 +81,6 @@ describe('a session', () => {
 
   test('renews the certificate for the key it has, and for no other', async () => {
     const door = await aDoor()
-    const { requestFor } = await import('../../../agent/link/identity.ts')
     const credentials = await credentialsOf(door)
     const agent = await aRawAgent(door, 'web-1', credentials)
     await agent.open()
@@ -94,7 +95,6 @@ describe('a session', () => {
 describe('the door', () => {
   test('renews a certificate before the full observation too: after a long time off it is due at once', async () => {
     const door = await aDoor()
-    const { requestFor } = await import('../../../agent/link/identity.ts')
     const credentials = await credentialsOf(door)
     const agent = await aRawAgent(door, 'web-1', credentials)
     agent.say(aHello())
@@ -139,25 +139,44 @@ describe('the door', () => {
   })
 
   test.for([
-    ['of another cluster', 'not of cluster'],
     ['that was removed', 'it was removed, and its certificate is refused'],
     ['whose name another key has by now', 'has another key by now'],
     ['whose certificate expired', 'expired at'],
   ] as const)('refuses a host %s with a clear word', async ([whose, words]) => {
     let now = Date.now()
     const door = await aDoor({ now: () => now })
-    const other = await aDoor()
-    const credentials = await credentialsOf(whose === 'of another cluster' ? other : door)
+    const credentials = await credentialsOf(door)
     if (whose === 'that was removed') await door.core.submit({ kind: 'remove-node', node: 'web-1' })
     if (whose === 'whose name another key has by now') door.core.addNode({ name: 'web-1', keyFingerprint: 'other' })
     if (whose === 'whose certificate expired') now += 25 * 3_600_000
-    const caPem = door.security.caCertificatePem
-    const agent = await aRawAgent(door, 'web-1', { ...credentials, caPem })
+    const agent = await aRawAgent(door, 'web-1', credentials)
     const refused = await agent.next('refused')
     expect(refused).toMatchObject({ code: 'certificate-mismatch', retry: false })
     expect(refused.message).toContain(words)
     await agent.closed
     expect(door.core.observations).toEqual([])
+  })
+
+  test.for(['valid', 'expired'])(
+    'opens no websocket to a stranger, and keeps no log of what he calls himself: certificate of another CA, %s',
+    async (state) => {
+      const [door, other] = [await aDoor(), await aDoor(state === 'expired' ? { lifetimes: { nodeMs: -1 } } : {})]
+      await door.core.submit({ kind: 'join-node', node: 'web-1', keyFingerprint: 'of web-1' })
+      const keyPem = await ownKey(await temporaryFolder())
+      const { certificatePem } = await other.security.sign(requestFor(keyPem, 'web-1'), 'web-1')
+      const caPem = door.security.caCertificatePem
+      await expect(aRawAgent(door, 'web-1', { keyPem, certificatePem, caPem })).rejects.toThrow(/401/)
+      expect(door.sessions.stats()).toMatchObject({ sessions: 0, refused: new Map([['stranger', 1]]) })
+      expect(door.log.lines).toEqual([])
+    },
+  )
+
+  test('lets in a bounded number of one node, whatever else has room', async () => {
+    const door = await aDoor({ limits: { sessionsOfNodeMax: 2 } })
+    const credentials = await credentialsOf(door)
+    for (let opened = 0; opened < 2; opened++) await aRawAgent(door, 'web-1', credentials)
+    await expect(aRawAgent(door, 'web-1', credentials)).rejects.toThrow(/503/)
+    await (await aRawAgent(door, 'web-2')).open()
   })
 
   test('closes on a node that is removed, at the next beat', async () => {
