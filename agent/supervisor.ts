@@ -12,17 +12,16 @@ import type { Log } from '../shared/log.ts'
 import { makePrivateFolder } from '../shared/private-file.ts'
 import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import { applyMessage, type KeptAssignment, readAssignment, writeAssignment } from './assignment-file.ts'
-import { belongsTo, type Container, type Owner } from './decide/container.ts'
-import { afterLook } from './decide/memory.ts'
+import type { Owner } from './decide/container.ts'
 import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
-import type { ContainerEvent, Engine } from './docker/engine.ts'
+import type { Engine } from './docker/engine.ts'
 import { answers, type EngineSession, openSession } from './engine-session.ts'
-import { Lane } from './lane.ts'
 import type { AssignOutcome, ContainerHandle, ObservedChange, Supervisor } from './parts.ts'
 import { isEngineAway, Performer, WIDTHS, type Widths } from './perform.ts'
 import { Reporter } from './reporter.ts'
 import { RestartFile } from './restart-file.ts'
-import { handleOf, isForgotten, newRecord, pictureOf, type TaskRecord, wantsToRun } from './task-record.ts'
+import { Sight } from './sight.ts'
+import { handleOf, isForgotten, newRecord, pictureOf, recordIn, type TaskRecord, wantsToRun } from './task-record.ts'
 import { Waits } from './waits.ts'
 
 export type SupervisorOptions = {
@@ -58,7 +57,7 @@ class ContainerSupervisor implements Supervisor {
   private readonly performer: Performer
   private readonly reporter: Reporter
   private readonly restartFile: RestartFile
-  private readonly looks: Lane
+  private readonly sight: Sight
   private readonly notices = new Set<(notice: Notice) => void>()
 
   /** Null: nothing is known of what should run here, so nothing is touched. */
@@ -72,7 +71,8 @@ class ContainerSupervisor implements Supervisor {
   private session: EngineSession | null = null
   private wake = Promise.withResolvers<void>()
   private readonly waits = new Waits<TaskRecord>()
-  private saidForeign = false
+  /** It has shown its containers in this session. */
+  private isUp = false
   private downMessage = ''
 
   constructor({ engine, owner, dataDir, clock = systemClock, widths, pullStallMs, log = SILENT }: SupervisorOptions) {
@@ -83,19 +83,18 @@ class ContainerSupervisor implements Supervisor {
     this.log = log
     const now = () => clock.now()
     const allWidths = { ...WIDTHS, ...widths }
-    this.looks = new Lane(allWidths.looks)
     this.reporter = new Reporter({ state: 'down', message: `the Engine at ${engine.place} was not reached yet` }, now)
     this.restartFile = new RestartFile(dataDir, (error) => this.notice('restarts-not-kept', error.message))
-    this.performer = new Performer({
+    const shared = {
       engine,
       owner: () => this.owner,
-      now,
-      widths: allWidths,
-      pullStallMs,
-      keepMemory: (record) => this.restartFile.keep(record.id, record.memory),
-      changed: (record) => this.reporter.mark(record),
-      notice: (code, message, task) => this.notice(code, message, task),
-    })
+      keepMemory: (record: TaskRecord) => this.restartFile.keep(record.id, record.memory),
+      notice: (code: string, message: string, task?: string) => this.notice(code, message, task),
+    }
+    const changed = (record: TaskRecord) => this.reporter.mark(record)
+    this.performer = new Performer({ ...shared, now, widths: allWidths, pullStallMs, changed })
+    const marked = (record: TaskRecord) => this.mark(record)
+    this.sight = new Sight({ ...shared, records: this.records, width: allWidths.looks, marked })
   }
 
   get revision(): number {
@@ -110,14 +109,14 @@ class ContainerSupervisor implements Supervisor {
     signal.addEventListener('abort', () => this.wake.resolve(), { once: true })
     let retryMs = ENGINE_RETRY_FIRST_MS
     while (!signal.aborted) {
+      const since = this.clock.now()
       try {
         await this.superviseWhileUp(signal)
       } catch (error) {
-        // A stream that ended says little: ask first, and only then say that the Engine is down.
-        const hangs = error instanceof BerthError && error.code === 'timed-out'
-        const isThere = !hangs && (await answers(this.engine))
-        if (!isThere) this.engineIsDown(error)
-        retryMs = isThere ? ENGINE_RETRY_FIRST_MS : Math.min(retryMs * 2, ENGINE_RETRY_MAX_MS)
+        const wasUp = this.isUp
+        await this.engineFailed(error, wasUp)
+        const lastedLong = wasUp && this.clock.now() - since > ENGINE_RETRY_MAX_MS
+        retryMs = lastedLong ? ENGINE_RETRY_FIRST_MS : Math.min(retryMs * 2, ENGINE_RETRY_MAX_MS)
         await this.clock.sleep(retryMs, signal).catch(() => {})
       }
     }
@@ -186,7 +185,7 @@ class ContainerSupervisor implements Supervisor {
     for (const record of this.records.values()) {
       if (!wanted.has(record.id) && (record.assigned || first)) this.setAssigned(record, null)
     }
-    for (const task of wanted.values()) this.setAssigned(this.recordOf(task.id), task)
+    for (const task of wanted.values()) this.setAssigned(recordIn(this.records, task.id), task)
   }
 
   private setAssigned(record: TaskRecord, task: TaskRecord['assigned']): void {
@@ -203,27 +202,20 @@ class ContainerSupervisor implements Supervisor {
     this.reporter.mark(record)
   }
 
-  private recordOf(task: string): TaskRecord {
-    let record = this.records.get(task)
-    if (!record) {
-      record = newRecord(task)
-      this.records.set(task, record)
-    }
-    return record
-  }
-
   // ------------------------------------------------------------------ the Engine
 
   private async superviseWhileUp(signal: AbortSignal): Promise<void> {
+    this.isUp = false
     const session = await openSession(
       this.engine,
       this.clock,
-      (event) => this.onEvent(event),
+      (event) => this.sight.told(event),
       () => this.wake.resolve(),
     )
     this.session = session
     try {
-      await this.readWholeList()
+      await this.sight.readAll()
+      for (const record of this.records.values()) this.reporter.mark(record)
       this.engineIsUp(session.facts)
       await this.beats(session, signal)
     } finally {
@@ -232,37 +224,20 @@ class ContainerSupervisor implements Supervisor {
     }
   }
 
-  private async readWholeList(): Promise<void> {
-    const listed = await this.engine.list()
-    const ours = listed.filter((each) => belongsTo(this.owner, each))
-    this.sayForeign(listed.length - ours.length)
-    const found = await Promise.all(ours.map(({ id }) => this.looks.run(() => this.engine.inspect(id))))
-    for (const record of this.records.values()) {
-      record.containers.clear()
-      record.lookAt.clear()
-    }
-    for (const container of found) if (container) this.saw(this.recordOf(container.task), container)
-    for (const record of this.records.values()) {
-      this.mark(record)
-      this.reporter.mark(record)
-    }
-  }
-
-  private onEvent({ container, task, action }: ContainerEvent): void {
-    const record = task === null ? undefined : this.records.get(task)
-    if (!record) return
-    // Events tell of strangers with the same task's name as well; only a look tells whose a new one is.
-    if (action === 'destroy') record.containers.delete(container)
-    // A step under way may still write down what it saw before; a look after it puts that right.
-    if (action === 'destroy' && !record.operation) record.lookAt.delete(container)
-    else record.lookAt.add(container)
-    this.mark(record)
-  }
-
   private engineIsUp(facts: { version: string; apiVersion: string }): void {
     this.log.info(facts, `the Engine at ${this.engine.place} is up`)
+    this.isUp = true
+    this.downMessage = ''
     this.reporter.engineIs({ state: 'up', ...facts })
     this.listed.resolve()
+  }
+
+  /** A stream that ended says little: ask first. An Engine that answers, but has not shown its containers, is down all the same. */
+  private async engineFailed(error: unknown, wasUp: boolean): Promise<void> {
+    const hangs = error instanceof BerthError && error.code === 'timed-out'
+    const isThere = wasUp && !hangs && (await answers(this.engine))
+    if (isThere) this.log.warn({ err: error }, `the containers of the Engine at ${this.engine.place} are listed anew`)
+    else this.engineIsDown(error)
   }
 
   private engineIsDown(error: unknown): void {
@@ -302,7 +277,7 @@ class ContainerSupervisor implements Supervisor {
       if (record.operation?.kind === 'pull' && !wantsToRun(record)) this.abandon(record)
       if (record.operation) continue
       this.marked.delete(record)
-      if (record.lookAt.size > 0) this.carryOut(record, 'look', () => this.look(record))
+      if (record.lookAt.size > 0) this.carryOut(record, 'look', () => this.sight.look(record))
       else this.judge(record, now)
     }
   }
@@ -329,13 +304,14 @@ class ContainerSupervisor implements Supervisor {
 
   private carryOut(record: TaskRecord, kind: Step['kind'] | 'look', work: () => Promise<void>): void {
     const operation = { kind }
+    const session = this.session
     record.operation = operation
     this.waits.delete(record)
     work()
       .catch((error) => {
         if (!isEngineAway(error)) this.log.warn({ task: record.id, err: error }, `${kind} of ${record.id} failed`)
-        // Whatever was not done is found again after the list was read anew.
-        this.session?.lose(error)
+        // Whatever was not done is found again after the list was read anew. A session that began since has read it.
+        session?.lose(error)
       })
       .finally(() => {
         if (record.operation !== operation) return
@@ -351,39 +327,12 @@ class ContainerSupervisor implements Supervisor {
     record.activity = null
   }
 
-  private async look(record: TaskRecord): Promise<void> {
-    const ids = [...record.lookAt]
-    record.lookAt.clear()
-    for (const id of ids) {
-      const container = await this.looks.run(() => this.engine.inspect(id))
-      if (container && container.task === record.id) this.saw(record, container)
-      else record.containers.delete(id)
-    }
-  }
-
-  private saw(record: TaskRecord, container: Container): void {
-    if (!belongsTo(this.owner, container)) return
-    record.containers.set(container.id, container)
-    const isWanted = record.assigned?.spec === container.spec && record.assigned.desired === 'running'
-    record.memory = afterLook(record.memory, container, isWanted ? (record.spec?.restart ?? null) : null)
-    this.restartFile.keep(record.id, record.memory)
-  }
-
   private forget(record: TaskRecord): void {
     this.records.delete(record.id)
     this.marked.delete(record)
     this.waits.delete(record)
     this.restartFile.forget(record.id)
     this.reporter.markGone(record)
-  }
-
-  private sayForeign(count: number): void {
-    if (count === 0 || this.saidForeign) return
-    this.saidForeign = true
-    this.notice(
-      'foreign-containers',
-      `${count} containers on this Engine belong to another cluster or node of Berth; they are left alone`,
-    )
   }
 
   private notice(code: string, message: string, task?: string): void {

@@ -41,6 +41,16 @@ export function newRecord(id: string, memory: TaskMemory = NOTHING_REMEMBERED): 
   }
 }
 
+/** The task's record, made when there is none. */
+export function recordIn(records: Map<string, TaskRecord>, task: string): TaskRecord {
+  let record = records.get(task)
+  if (!record) {
+    record = newRecord(task)
+    records.set(task, record)
+  }
+  return record
+}
+
 export function pictureOf(record: TaskRecord): TaskPicture {
   return {
     task: record.id,

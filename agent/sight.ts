@@ -1,0 +1,114 @@
+/**
+ * What the Engine shows of our containers, kept in the tasks' records: the whole list after a gap, and from then on a look at
+ * each container that its events tell of.
+ */
+import { BerthError } from '../shared/errors.ts'
+import { belongsTo, type Container, type Owner } from './decide/container.ts'
+import { afterLook } from './decide/memory.ts'
+import type { ContainerEvent, Engine, ListedContainer } from './docker/engine.ts'
+import { Lane } from './lane.ts'
+import { isEngineAway } from './perform.ts'
+import { recordIn, type TaskRecord } from './task-record.ts'
+
+export type SightNeeds = {
+  engine: Engine
+  owner: () => Owner
+  records: Map<string, TaskRecord>
+  /** How many containers are looked at at once. */
+  width: number
+  keepMemory: (record: TaskRecord) => void
+  /** Something happened to the record's containers. */
+  marked: (record: TaskRecord) => void
+  notice: (code: string, message: string, task?: string) => void
+}
+
+export class Sight {
+  private readonly needs: SightNeeds
+  private readonly looks: Lane
+  /** While the list is being read: the latest that events told of each container, since the list may be older. */
+  private meanwhile: Map<string, ContainerEvent> | null = null
+  private saidForeign = false
+
+  constructor(needs: SightNeeds) {
+    this.needs = needs
+    this.looks = new Lane(needs.width)
+  }
+
+  /** The list takes the place of all that was known. @throws BerthError when the Engine is away or cannot list */
+  async readAll(): Promise<void> {
+    const { engine, owner, records, marked } = this.needs
+    const meanwhile = new Map<string, ContainerEvent>()
+    this.meanwhile = meanwhile
+    try {
+      const listed = await engine.list()
+      const ours = listed.filter((each) => belongsTo(owner(), each))
+      this.sayForeign(listed.length - ours.length)
+      const found = await Promise.all(ours.map((each) => this.inspect(each)))
+      for (const record of records.values()) {
+        record.containers.clear()
+        record.lookAt.clear()
+      }
+      for (const container of found) if (container) this.saw(recordIn(records, container.task), container)
+      for (const record of records.values()) marked(record)
+    } finally {
+      this.meanwhile = null
+      for (const event of meanwhile.values()) this.told(event)
+    }
+  }
+
+  /** Takes note of an event; the look comes with the next beat. */
+  told(event: ContainerEvent): void {
+    this.meanwhile?.set(event.container, event)
+    const { container, task, action } = event
+    const record = task === null ? undefined : this.needs.records.get(task)
+    if (!record) return
+    // Events tell of strangers with the same task's name as well; only a look tells whose a new one is.
+    if (action === 'destroy') record.containers.delete(container)
+    // A step under way may still write down what it saw before; a look after it puts that right.
+    if (action === 'destroy' && !record.operation) record.lookAt.delete(container)
+    else record.lookAt.add(container)
+    this.needs.marked(record)
+  }
+
+  /** Looks at those of the record's containers that something happened to. */
+  async look(record: TaskRecord): Promise<void> {
+    const ids = [...record.lookAt]
+    record.lookAt.clear()
+    for (const id of ids) {
+      const container = await this.inspect({ id, task: record.id })
+      if (container && container.task === record.id) this.saw(record, container)
+      else record.containers.delete(id)
+    }
+  }
+
+  /**
+   * One container that the Engine cannot describe must not hide all others: it counts as not there, and its task meets the
+   * same answer when its container is to be made.
+   */
+  private async inspect({ id, task }: Pick<ListedContainer, 'id' | 'task'>): Promise<Container | null> {
+    try {
+      return await this.looks.run(() => this.needs.engine.inspect(id))
+    } catch (error) {
+      if (isEngineAway(error) || !(error instanceof BerthError) || error.code === 'timed-out') throw error
+      this.needs.notice('container-unreadable', error.message, task)
+      return null
+    }
+  }
+
+  private saw(record: TaskRecord, container: Container): void {
+    if (!belongsTo(this.needs.owner(), container)) return
+    record.containers.set(container.id, container)
+    const isWanted = record.assigned?.spec === container.spec && record.assigned.desired === 'running'
+    record.memory = afterLook(record.memory, container, isWanted ? (record.spec?.restart ?? null) : null)
+    this.needs.keepMemory(record)
+  }
+
+  private sayForeign(count: number): void {
+    if (count === 0 || this.saidForeign) return
+    this.saidForeign = true
+    this.needs.notice(
+      'foreign-containers',
+      `${count} containers on this Engine belong to another cluster or node of Berth; they are left alone`,
+    )
+  }
+}
