@@ -8,7 +8,7 @@ import { connectionError } from './connection-error.ts'
 
 const answerTimeoutMs = 30_000
 /** Servers show signs of life on streams every 15 s; after twice that and some the line is dead. */
-const silenceMaxMs = 40_000
+const SILENCE_MAX_MS = 40_000
 const answerBytesMax = 256 * 1024 * 1024
 
 export type Query = Record<string, string | number | boolean | undefined>
@@ -16,7 +16,8 @@ export type ServerEvent = { event: string; data: unknown }
 
 export type Client = ReturnType<typeof createClient>
 
-export function createClient(connection: Connection) {
+/** `silenceMaxMs` is for tests. */
+export function createClient(connection: Connection, { silenceMaxMs = SILENCE_MAX_MS } = {}) {
   const base = parseUrl(connection.url)
   const agent = new Agent({ keepAlive: true, ...(connection.ca === null ? {} : { ca: connection.ca }) })
 
@@ -27,13 +28,10 @@ export function createClient(connection: Connection) {
     return parseJson(text) as Answer
   }
 
-  /** A stream's bytes as lines, until it ends or `signal` is aborted. */
-  async function* lines(path: string, query: Query, signal?: AbortSignal): AsyncIterable<string> {
-    const answer = await send('GET', path, query, {
-      timeoutMs: silenceMaxMs,
-      isStream: true,
-      ...(signal && { signal }),
-    })
+  /** A stream's bytes as lines, until it ends or `signal` is aborted. A body makes it a POST. */
+  async function* lines(path: string, query: Query, signal?: AbortSignal, body?: unknown): AsyncIterable<string> {
+    const method = body === undefined ? 'GET' : 'POST'
+    const answer = await send(method, path, query, { timeoutMs: silenceMaxMs, body, ...(signal && { signal }) })
     let rest = ''
     try {
       for await (const chunk of answer.setEncoding('utf8') as AsyncIterable<string>) {
@@ -66,9 +64,7 @@ export function createClient(connection: Connection) {
       const url = new URL(path, base)
       url.search = searchOf(query)
       const call = request(url, { method, headers, agent, ...(options.signal && { signal: options.signal }) }, resolve)
-      // Logs that nobody writes are silent for as long as they like; other answers are not.
       call.setTimeout(options.timeoutMs, () => {
-        if (options.isStream && path === '/v1/logs') return
         call.destroy(new BerthError('timed-out', `the coordinator at ${connection.url} does not answer`))
       })
       call.on('error', (error) => reject(connectionError(error, connection.url)))
@@ -109,7 +105,7 @@ export function createClient(connection: Connection) {
   }
 }
 
-type SendOptions = { body?: unknown; timeoutMs: number; isStream?: boolean; signal?: AbortSignal }
+type SendOptions = { body?: unknown; timeoutMs: number; signal?: AbortSignal }
 
 /** Puts a name into a path. */
 export function segment(name: string): string {
@@ -156,6 +152,6 @@ function problemError(text: string, status: number): BerthError {
   return new BerthError('failed', `the coordinator answered with status ${status}: ${text.slice(0, 200)}`)
 }
 
-function isErrorCode(code: string): code is ErrorCode {
+export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code)
 }

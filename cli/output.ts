@@ -1,4 +1,5 @@
 /** Where the command writes: answers to stdout, everything about them to stderr, colour only on a terminal. */
+import { once } from 'node:events'
 import { styleText } from 'node:util'
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'magenta' | 'cyan'
@@ -13,6 +14,8 @@ export type Output = {
   /** One JSON value a line, for streams. */
   record(value: unknown): void
   raw(text: string): void
+  /** Resolves when whoever reads our answer has taken what was written, so that nothing piles up for `less`. */
+  drained(): Promise<void>
   readonly isTerminal: boolean
   readonly columns: number
   paint(style: Style, text: string): string
@@ -32,6 +35,9 @@ export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
     document: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
     record: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
     raw: (text) => void stdout.write(text),
+    async drained() {
+      if (stdout.writableNeedDrain) await once(stdout, 'drain')
+    },
     isTerminal: isTerminal && env.TERM !== 'dumb',
     get columns() {
       return stdout.columns ?? COLUMNS_DEFAULT

@@ -8,6 +8,9 @@ export type LogPosition = {
   lines: number
 }
 
+/** Tasks in which one reader may say how far it is. */
+export const POSITIONS_MAX = 20_000
+
 /** Where the reader is after one more line. A line out of order (its host's clock was set back) does not move it back. */
 export function advance(position: LogPosition | null | undefined, at: number): LogPosition {
   if (!position || at > position.at) return { at, lines: 1 }

@@ -1,7 +1,8 @@
 /** `berth logs`: lines of a stack, a service or a task from all its hosts, in order of time. */
-import type { LogRecord, LogRecordLine } from '../../shared/api.ts'
-import { BerthError } from '../../shared/errors.ts'
+import type { LogRecordLine } from '../../shared/api.ts'
 import { type Context, withClient } from '../context.ts'
+import { plural } from '../figures.ts'
+import { type LogWord, readLogs } from '../log-reader.ts'
 import { lineMerger } from '../merge-lines.ts'
 import type { Output, Style } from '../output.ts'
 import { parseTarget } from '../target.ts'
@@ -22,26 +23,31 @@ export async function logs(context: Context, target: string, options: LogsOption
   const query = {
     ...parseTarget(target),
     follow: options.follow ?? false,
-    tail: options.tail,
-    since: options.since === undefined ? undefined : Date.now() - options.since,
+    ...(options.tail === undefined ? {} : { tail: options.tail }),
+    ...(options.since === undefined ? {} : { since: Date.now() - options.since }),
   }
   const timer = options.follow ? setInterval(() => merger.release(performance.now() - holdMs), releaseMs) : undefined
   try {
     await withClient(context, async (client) => {
-      for await (const text of client.lines('/v1/logs', query)) {
-        if (text === '') continue
-        const record = JSON.parse(text) as LogRecord | { error: string }
+      for await (const record of readLogs(client, query)) {
         if ('text' in record) merger.add(record, performance.now())
         else if ('tasks' in record) for (const [id, name] of Object.entries(record.tasks)) names.set(id, name)
-        else if ('dropped' in record) out.note(`(${record.dropped} lines were left out: more came than could be sent)`)
-        else if ('missingNodes' in record) out.note(`(no lines from ${record.missingNodes.join(', ')}: not connected)`)
-        else throw new BerthError('failed', record.error)
+        else out.note(noteOf(record, target))
+        await out.drained()
       }
     })
   } finally {
     clearInterval(timer)
     merger.end()
   }
+}
+
+function noteOf(word: LogWord, target: string): string {
+  if ('dropped' in word) return `(${plural(word.dropped, 'line')} left out: more came than could be sent)`
+  if ('missingNodes' in word) return `(no lines from ${word.missingNodes.join(', ')}: not connected)`
+  if ('warning' in word) return `(no lines from ${word.warning})`
+  if ('broken' in word) return `(${word.broken}; trying again)`
+  return word.ended === 'back' ? '(connected again)' : `(nothing is left of ${target})`
 }
 
 /** `shop_api.1 | line`, each task in a colour of its own, the bars in one column. */

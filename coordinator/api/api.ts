@@ -1,7 +1,7 @@
 /** The coordinator's HTTP API: https on the one port, a token on every route but the few that auth.ts names. */
 import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance } from 'fastify'
-import { systemClock } from '../../shared/clock.ts'
+import { type Clock, systemClock } from '../../shared/clock.ts'
 import { requireOperator } from './auth.ts'
 import { joinRoutes } from './join.ts'
 import type { ApiParts } from './parts.ts'
@@ -23,7 +23,7 @@ export const BODY_BYTES_MAX = 8 * 1024 * 1024
 
 export type Api = FastifyInstance
 /** What every file of routes gets. */
-export type RouteParts = ApiParts & { clock: NonNullable<ApiParts['clock']>; streams: ReturnType<typeof streamLimit> }
+export type RouteParts = Omit<ApiParts, 'clock' | 'streams'> & { clock: Clock; streams: ReturnType<typeof streamLimit> }
 
 /**
  * The API, not yet listening: `await api.listen({ host, port })`. Agents arrive on the same port; sessions take the
@@ -44,7 +44,7 @@ export function createApi(parts: ApiParts): Api {
   api.setNotFoundHandler(unknownRoute)
 
   const clock = parts.clock ?? systemClock
-  const routeParts: RouteParts = { ...parts, clock, streams: streamLimit() }
+  const routeParts: RouteParts = { ...parts, clock, streams: streamLimit(parts.streams) }
   api.addHook('onRequest', requireOperator(parts.security, clock))
   api.addHook('preClose', async () => routeParts.streams.endAll())
 

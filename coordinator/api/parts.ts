@@ -4,6 +4,7 @@ import type { Clock, Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Core, LogReader } from '../core.ts'
 import type { Security } from '../security/security.ts'
+import type { StreamLimits } from './stream.ts'
 
 export type ApiSettings = {
   /** Where operators and agents reach this coordinator, `https://10.0.0.5:23784`. */
@@ -25,6 +26,8 @@ export type ApiParts = {
   version: string
   clock?: Clock
   log?: Log
+  /** For tests; see STREAM_LIMITS. */
+  streams?: Partial<StreamLimits>
   /** `GET /install.sh` and `/v1/agent-bundle*`: public files without secrets. */
   installer?: FastifyPluginAsync
 }

@@ -1,5 +1,6 @@
 /** Bodies, parameters and small answers of the API. Unknown members are refused: nothing is silently ignored. */
 import Type, { type Static } from 'typebox'
+import { POSITIONS_MAX } from '../log-position.ts'
 import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from './common.ts'
 
 const strict = { additionalProperties: false } as const
@@ -42,19 +43,36 @@ export const EventsQuery = Type.Object(
 )
 export type EventsQuery = Static<typeof EventsQuery>
 
+const logsAsked = {
+  stack: Type.Optional(Name),
+  service: Type.Optional(Name),
+  task: Type.Optional(Name),
+  tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+  since: Type.Optional(Type.Number({ minimum: 0 })),
+  follow: Type.Optional(Type.Boolean()),
+}
 /** `since` in epoch milliseconds; of stack, service and task one is given. */
-export const LogsQuery = Type.Object(
+export const LogsQuery = Type.Object(logsAsked, strict)
+export type LogsQuery = Static<typeof LogsQuery>
+
+/**
+ * The same for a reader that comes back: `from` says by task how far it is (see shared/log-position.ts). Tasks that it does
+ * not name are new to the reader and begin with their first line; `tail` does not count.
+ */
+export const LogsBody = Type.Object(
   {
-    stack: Type.Optional(Name),
-    service: Type.Optional(Name),
-    task: Type.Optional(Name),
-    tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
-    since: Type.Optional(Type.Number({ minimum: 0 })),
-    follow: Type.Optional(Type.Boolean()),
+    ...logsAsked,
+    from: Type.Optional(
+      Type.Record(
+        Type.String({ maxLength: 256 }),
+        Type.Object({ at: Type.Number({ minimum: 0 }), lines: Count }, strict),
+        { maxProperties: POSITIONS_MAX },
+      ),
+    ),
   },
   strict,
 )
-export type LogsQuery = Static<typeof LogsQuery>
+export type LogsBody = Static<typeof LogsBody>
 
 /**
  * One line of the answer to `GET /v1/logs` (newline-delimited JSON): a line of a task, or a word about the stream itself.
@@ -62,15 +80,25 @@ export type LogsQuery = Static<typeof LogsQuery>
 export const LogRecord = Type.Union([
   Type.Object({
     task: Type.String(),
-    /** Epoch milliseconds. */
+    /** Epoch milliseconds, with as much of a fraction as the Engine has written. */
     at: Type.Number(),
     source: Type.Union([Type.Literal('stdout'), Type.Literal('stderr')]),
     text: Type.String(),
   }),
-  /** Which tasks follow, with the names to show for them. */
-  Type.Object({ tasks: Type.Record(Type.String(), Type.String()) }),
+  /** Which tasks follow, with the names to show for them; again for each that joins. `now` is the coordinator's clock. */
+  Type.Object({ tasks: Type.Record(Type.String(), Type.String()), now: Type.Number() }),
+  /** More came than could be sent: so many lines are missing here. */
   Type.Object({ dropped: Count }),
+  /** Nodes that are away; their lines come when they are back, if the answer follows. */
   Type.Object({ missingNodes: Type.Array(Type.String()) }),
+  /** A log that cannot be read. */
+  Type.Object({ warning: Type.String() }),
+  /** Now and then while there is nothing to say: without it for long, the line is dead. The coordinator's clock. */
+  Type.Object({ alive: Type.Number() }),
+  /** The last record: all lines were given, or (following) nothing is left that could write any. Without it the answer broke off. */
+  Type.Object({ ended: Type.Union([Type.Literal('complete'), Type.Literal('gone')]) }),
+  /** The last record: why it broke off. */
+  Type.Object({ error: Type.String(), code: Type.String() }),
 ])
 export type LogRecord = Static<typeof LogRecord>
 export type LogRecordLine = Extract<LogRecord, { text: string }>

@@ -5,24 +5,31 @@
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { createApi } from '../../coordinator/api/api.ts'
-import type { Core, LogBatch, LogReader } from '../../coordinator/core.ts'
+import type { StreamLimits } from '../../coordinator/api/stream.ts'
+import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
 import type { EventRecord } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { aCluster, beat, type Cluster, change, run } from './cluster.ts'
+import { aLogReader, type FakeLogs } from './log-reader.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 export type ApiServer = {
   url: string
+  dir: string
   token: string
   ca: string
   cluster: Cluster
   security: OpenedSecurity
   events: EventRecord[]
   tell(event: Omit<EventRecord, 'number'>): void
-  /** Lines that the log reader gives for a task. */
-  logs: Map<string, string[]>
+  /** What tasks have written. */
+  logs: FakeLogs
+  /** How many listen for events as they come. */
+  readonly listeners: number
+  /** As after a beat that changed something. */
+  beat(): void
   /** Stops the cluster's time. */
   pause(): void
   resume(): void
@@ -34,14 +41,21 @@ export type ApiServer = {
 const tickMs = 5
 const virtualStepMs = 500
 
-export async function anApiServer(nodes: string[] = ['n1', 'n2']): Promise<ApiServer> {
-  const dir = await temporaryFolder()
+export type ApiServerOptions = {
+  streams?: Partial<StreamLimits>
+  /** Of a server before, which this one comes after on the same port, with the same cluster and tokens. */
+  before?: ApiServer
+}
+
+export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiServerOptions = {}): Promise<ApiServer> {
+  const { before } = options
+  const dir = before?.dir ?? (await temporaryFolder())
   const security = await openSecurity({ dir, names: ['localhost', '127.0.0.1'], now: Date.now })
-  const cluster = aCluster(nodes)
-  const events: EventRecord[] = []
+  const cluster = before?.cluster ?? aCluster(nodes)
+  const events: EventRecord[] = before?.events ?? []
   const beats = new Set<() => void>()
   const eventListeners = new Set<(event: EventRecord) => void>()
-  const logs = new Map<string, string[]>()
+  const logs = before?.logs ?? aLogReader()
 
   const core: Core = {
     get world() {
@@ -70,13 +84,14 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2']): Promise<ApiSe
   }
   const api = createApi({
     core,
-    logs: readerOf(logs),
+    logs,
     security,
     metrics: { contentType: 'text/plain; version=0.0.4', metrics: async () => 'berth_nodes 2\n' },
     settings: { url: 'https://10.0.0.5:23784', startedAt: Date.now() - 60_000, storeBytes: () => 18 * 2 ** 20 },
     version: '0.1.0',
+    streams: options.streams,
   })
-  await api.listen({ host: '127.0.0.1', port: 0 })
+  await api.listen({ host: '127.0.0.1', port: before ? Number(new URL(before.url).port) : 0 })
 
   let isPaused = false
   const timer = setInterval(() => {
@@ -100,6 +115,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2']): Promise<ApiSe
   const url = `https://127.0.0.1:${port}`
   return {
     url,
+    dir,
     token,
     ca: security.caCertificatePem,
     cluster,
@@ -111,6 +127,12 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2']): Promise<ApiSe
       for (const listener of eventListeners) listener(record)
     },
     logs,
+    get listeners() {
+      return eventListeners.size
+    },
+    beat() {
+      for (const listener of beats) listener()
+    },
     pause: () => {
       isPaused = true
     },
@@ -133,19 +155,4 @@ async function envOf(url: string, token: string, ca: string): Promise<NodeJS.Pro
 async function operatorTokenIn(dir: string): Promise<string> {
   const { readFile } = await import('node:fs/promises')
   return (await readFile(`${dir}/operator-token`, 'utf8')).trim()
-}
-
-/** One batch per task, each line a second after the one before; following never ends by itself. */
-function readerOf(logs: Map<string, string[]>): LogReader {
-  return {
-    async *read({ tasks, tailLines, follow, signal }): AsyncIterable<LogBatch> {
-      for (const { task } of tasks) {
-        const texts = logs.get(task) ?? []
-        const all = texts.map((text, index) => ({ task, at: 1000 * index, source: 'stdout' as const, text }))
-        const lines = tailLines === undefined ? all : all.slice(-tailLines || all.length)
-        if (lines.length > 0) yield { lines, dropped: 0, missingNodes: [] }
-      }
-      if (follow) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-    },
-  }
 }

@@ -2,13 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import Type from 'typebox'
 import { EventDocument, EventsQuery, PAGE_LIMIT_DEFAULT } from '../../../shared/api.ts'
+import type { EventHistory } from '../../core.ts'
 import type { EventRecord } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
-import { serverSentEvents } from '../stream.ts'
+import { type Stream, serverSentEvents } from '../stream.ts'
 import { isoTime } from '../words.ts'
 
-/** A client that falls this many events behind is let go; it comes back with `after` and misses nothing. */
-const behindMax = 1000
+/** Read from the history at once, for a client that begins in the past or does not keep up. */
+const pageLimit = 200
 
 export function eventRoutes(api: FastifyInstance, { core, streams }: RouteParts): void {
   const list = {
@@ -26,24 +27,55 @@ export function eventRoutes(api: FastifyInstance, { core, streams }: RouteParts)
   }
   api.get<{ Querystring: EventsQuery }>('/v1/events/live', { schema: live }, ({ query, headers }, reply) => {
     const stream = streams.open(reply, 'text/event-stream')
-    const sse = serverSentEvents(stream)
     const last = Number(headers['last-event-id'] ?? Number.NaN)
-    const after = Number.isInteger(last) ? last : query.after
-    const limit = query.limit ?? PAGE_LIMIT_DEFAULT
-
-    let behind = 0
-    const tell = (event: EventRecord) => {
-      if (sse.send('event', viewEvent(event), event.number)) return
-      behind += 1
-      if (behind === 1) void stream.drained().then(() => (behind = 0))
-      if (behind > behindMax) sse.end()
-    }
-    for (const event of core.events.list({ ...query, ...(after === undefined ? {} : { after }), limit })) tell(event)
-    const stop = core.events.onEvent((event) => {
-      if (isAskedFor(event, query)) tell(event)
-    })
-    stream.signal.addEventListener('abort', stop, { once: true })
+    const after = Number.isInteger(last) && last >= 0 ? last : query.after
+    // The history can fail only where the store does, and then the coordinator ends.
+    tellEvents(core.events, stream, query, after).catch(() => stream.end())
   })
+}
+
+/**
+ * Tells each event once, in order. A client that does not keep up has nothing queued for it: it is told from the history, at its own
+ * pace, until it has caught up. Only what the history has dropped meanwhile is missing.
+ */
+async function tellEvents(
+  history: EventHistory,
+  stream: Stream,
+  query: EventsQuery,
+  after: number | undefined,
+): Promise<void> {
+  const sse = serverSentEvents(stream)
+  const { limit, ...names } = query
+  const tell = (event: EventRecord) => {
+    told = event.number
+    return sse.send('event', viewEvent(event), event.number)
+  }
+  const newest = after === undefined ? history.list({ ...names, after: undefined, limit: limit ?? pageLimit }) : []
+  let told = after ?? newest[0]?.number ?? 0
+  for (const event of newest) if (!tell(event)) await stream.drained()
+
+  while (!stream.signal.aborted) {
+    const page = history.list({ ...names, after: told, limit: pageLimit })
+    for (const event of page) if (!tell(event)) await stream.drained()
+    // Nothing can happen between the empty page and the listening.
+    if (page.length === 0) await listen(history, stream, (event) => !isAskedFor(event, query) || tell(event))
+  }
+}
+
+/** Until `tell` says that the client does not keep up and the client has taken all, or the stream has ended. */
+async function listen(history: EventHistory, stream: Stream, tell: (event: EventRecord) => boolean): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const stop = history.onEvent((event) => {
+      if (!tell(event)) over()
+    })
+    const over = () => {
+      stop()
+      stream.signal.removeEventListener('abort', over)
+      resolve()
+    }
+    stream.signal.addEventListener('abort', over)
+  })
+  await stream.drained()
 }
 
 function viewEvent(event: EventRecord): EventDocument {

@@ -1,69 +1,71 @@
 /** Log lines of a stack, a service or a task, as newline-delimited JSON: the cheapest form for very many lines. */
-import type { FastifyInstance } from 'fastify'
-import { LogsQuery } from '../../../shared/api.ts'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { type LogRecord, LogsBody, LogsQuery } from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
-import type { Task, World } from '../../world.ts'
+import type { LogBatch } from '../../core.ts'
 import type { RouteParts } from '../api.ts'
-import { servicesOf } from '../progress.ts'
+import { firstTargets, type NamedTarget, watchTargets } from '../log-targets.ts'
 import type { Stream } from '../stream.ts'
-import { isPast, taskName } from '../view-task.ts'
-import { serviceNamed } from './services.ts'
-import { stackNamed } from './stacks.ts'
-import { taskNamed } from './tasks.ts'
 
-export function logRoutes(api: FastifyInstance, { core, logs, streams }: RouteParts): void {
-  const schema = { summary: 'Log lines, newline-delimited JSON', querystring: LogsQuery }
-  api.get<{ Querystring: LogsQuery }>('/v1/logs', { schema }, async ({ query }, reply) => {
-    const tasks = tasksOnNodes(tasksAskedFor(core.world, query))
-    const names = Object.fromEntries(tasks.map(({ task, name }) => [task, name]))
-    const stream = streams.open(reply, 'application/x-ndjson')
-    stream.write(`${JSON.stringify({ tasks: names })}\n`)
-    try {
-      const batches = logs.read({
-        tasks: tasks.map(({ task, node }) => ({ task, node })),
-        ...(query.tail === undefined ? {} : { tailLines: query.tail }),
-        ...(query.since === undefined ? {} : { since: query.since }),
-        follow: query.follow ?? false,
-        signal: stream.signal,
-      })
-      for await (const batch of batches) await writeBatch(stream, batch)
-    } catch (error) {
-      if (!stream.signal.aborted) stream.write(`${JSON.stringify({ error: sentence(error) })}\n`)
-    }
-    stream.end()
-  })
+/** A text of about this length is written at once: a slow client shows by it that it still reads. */
+const writeCharsMax = 64 * 1024
+
+export function logRoutes(api: FastifyInstance, parts: RouteParts): void {
+  const get = { summary: 'Log lines, newline-delimited JSON', querystring: LogsQuery }
+  api.get<{ Querystring: LogsQuery }>('/v1/logs', { schema: get }, ({ query }, reply) => answer(parts, query, reply))
+
+  const post = { summary: 'The same, going on where the reader was before', body: LogsBody }
+  api.post<{ Body: LogsBody }>('/v1/logs', { schema: post }, ({ body }, reply) => answer(parts, body, reply))
 }
 
-async function writeBatch(
-  stream: Stream,
-  { lines, dropped, missingNodes }: { lines: object[]; dropped: number; missingNodes: string[] },
+async function answer(
+  { core, logs, streams, clock, log }: RouteParts,
+  asked: LogsBody,
+  reply: FastifyReply,
 ): Promise<void> {
+  const { tail, since, from, follow = false } = asked
+  const targets = firstTargets(core.world, asked)
+  const stream = streams.open(reply, 'application/x-ndjson')
+  const tell = (record: LogRecord) => stream.write(`${JSON.stringify(record)}\n`)
+  const tellNames = (named: NamedTarget[]) =>
+    tell({ tasks: Object.fromEntries(named.map(({ task, name }) => [task, name])), now: clock.now() })
+  tellNames(targets)
+  stream.keepAlive(() => `${JSON.stringify({ alive: clock.now() })}\n`)
+  try {
+    const batches = logs.read({
+      tasks: targets,
+      ...(tail === undefined || from !== undefined ? {} : { tailLines: tail }),
+      ...(since === undefined ? {} : { since }),
+      follow,
+      signal: stream.signal,
+      ...(follow ? { watch: watchTargets(core, asked, targets, tellNames) } : {}),
+    })
+    for await (const batch of batches) await writeBatch(stream, batch)
+    tell({ ended: follow ? 'gone' : 'complete' })
+  } catch (error) {
+    const known = error instanceof BerthError ? error : null
+    if (known === null) log?.error({ err: error }, 'a log stream broke off')
+    const words = known?.message ?? "the log stream broke off; the coordinator's log says why"
+    tell({ error: words, code: known?.code ?? 'internal' })
+  }
+  stream.end()
+}
+
+async function writeBatch(stream: Stream, batch: LogBatch): Promise<void> {
   let text = ''
-  for (const line of lines) text += `${JSON.stringify(line)}\n`
-  if (dropped > 0) text += `${JSON.stringify({ dropped })}\n`
-  if (missingNodes.length > 0) text += `${JSON.stringify({ missingNodes })}\n`
-  // Waiting here holds the reader back, and it the agents: nothing piles up for a slow client.
+  for (const record of recordsOf(batch)) {
+    text += `${JSON.stringify(record)}\n`
+    if (text.length < writeCharsMax) continue
+    // Waiting here holds the reader back, and it the agents: nothing piles up for a slow client.
+    if (!stream.write(text)) await stream.drained()
+    text = ''
+  }
   if (text !== '' && !stream.write(text)) await stream.drained()
 }
 
-function tasksAskedFor(world: World, { stack, service, task }: LogsQuery): Task[] {
-  if ([stack, service, task].filter((name) => name !== undefined).length !== 1) {
-    throw new BerthError('invalid-request', 'give one of stack, service and task')
-  }
-  if (task !== undefined) return [taskNamed(world, task)]
-  if (service !== undefined) {
-    return [...(world.tasksByService.get(serviceNamed(world, service).name) ?? [])].filter((each) => !isPast(each))
-  }
-  stackNamed(world, stack ?? '')
-  return servicesOf(world, stack ?? '')
-    .flatMap((each) => [...(world.tasksByService.get(each.name) ?? [])])
-    .filter((each) => !isPast(each))
-}
-
-function tasksOnNodes(tasks: Task[]): { task: string; node: string; name: string }[] {
-  return tasks.flatMap((task) => (task.node === null ? [] : [{ task: task.id, node: task.node, name: taskName(task) }]))
-}
-
-function sentence(error: unknown): string {
-  return error instanceof BerthError ? error.message : "the log stream broke off; the coordinator's log says why"
+function* recordsOf({ lines, dropped, missingNodes, failures = [] }: LogBatch): Iterable<LogRecord> {
+  yield* lines
+  if (dropped > 0) yield { dropped }
+  if (missingNodes.length > 0) yield { missingNodes }
+  for (const { node, task, message } of failures) yield { warning: `${node}${task ? `, ${task}` : ''}: ${message}` }
 }

@@ -252,8 +252,9 @@ describe('streams', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line))
-    expect(lines[0]).toEqual({ tasks: { [json.id as string]: 'shop_web.1' } })
-    expect(lines.slice(1).map((line) => line.text)).toEqual(['one', 'two'])
+    expect(lines[0]).toEqual({ tasks: { [json.id as string]: 'shop_web.1' }, now: expect.any(Number) })
+    expect(lines.slice(1, -1).map((line) => line.text)).toEqual(['one', 'two'])
+    expect(lines.at(-1)).toEqual({ ended: 'complete' })
     expect((await call(server, { path: '/v1/logs' })).json.code).toBe('invalid-request')
   })
 
