@@ -118,9 +118,18 @@ async function clean(slot: Slot): Promise<void> {
     await run('ip', ['netns', 'del', netns])
     await removeCgroups(netns)
   }
+  // The kernel takes a namespace's cables away some time after the namespace; whoever comes next would find them.
+  for (const link of await linksOf(slot)) await run('ip', ['link', 'del', link])
   await run('ip', ['link', 'del', slot.name])
   await rm(slot.runDir, { recursive: true, force: true })
   await rm(slot.dataDir, { recursive: true, force: true, maxRetries: 3 })
+}
+
+/** The machine's ends of the cables to its hosts: `bt0v1`. */
+async function linksOf(slot: Slot): Promise<string[]> {
+  const { stdout } = await run('ip', ['-o', 'link', 'show', 'type', 'veth'])
+  const names = stdout.split('\n').map((line) => /^\d+: ([^@:]+)/.exec(line)?.[1] ?? '')
+  return names.filter((name) => name.startsWith(`${slot.name}v`))
 }
 
 function recorded(slot: Slot): ProcessIdentity[] {
