@@ -1,4 +1,5 @@
 /** Whether a stack may be deployed: what no future could make right is refused, what may come right is warned about. */
+import { RESERVED_LABEL_PREFIX } from '../../shared/labels.ts'
 import { fullServiceName } from '../../shared/names.ts'
 import type { Constraint, ServiceSpec, StackSpec } from '../../shared/spec.ts'
 import type { World } from '../world.ts'
@@ -31,6 +32,7 @@ export function admitStack(world: World, stack: StackSpec): Admission {
 function refusalOf(world: World, stack: StackSpec, name: string, spec: ServiceSpec): Admission | null {
   return (
     replicasOutOfRange(name, spec) ??
+    reservedLabel(name, spec) ??
     unknownDependency(world, stack, name, spec) ??
     contradiction(name, spec) ??
     ownPortTwice(name, spec) ??
@@ -44,6 +46,14 @@ function replicasOutOfRange(name: string, { mode }: ServiceSpec): Admission | nu
   if (Number.isInteger(replicas) && replicas >= 0 && replicas <= REPLICAS_MAX) return null
   const message = `${name}: ${replicas} is not a number of replicas; give a whole number from 0 to ${REPLICAS_MAX}`
   return refused('invalid-request', message, { service: name, replicas })
+}
+
+/** A container is Berth's by its labels; one that claimed them for itself could stand for another task. */
+function reservedLabel(name: string, { task }: ServiceSpec): Admission | null {
+  const label = Object.keys(task.container.labels).find((each) => each.startsWith(RESERVED_LABEL_PREFIX))
+  if (label === undefined) return null
+  const message = `${name} sets the label ${label}: labels that begin with ${RESERVED_LABEL_PREFIX} are Berth's own; choose another name`
+  return refused('invalid-request', message, { service: name, label })
 }
 
 function unknownDependency(world: World, stack: StackSpec, name: string, spec: ServiceSpec): Admission | null {

@@ -16,11 +16,16 @@ export async function readEnvironmentFiles(
   for (const file of wanted) {
     const text = await session.text(file, { place: session.startOf(file), path: '' })
     if (text === undefined) continue
-    const parsed = parseEnvFile(text, (name) => (Object.hasOwn(environment, name) ? environment[name] : values[name]))
+    const parsed = parseEnvFile(text, (name) => own(environment, name) ?? own(values, name))
     tellProblems(session, file, parsed)
     for (const [name, value] of parsed.values) if (value !== undefined) values[name] = value
   }
   return values
+}
+
+/** Not what every object has, such as `constructor`. */
+function own(environment: Environment, name: string): string | undefined {
+  return Object.hasOwn(environment, name) ? environment[name] : undefined
 }
 
 export function tellProblems(session: ReadSession, file: string, parsed: EnvFile): void {

@@ -1,4 +1,5 @@
 /** `env_file` and `label_file`: files whose lines stand below a service's own `environment` and `labels`. */
+import { RESERVED_LABEL_PREFIX } from '../labels.ts'
 import { parseEnvFile, parseRawEnvFile } from './dotenv.ts'
 import { tellProblems } from './env-files.ts'
 import { asList } from './merge-rules.ts'
@@ -18,10 +19,25 @@ export async function readServiceFiles(
   for (const [name, { value }] of services?.kind === 'map' ? services.entries : []) {
     result.set(name, {
       environment: await readAll(member(value, 'env_file'), `services.${name}.env_file`, session, environment),
-      labels: await readAll(member(value, 'label_file'), `services.${name}.label_file`, session, environment),
+      labels: await readLabelFiles(member(value, 'label_file'), `services.${name}.label_file`, session, environment),
     })
   }
   return result
+}
+
+async function readLabelFiles(
+  field: Node | undefined,
+  path: string,
+  session: ReadSession,
+  environment: Environment,
+): Promise<Map<string, string>> {
+  const labels = await readAll(field, path, session, environment)
+  const reserved = [...labels.keys()].find((label) => label.startsWith(RESERVED_LABEL_PREFIX))
+  if (field && reserved !== undefined) {
+    const message = `sets ${reserved}: labels that begin with ${RESERVED_LABEL_PREFIX} are Berth's own; choose another name`
+    session.findings.error(field.place, path, message)
+  }
+  return labels
 }
 
 async function readAll(

@@ -1,8 +1,6 @@
+import { RESERVED_LABEL_PREFIX } from '../../labels.ts'
 import type { Field } from '../field.ts'
 import type { Environment } from '../session.ts'
-
-/** Labels under this prefix are how Berth knows its containers. */
-const RESERVED_LABEL_PREFIX = 'berth.'
 
 /** `environment` above the lines of `env_file`. A name without a value takes the project's, and is left out when that has none. */
 export function readEnvironment(

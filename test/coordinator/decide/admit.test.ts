@@ -62,6 +62,11 @@ describe('a stack is refused', () => {
     expect(deploy({})).toMatchObject({ ok: false, code: 'invalid-request' })
   })
 
+  test('when it gives its containers a label that is Berth’s own', () => {
+    const answer = deploy({ web: { container: { labels: { 'berth.task': 'shop_db.1.x' } } } })
+    expect(answer).toMatchObject({ ok: false, code: 'invalid-request', details: { label: 'berth.task' } })
+  })
+
   test('when a service depends on one that is not there', () => {
     const answer = deploy({ front: { dependsOn: { nobody: 'service_started' } } })
     expect(answer).toMatchObject({ ok: false, details: { service: 'shop_front', dependency: 'nobody' } })

@@ -319,6 +319,18 @@ services:
     expect(stack.services.web?.task.container.image).toBe('a:1')
   })
 
+  it('labels that are Berth’s own come from no file either', async () => {
+    const files = { 'compose.yaml': 'services: {web: {image: a, label_file: l}}', l: 'a=1\nberth.task=x\n' }
+    expect(await refusal(files)).toEqual([
+      "compose.yaml:1:40  services.web.label_file: sets berth.task: labels that begin with berth. are Berth's own; choose another name",
+    ])
+  })
+
+  it('a variable named like what every object has is not set', async () => {
+    const files = { 'compose.yaml': 'services: {web: {image: "a:${A}"}}', '.env': 'A=${constructor:-1}\n' }
+    expect((await read(files)).stack.services.web?.task.container.image).toBe('a:1')
+  })
+
   it('labels may come from a file', async () => {
     const files = { 'compose.yaml': 'services: {web: {image: a, label_file: l, labels: {b: 2}}}', l: 'a=1\nb=1\n' }
     expect((await read(files)).stack.services.web?.task.container.labels).toEqual({ a: '1', b: '2' })
