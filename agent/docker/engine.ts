@@ -3,6 +3,7 @@
  * BerthError that says what was asked, of whom, and how to mend it.
  */
 import { Agent } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { BerthError } from '../../shared/errors.ts'
@@ -81,11 +82,14 @@ const EVENTS = ['start', 'die', 'oom', 'health_status', 'destroy', 'pause', 'unp
 /** Nothing is sent yet: the first call tells whether anybody listens. `host` as in DOCKER_HOST. */
 export function connectEngine(options: { host?: string } = {}): Engine {
   const place = enginePlace(options.host)
-  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX, maxFreeSockets: 4 })
+  const tls = 'tls' in place ? place.tls : null
+  const sockets = { keepAlive: true, maxSockets: SOCKETS_MAX, maxFreeSockets: 4 }
+  const agent = tls === null ? new Agent(sockets) : new TlsAgent({ ...sockets, ...tls })
   // docker-modem prints its options, agent and all its sockets, for every request even when nobody reads it: 0.4 ms each.
   Object.defineProperty(agent, inspect.custom, { value: () => 'Agent' })
   const listensAt = 'socketPath' in place ? { socketPath: place.socketPath } : { host: place.host, port: place.port }
-  const docker = new Docker(Object.assign({ agent, protocol: 'http' as const }, listensAt))
+  const protocol = tls === null ? ('http' as const) : ('https' as const)
+  const docker = new Docker(Object.assign({ agent, protocol }, listensAt, tls))
   return new DockerEngine(place.name, docker, agent)
 }
 

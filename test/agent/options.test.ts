@@ -1,11 +1,16 @@
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { compareVersions, imageSource } from '../../agent/docker/engine.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { compareVersions, connectEngine, imageSource } from '../../agent/docker/engine.ts'
 import { engineError, pullError } from '../../agent/docker/engine-error.ts'
 import { enginePlace } from '../../agent/docker/place.ts'
+import { ownKey, requestFor } from '../../agent/link/identity.ts'
 import { agentOptions } from '../../agent/options.ts'
+import { openSecurity } from '../../coordinator/security/open.ts'
+import { temporaryFolder } from '../build/temporary-folder.ts'
 
 const flags = { coordinator: 'https://10.0.0.5:23784', name: 'web-1' }
 
@@ -41,8 +46,40 @@ test('what cannot be is refused with the name of the flag', () => {
 test("the Engine's address is a socket, a path or a host and port", () => {
   expect(enginePlace('unix:///run/d.sock')).toEqual({ name: 'unix:///run/d.sock', socketPath: '/run/d.sock' })
   expect(enginePlace('/run/d.sock')).toMatchObject({ socketPath: '/run/d.sock' })
-  expect(enginePlace('tcp://10.0.0.9')).toEqual({ name: 'tcp://10.0.0.9:2375', host: '10.0.0.9', port: 2375 })
+  const local = { host: '127.0.0.1', port: 2375, tls: null }
+  expect(enginePlace('tcp://127.0.0.1')).toEqual({ name: 'tcp://127.0.0.1:2375', ...local })
+  expect(enginePlace('tcp://[::1]:1')).toMatchObject({ host: '::1', port: 1, tls: null })
   expect(() => enginePlace('ssh://host')).toThrow(/unix:/)
+})
+
+test('an Engine on another machine is not spoken to in the clear', () => {
+  expect(() => enginePlace('tcp://10.0.0.9')).toThrow(/in the clear.*DOCKER_CERT_PATH/)
+  expect(() => enginePlace('tcp://engine.example')).toThrow(/in the clear/)
+  expect(() => enginePlace('tcp://10.0.0.9', '/nowhere')).toThrow(/\/nowhere\/ca.pem cannot be read/)
+})
+
+test('an Engine on another machine is spoken to with TLS that both sides check', async () => {
+  const folder = await temporaryFolder()
+  const ca = await openSecurity({ dir: join(folder, 'ca'), names: ['127.0.0.1'], now: Date.now })
+  onTestFinished(() => ca.close())
+  const key = await ownKey(folder)
+  const { certificatePem } = await ca.sign(requestFor(key, 'agent'), 'agent')
+  for (const [file, text] of [
+    ['ca.pem', ca.caCertificatePem],
+    ['cert.pem', certificatePem],
+    ['key.pem', key],
+  ] as const)
+    writeFileSync(join(folder, file), text)
+  const server = createServer({ ...ca.serverTls(), requestCert: true, rejectUnauthorized: true }, (request, response) =>
+    response.end(request.url === '/_ping' ? 'OK' : '{"Version":"28.0.0","ApiVersion":"1.48"}'),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  vi.stubEnv('DOCKER_CERT_PATH', folder)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const engine = connectEngine({ host: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}` })
+  onTestFinished(() => engine.close())
+  expect(await engine.check()).toEqual({ version: '28.0.0', apiVersion: '1.48' })
 })
 
 test('an image without a tag means latest, also behind a registry with a port', () => {
