@@ -10,8 +10,8 @@ import { judgeRelease } from './release.ts'
 import { replicatedUnits } from './replicated.ts'
 import { judgeFailures, judgeFinished, replaceAllowance, rolloutConfig } from './rollout.ts'
 import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
-import { isUp } from './task-facts.ts'
-import { isHome, type Unit } from './units.ts'
+import { hasBegun, isUp } from './task-facts.ts'
+import { isDrained, isHome, mustMove, type Unit } from './units.ts'
 
 export function reconcile(beat: Beat, given: Service): void {
   const tasks = tidy(beat, given)
@@ -91,16 +91,20 @@ function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]
   const toReplace: Unit[] = []
   let allowance = replaceAllowance(beat, service, units)
   for (const unit of units) {
+    const isLeft = isFrozen && hasOutdated(service, target, unit) && !unit.fresh.some(isUp)
+    if (isLeft) moveUnchanged(beat, service, target, unit)
     if (unit.fresh.length > 0) keep(beat, service, target, unit)
-    else if (unit.stale.length > 0) toReplace.push(unit)
-    else if (unit.away.length > 0) replaceLost(beat, service, target, unit, order)
-    else fill(beat, service, target, unit, order)
+    else if (unit.stale.length > 0) isLeft || toReplace.push(unit)
+    else if (unit.away[0]) {
+      const version = isFrozen ? ownVersionOf(service, target, unit.away[0]) : target
+      replaceLost(beat, service, target, version, unit, order)
+    } else fill(beat, service, target, unit, order)
   }
-  // What does not work is replaced first: it costs nothing to lose.
-  toReplace.sort((a, b) => Number(isWorking(a)) - Number(isWorking(b)) || a.slot - b.slot)
+  // What does not work is replaced first: it costs nothing to lose. Then what stands on a drained node.
+  const urgency = (unit: Unit) => (isWorking(unit) ? (unit.stale.some((task) => isDrained(beat, task)) ? 1 : 2) : 0)
+  toReplace.sort((a, b) => urgency(a) - urgency(b) || a.slot - b.slot)
   for (const unit of toReplace) {
-    const isOutdated = unit.stale.some((task) => isOutdatedTask(service, target, task))
-    if (!isOutdated) replace(beat, service, target, unit, 'start-first', whyMoved(unit))
+    if (!hasOutdated(service, target, unit)) replace(beat, service, target, unit, 'start-first', whyMoved(unit))
     else if (allowance > 0) {
       allowance -= 1
       replace(beat, service, target, unit, order, `version ${target.version}`)
@@ -133,17 +137,59 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
   const [keeper, ...others] = unit.fresh
   if (!keeper) return
   for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
-  if (isUp(keeper)) for (const task of unit.stale) stop(beat, task, `replaced by ${keeper.id}`)
+  for (const task of unit.stale) if (mayGo(beat, keeper, task)) stop(beat, task, `replaced by ${keeper.id}`)
   if (keeper.node !== null) return
   request(beat, service, target, unit, keeper.id, keeper.waitsFor)
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
 }
 
+/** Once the keeper is up. What does not work and stands on a drained node goes before: it would keep the node from emptying. */
+function mayGo(beat: Beat, keeper: Task, replaced: Task): boolean {
+  return isUp(keeper) || (hasBegun(keeper) && isDrained(beat, replaced) && !isUp(replaced))
+}
+
+/**
+ * A rollout that stands still (paused, or held by a dependency) replaces nothing, and its tasks of older versions go on. But
+ * a drained node empties all the same: they move as they are, since the wanted version is what has failed or may not start
+ * yet (docs/decisions/0007).
+ */
+function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
+  const leaving = unit.stale.filter((task) => mustLeave(beat, service, task))
+  const [keeper, ...others] = unit.stale.filter((task) => !leaving.includes(task))
+  const [first] = leaving
+  if (keeper) {
+    for (const task of [...leaving, ...others]) {
+      if (mayGo(beat, keeper, task)) stop(beat, task, `moved: ${keeper.id} has its place`)
+    }
+    const version = ownVersionOf(service, target, keeper)
+    if (keeper.node === null) request(beat, service, version, unit, keeper.id, keeper.waitsFor)
+  } else if (first) {
+    add(beat, service, ownVersionOf(service, target, first), unit, `${first.node} is drained`)
+  }
+}
+
+/** What has ended holds no node up. */
+function mustLeave(beat: Beat, service: Service, task: Task): boolean {
+  const own = service.versions.get(task.version)
+  return own !== undefined && !hasEnded(task.observed.state) && mustMove(beat, service, own, task)
+}
+
+function ownVersionOf(service: Service, target: ServiceVersion, task: Task): ServiceVersion {
+  return isOutdatedTask(service, target, task) ? (service.versions.get(task.version) ?? target) : target
+}
+
 /** Its data is on the lost node, or it is bound to that node: then it waits for the node. Else it gets another one. */
-function replaceLost(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, order: string): void {
+function replaceLost(
+  beat: Beat,
+  service: Service,
+  target: ServiceVersion,
+  version: ServiceVersion,
+  unit: Unit,
+  order: string,
+): void {
   if (order === 'stop-first' && unit.stopping.length > 0) return
   if (unit.onlyNode !== null || unit.away.some((task) => isHome(service, target, task))) return
-  add(beat, service, target, unit, `${unit.away[0]?.node} is lost`)
+  add(beat, service, version, unit, `${unit.away[0]?.node} is lost`)
   dropOutdatedAway(beat, service, target, unit)
 }
 
@@ -186,6 +232,10 @@ function request(
 /** Of another task hash. One that failed for good at an older version counts too when it is asked to try again. */
 function isOutdatedTask(service: Service, target: ServiceVersion, task: Task): boolean {
   return service.versions.get(task.version)?.taskHash !== target.taskHash
+}
+
+function hasOutdated(service: Service, target: ServiceVersion, unit: Unit): boolean {
+  return unit.stale.some((task) => isOutdatedTask(service, target, task))
 }
 
 function isWorking(unit: Unit): boolean {

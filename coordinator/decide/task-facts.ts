@@ -10,6 +10,11 @@ export function isUp(task: Task): boolean {
   return state === 'running' && (health === 'none' || health === 'healthy')
 }
 
+/** Its agent has taken it up. */
+export function hasBegun(task: Task): boolean {
+  return task.observed.state !== 'waiting' && task.observed.state !== 'assigned'
+}
+
 /** Ended with failure and out of restarts: the agent will not try again. */
 export function hasFailed(task: Task): boolean {
   return task.observed.state === 'failed'

@@ -48,10 +48,12 @@ function isFresh(beat: Beat, service: Service, target: ServiceVersion, task: Tas
 }
 
 /** A drained node gives its tasks away, but for those whose data it holds: they stay until an operator decides. */
-function mustMove(beat: Beat, service: Service, target: ServiceVersion, task: Task): boolean {
-  const node = task.node === null ? undefined : beat.world.nodes.get(task.node)
-  if (node?.availability !== 'drain') return false
-  return !isHome(service, target, task)
+export function mustMove(beat: Beat, service: Service, version: ServiceVersion, task: Task): boolean {
+  return isDrained(beat, task) && !isHome(service, version, task)
+}
+
+export function isDrained(beat: Beat, task: Task): boolean {
+  return task.node !== null && beat.world.nodes.get(task.node)?.availability === 'drain'
 }
 
 /** Whether the task runs where its slot's data is. */

@@ -225,6 +225,74 @@ test('a rollout that is to pause on failure goes no further until something is d
   expect(running(cluster, 'shop_web').map((task) => task.version)).toEqual([3, 3, 3])
 })
 
+/** Version 2 crashes and the rollout is paused; most tasks are still of version 1, on every node. */
+function aPausedRollout(): ReturnType<typeof aCluster> {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 9 } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { replicas: 9, image: 'example/broken' } })
+  runCrashingVersion2(cluster, 20_000)
+  expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'paused', version: 2, from: 1 })
+  expect(new Set(oldOnes(cluster).map(({ node }) => node))).toEqual(new Set(THREE))
+  return cluster
+}
+
+function oldOnes(cluster: ReturnType<typeof aCluster>) {
+  return running(cluster, 'shop_web').filter(({ version }) => version === 1)
+}
+
+test.each(THREE)('a node that is drained while a rollout is paused empties, its tasks move as they are: %s', (node) => {
+  const cluster = aPausedRollout()
+  const before = oldOnes(cluster).length
+  change(cluster, { kind: 'set-availability', node, availability: 'drain' })
+  for (let step = 0; step < 40; step += 1) {
+    runCrashingVersion2(cluster, 250)
+    expect(oldOnes(cluster).length).toBeGreaterThanOrEqual(before)
+  }
+  expect(agentOf(cluster, node).containers.size).toBe(0)
+  expect(oldOnes(cluster)).toHaveLength(before)
+  deploy(cluster, { web: { replicas: 9, image: 'example/web:3' } })
+  run(cluster, 80_000)
+  expect(running(cluster, 'shop_web').map((task) => task.version)).toEqual(Array(9).fill(3))
+})
+
+test('a node taken back before its tasks have moved leaves no surplus in a paused rollout', () => {
+  const cluster = aPausedRollout()
+  const before = oldOnes(cluster).length
+  change(cluster, { kind: 'set-availability', node: 'n1', availability: 'drain' })
+  runCrashingVersion2(cluster, 250)
+  change(cluster, { kind: 'set-availability', node: 'n1', availability: 'active' })
+  runCrashingVersion2(cluster, 5_000)
+  expect(oldOnes(cluster)).toHaveLength(before)
+})
+
+test('tasks of a node that is lost while a rollout is paused come back as they were', () => {
+  const cluster = aPausedRollout()
+  const before = oldOnes(cluster).length
+  unplug(cluster, 'n1')
+  runCrashingVersion2(cluster, 10_000)
+  expect(oldOnes(cluster)).toHaveLength(before)
+  plugIn(cluster, 'n1')
+  runCrashingVersion2(cluster, 5_000)
+  expect(oldOnes(cluster)).toHaveLength(before)
+})
+
+test('a node is emptied of what does not work as well', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  deploy(cluster, { web: { replicas: 2 } })
+  const crashAll = (forMs: number) => {
+    for (let pastMs = 0; pastMs < forMs; pastMs += 250) {
+      run(cluster, 250, 250)
+      for (const task of running(cluster, 'shop_web')) crash(cluster, task.node!, task.id)
+    }
+  }
+  crashAll(5_000)
+  change(cluster, { kind: 'set-availability', node: 'n1', availability: 'drain' })
+  crashAll(5_000)
+  expect(agentOf(cluster, 'n1').containers.size).toBe(0)
+  expect(cluster.world.tasks.size).toBe(2)
+})
+
 function runCrashingVersion2(cluster: ReturnType<typeof aCluster>, forMs: number): void {
   for (let pastMs = 0; pastMs < forMs; pastMs += 250) {
     run(cluster, 250, 250)
