@@ -25,7 +25,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const owner = ownerOf(options.dataDir, systemClock, both)
-  const supervisor = createSupervisor({ engine, owner, dataDir: options.dataDir, log })
+  const { dataDir, pullStallMs } = options
+  const supervisor = createSupervisor({ engine, owner, dataDir, pullStallMs, log })
   const loadMeter = createLoadMeter()
   const link = createLink({
     options: { ...options, agentVersion: version.version },

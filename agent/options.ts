@@ -14,6 +14,8 @@ export type AgentOptions = {
   /** As in DOCKER_HOST; absent: the usual sockets. */
   engineHost?: string
   labels: Record<string, string>
+  /** A pull that stands still for so long is given up, and tried again later; absent: what is usual. */
+  pullStallMs?: number
   logLevel: (typeof LOG_LEVELS)[number]
 }
 
@@ -25,10 +27,13 @@ export type AgentFlags = {
   docker?: string
   name?: string
   label?: Record<string, string>
+  /** ms */
+  pullStall?: number
   logLevel?: string
 }
 
 export const DATA_DIR_DEFAULT = '/var/lib/berth/agent'
+const PULL_STALL_MS_MAX = 86_400_000
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 /**
@@ -43,6 +48,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     node: readName(flags.name ?? env.BERTH_NODE_NAME ?? hostname().toLowerCase()),
     engineHost: flags.docker ?? (env.DOCKER_HOST || undefined),
     labels: flags.label ?? {},
+    pullStallMs: readPullStall(flags.pullStall),
     logLevel: readLevel(flags.logLevel ?? env.BERTH_LOG_LEVEL ?? 'info'),
   }
 }
@@ -74,6 +80,11 @@ function readName(name: string): string {
   throw invalid(
     `"${name}" cannot be a node's name: lower-case letters, digits, ".", "_" and "-", at most 63 characters. Give one with --name`,
   )
+}
+
+function readPullStall(ms: number | undefined): number | undefined {
+  if (ms === undefined || (Number.isInteger(ms) && ms > 0 && ms <= PULL_STALL_MS_MAX)) return ms
+  throw invalid(`--pull-stall must be 1 ms to one day, not ${ms} ms`)
 }
 
 function readLevel(level: string): AgentOptions['logLevel'] {

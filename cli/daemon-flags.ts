@@ -22,6 +22,8 @@ export type AgentFlags = {
   docker?: string
   name?: string
   label?: Record<string, string>
+  /** ms */
+  pullStall?: number
   logLevel?: string
 }
 
@@ -47,6 +49,7 @@ export function addAgentFlags(command: Command): Command {
     .option('--docker <HOST>', 'the Engine: unix:///var/run/docker.sock, tcp://… (default: DOCKER_HOST)')
     .option('--name <NAME>', "name of the node (default: the host's)")
     .option('--label <KEY=VALUE>', 'label of the node; several may be given', collectLabel)
+    .option('--pull-stall <TIME>', 'give a pull up that has stood still for so long (default: 2m)', ms)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
 }
 

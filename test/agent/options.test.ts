@@ -41,6 +41,7 @@ test('what cannot be is refused with the name of the flag', () => {
   expect(() => agentOptions({ ...flags, coordinator: 'http://10.0.0.5' }, {})).toThrow(/https:/)
   expect(() => agentOptions({ ...flags, name: 'Not A Name' }, {})).toThrow(/--name/)
   expect(() => agentOptions({ ...flags, logLevel: 'loud' }, {})).toThrow(/--log-level/)
+  expect(() => agentOptions({ ...flags, pullStall: 0 }, {})).toThrow(/--pull-stall/)
 })
 
 test("the Engine's address is a socket, a path or a host and port", () => {
