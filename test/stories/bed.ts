@@ -13,8 +13,8 @@ import { until } from '../engines/until.ts'
 export type Bed = { hosts: Hosts; cluster: Cluster }
 
 /** Every beat of its coordinator asserts that planning twice changes nothing. */
-export async function makeBed(options: ClusterOptions = {}): Promise<Bed> {
-  const hosts = await startHosts({ count: 3 })
+export async function makeBed(options: ClusterOptions & { hosts?: number } = {}): Promise<Bed> {
+  const hosts = await startHosts({ count: options.hosts ?? 3 })
   await loadImages(hosts.hosts)
   const coordinatorArgs = ['--check-twice', ...(options.coordinatorArgs ?? [])]
   return { hosts, cluster: await startCluster(hosts, { ...options, coordinatorArgs }) }
