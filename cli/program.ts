@@ -120,9 +120,9 @@ function addAccess(program: Command, context: MakeContext, version: string): voi
     if (which !== 'join') token.error(`error: only the join token can be shown, not '${which}'`)
     return (await tokens()).showJoinToken(context(json))
   })
-  addJson(token.command('rotate <join|operator>').description('make a new token; the old one is refused')).action(
-    async (which, { json }) => (await tokens()).rotateToken(context(json), which),
-  )
+  addJson(token.command('rotate <join|operator>').description('make a new token; the old one is refused'))
+    .option('--expires <TIME>', 'how long the join token counts: 30m, 24h, 7d (default: until it is rotated)', lifetime)
+    .action(async (which, options) => (await tokens()).rotateToken(context(options.json), which, options))
   addJson(program.command('login <URL>').description('keep where the coordinator is, its CA and the token'))
     .option('--token-file <FILE>', 'file with the operator token')
     .option('--token-stdin', 'read the operator token from standard input')
@@ -153,6 +153,12 @@ function collect(value: string, before: string[] | undefined): string[] {
 function milliseconds(text: string): number {
   const ms = parseDuration(text)
   if (ms === null || ms > 2 ** 31 - 1) throw new InvalidArgumentError('Write it like 30s, 10m or 2h.')
+  return ms
+}
+
+function lifetime(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === null) throw new InvalidArgumentError('Write it like 30m, 24h or 7d.')
   return ms
 }
 

@@ -72,6 +72,7 @@ async function serve(
     dir: join(options.dataDir, 'security'),
     names: certificateNames(options),
     now: systemClock.now,
+    log,
   })
   opened.security = security
   const metrics = createMetrics()

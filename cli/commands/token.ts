@@ -4,33 +4,44 @@ import { BerthError } from '../../shared/errors.ts'
 import { createClient } from '../client.ts'
 import { configPath, findConnection, writeConfig } from '../config.ts'
 import { type Context, withClient } from '../context.ts'
+import { duration } from '../figures.ts'
+
+/** `expires` in ms from now. */
+export type RotateOptions = { expires?: number }
 
 /** The line to run on a host that is to join. */
 export async function showJoinLine(context: Context): Promise<void> {
-  const answer = await withClient(context, (client) => client.get<TokensAnswer>('/v1/tokens'))
-  if (context.json) context.out.document(answer)
-  else context.out.line(answer.command)
+  await showJoin(context, ({ command }) => command)
 }
 
 /** The token alone. */
 export async function showJoinToken(context: Context): Promise<void> {
-  const answer = await withClient(context, (client) => client.get<TokensAnswer>('/v1/tokens'))
-  if (context.json) context.out.document(answer)
-  else context.out.line(answer.join)
+  await showJoin(context, ({ join }) => join)
 }
 
-export async function rotateToken(context: Context, which: string): Promise<void> {
+async function showJoin(context: Context, lineOf: (answer: TokensAnswer) => string): Promise<void> {
+  const answer = await withClient(context, (client) => client.get<TokensAnswer>('/v1/tokens'))
+  if (context.json) return context.out.document(answer)
+  context.out.line(lineOf(answer))
+  if (answer.expiresAt !== null) context.out.note(expiryNote(answer.expiresAt, Date.now()))
+}
+
+export async function rotateToken(context: Context, which: string, { expires }: RotateOptions): Promise<void> {
   if (which !== 'join' && which !== 'operator') {
     throw new BerthError('invalid-request', `"${which}" is no token; rotate join or operator`)
   }
   const connection = await findConnection(context.env)
   const client = createClient(connection)
   try {
-    const { token } = await client.post<RotateAnswer>('/v1/tokens', { rotate: which })
-    if (context.json) context.out.document({ token })
+    const asked = { rotate: which, ...(expires === undefined ? {} : { expiresInMs: Math.round(expires) }) }
+    const { token, expiresAt } = await client.post<RotateAnswer>('/v1/tokens', asked)
+    if (context.json) context.out.document({ token, expiresAt })
     else context.out.line(token)
-    if (which === 'join')
-      return context.out.note('the join token before is refused from now on; nodes that joined stay')
+    if (which === 'join') {
+      context.out.note('the join token before is refused from now on; nodes that joined stay')
+      if (expiresAt !== null) context.out.note(expiryNote(expiresAt, Date.now()))
+      return
+    }
     if (context.env.BERTH_TOKEN)
       return context.out.note('the operator token before is refused from now on: set BERTH_TOKEN anew')
     await writeConfig({ ...connection, token }, context.env)
@@ -38,4 +49,11 @@ export async function rotateToken(context: Context, which: string): Promise<void
   } finally {
     client.close()
   }
+}
+
+function expiryNote(expiresAt: string, now: number): string {
+  const leftMs = Date.parse(expiresAt) - now
+  return leftMs > 0
+    ? `this token counts until ${expiresAt} (${duration(leftMs)})`
+    : `this token expired at ${expiresAt}: hosts are refused with it; \`berth token rotate join\` makes a new one`
 }

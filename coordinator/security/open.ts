@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { formatJoinToken, newJoinSecret, parseJoinToken, publicKeyFingerprint } from '../../shared/join-token.ts'
+import type { Log } from '../../shared/log.ts'
 import { makePrivateFolder } from '../../shared/private-file.ts'
 import { type KeyPair, makeCa, makeServerKey, signNode, signServer, type Validity } from './certificates.ts'
 import { type SecurityFiles, securityFiles, type TokenState } from './files.ts'
@@ -15,12 +16,14 @@ export type SecurityOptions = {
   /** DNS names and IP addresses that the server's certificate is for. */
   names: string[]
   now: () => Instant
+  /** Told when the server's certificate was renewed or could not be. */
+  log?: Log
   /** For tests; see LIFETIMES. */
   lifetimes?: Partial<typeof LIFETIMES>
 }
 
 export type OpenedSecurity = Security & {
-  /** Renews the server's certificate when less than a third of its life is left; called by a timer every hour. */
+  /** Renews the server's certificate when less than a third of its life is left; called by a timer every hour. Never rejects. */
   renewIfDue(): Promise<void>
   close(): void
 }
@@ -49,10 +52,20 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
   const listeners = new Set<() => void>()
   let writing: Promise<unknown> = Promise.resolve()
 
+  /** What could not be done now is tried again at the next look; a third of the certificate's life is left for it. */
   async function renewIfDue(): Promise<void> {
     if (!isDue(server, names, options.now())) return
-    server = await renewServer(files, ca, server.keyPem, names, options.now(), lifetimes.serverMs)
-    for (const listener of listeners) listener()
+    try {
+      server = await renewServer(files, ca, server.keyPem, names, options.now(), lifetimes.serverMs)
+      for (const listener of listeners) listener()
+      options.log?.info({ validUntil: endOf(server) }, "the server's certificate was renewed")
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      options.log?.error(
+        { err: error, validUntil: endOf(server) },
+        `the server's certificate, which ends at ${endOf(server)}, could not be renewed (${message}); it is tried again every hour`,
+      )
+    }
   }
 
   /** One after the other: each builds on the tokens that the one before left. */
@@ -62,7 +75,7 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
     return done
   }
 
-  const timer = setInterval(() => void renewIfDue().catch(() => undefined), RENEW_CHECK_MS)
+  const timer = setInterval(() => void renewIfDue(), RENEW_CHECK_MS)
   timer.unref()
 
   return {
@@ -81,6 +94,7 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
     serverKeyPin: `sha256//${Buffer.from(publicKeyFingerprint(new X509Certificate(server.certificatePem)), 'hex').toString('base64')}`,
     isOperator: (token) => sameSecret(sha256(token), tokens.operatorTokenHash),
     joinToken: () => formatJoinToken({ caPin, secret: tokens.joinSecret }),
+    joinTokenExpiresAt: () => tokens.joinExpiresAt,
     rotateJoinToken: ({ expiresAt } = {}) =>
       changeTokens(async () => {
         const next = { ...tokens, joinSecret: newJoinSecret(), joinExpiresAt: expiresAt ?? null }
@@ -174,6 +188,10 @@ function isDue(server: KeyPair, names: string[], now: Instant): boolean {
   return until - now < (until - from) / 3 || now < from || !isFor(certificate, names)
 }
 
+function endOf({ certificatePem }: KeyPair): string {
+  return new X509Certificate(certificatePem).validToDate.toISOString()
+}
+
 function isOf(ca: KeyPair, server: KeyPair): boolean {
   return new X509Certificate(server.certificatePem).verify(new X509Certificate(ca.certificatePem).publicKey)
 }
@@ -218,7 +236,7 @@ function wrongCluster(theirs: string, ours: string): BerthError {
 function tokenInvalid(): BerthError {
   return new BerthError(
     'token-invalid',
-    'this join token does not count (any more); `berth token join` on the coordinator prints the one that does',
+    'this join token does not count (any more); `berth token join` on the coordinator prints the current one, since it may have been rotated',
   )
 }
 

@@ -13,6 +13,8 @@ export interface Security {
   isOperator(token: string): boolean
   /** The current join token, `BRTH-1-<CA fingerprint>-<secret>`. */
   joinToken(): string
+  /** Null: it counts until it is rotated. */
+  joinTokenExpiresAt(): Instant | null
   /** Makes a new join token; the one before is refused from now on. Durable when it resolves. */
   rotateJoinToken(options?: { expiresAt?: Instant }): Promise<string>
   rotateOperatorToken(): Promise<string>

@@ -1,7 +1,7 @@
 /** Bodies, parameters and small answers of the API. Unknown members are refused: nothing is silently ignored. */
 import Type, { type Static } from 'typebox'
 import { POSITIONS_MAX } from '../log-position.ts'
-import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX } from './common.ts'
+import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Time } from './common.ts'
 
 const strict = { additionalProperties: false } as const
 const Name = Type.String({ minLength: 1, maxLength: 256 })
@@ -132,10 +132,24 @@ export type LabelsBody = Static<typeof LabelsBody>
 export const ChangeAnswer = Type.Object({ revision: Count })
 export type ChangeAnswer = Static<typeof ChangeAnswer>
 
-export const TokensAnswer = Type.Object({ join: Type.String(), command: Type.String() })
+/** `expiresAt`: when the join token stops counting; null: not before it is rotated. */
+const ExpiresAt = Type.Union([Time, Type.Null()])
+
+export const TokensAnswer = Type.Object({ join: Type.String(), command: Type.String(), expiresAt: ExpiresAt })
 export type TokensAnswer = Static<typeof TokensAnswer>
 
-export const RotateBody = Type.Object({ rotate: Type.Union([Type.Literal('join'), Type.Literal('operator')]) }, strict)
+/** A join token need not count for longer than it takes to join the hosts at hand. */
+export const EXPIRES_IN_MS_MIN = 1_000
+export const EXPIRES_IN_MS_MAX = 10 * 366 * 86_400_000
+
+/** `expiresInMs` is for the join token; without it, that one counts until it is rotated. */
+export const RotateBody = Type.Object(
+  {
+    rotate: Type.Union([Type.Literal('join'), Type.Literal('operator')]),
+    expiresInMs: Type.Optional(Type.Integer({ minimum: EXPIRES_IN_MS_MIN, maximum: EXPIRES_IN_MS_MAX })),
+  },
+  strict,
+)
 export type RotateBody = Static<typeof RotateBody>
-export const RotateAnswer = Type.Object({ token: Type.String() })
+export const RotateAnswer = Type.Object({ token: Type.String(), expiresAt: ExpiresAt })
 export type RotateAnswer = Static<typeof RotateAnswer>

@@ -1,15 +1,18 @@
 /** Tokens: showing and changing the join token, changing the operator's. */
 import type { FastifyInstance } from 'fastify'
 import { RotateAnswer, RotateBody, TokensAnswer } from '../../../shared/api.ts'
+import { BerthError } from '../../../shared/errors.ts'
 import type { RouteParts } from '../api.ts'
 import { joinCommand } from '../join-command.ts'
+import { isoTime } from '../words.ts'
 
-export function tokenRoutes(api: FastifyInstance, { security, settings }: RouteParts): void {
+export function tokenRoutes(api: FastifyInstance, { security, settings, clock }: RouteParts): void {
   const show = { summary: 'The join token, and the line that joins a host with it', response: { 200: TokensAnswer } }
   api.get('/v1/tokens', { schema: show }, (_request, reply) => {
     reply.header('cache-control', 'no-store')
     const join = security.joinToken()
-    return { join, command: joinCommand(settings.url, security.serverKeyPin, join) }
+    const expiresAt = timeOf(security.joinTokenExpiresAt())
+    return { join, command: joinCommand(settings.url, security.serverKeyPin, join), expiresAt }
   })
 
   const rotate = {
@@ -19,7 +22,21 @@ export function tokenRoutes(api: FastifyInstance, { security, settings }: RouteP
   }
   api.post<{ Body: RotateBody }>('/v1/tokens', { schema: rotate }, async ({ body }, reply) => {
     reply.header('cache-control', 'no-store')
-    const token = body.rotate === 'join' ? await security.rotateJoinToken() : await security.rotateOperatorToken()
-    return { token }
+    return body.rotate === 'join' ? rotateJoin(body) : rotateOperator(body)
   })
+
+  async function rotateJoin({ expiresInMs }: RotateBody): Promise<RotateAnswer> {
+    const expiresAt = expiresInMs === undefined ? null : clock.now() + expiresInMs
+    const token = await security.rotateJoinToken(expiresAt === null ? {} : { expiresAt })
+    return { token, expiresAt: timeOf(expiresAt) }
+  }
+
+  async function rotateOperator({ expiresInMs }: RotateBody): Promise<RotateAnswer> {
+    if (expiresInMs !== undefined) {
+      throw new BerthError('invalid-request', 'expiresInMs is for the join token only: operator tokens do not expire')
+    }
+    return { token: await security.rotateOperatorToken(), expiresAt: null }
+  }
 }
+
+const timeOf = (at: number | null) => (at === null ? null : isoTime(at))

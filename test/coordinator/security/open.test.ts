@@ -1,9 +1,10 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { certificateRequest } from '../../../agent/link/certificate-request.ts'
 import { openSecurity, type SecurityOptions } from '../../../coordinator/security/open.ts'
+import { aFakeLog } from '../../build/fake-core.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
 
 const DAY_MS = 86_400_000
@@ -130,6 +131,23 @@ describe("the server's certificate", () => {
     expect(after.key).toBe(before.key)
     expect(after.cert).not.toBe(before.cert)
     expect(new X509Certificate(after.cert).validToDate.getTime()).toBe(now + 90 * DAY_MS)
+  })
+
+  test('that cannot be renewed is said in the log with its end, and is tried again', async () => {
+    let now = start
+    const dir = await temporaryFolder()
+    const log = aFakeLog()
+    const security = await opened(dir, { now: () => now, log })
+    const before = security.serverTls().cert
+    now = start + 80 * DAY_MS
+    await rename(dir, `${dir}.away`)
+    await security.renewIfDue()
+    expect(log.lines).toMatchObject([{ level: 'error', message: expect.stringContaining('2027-02-21T10:00:00.000Z') }])
+    expect(security.serverTls().cert).toBe(before)
+    await rename(`${dir}.away`, dir)
+    await security.renewIfDue()
+    expect(security.serverTls().cert).not.toBe(before)
+    expect(log.lines[1]).toMatchObject({ level: 'info', message: "the server's certificate was renewed" })
   })
 
   test('is made anew for the same key when the names differ', async () => {
