@@ -7,11 +7,13 @@ import {
   connect,
   crash,
   disconnect,
+  heartbeat,
   plugIn,
   restartCoordinator,
   run,
   running,
   unplug,
+  work,
 } from '../../build/cluster.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
 
@@ -280,10 +282,15 @@ test('tasks of a node that is lost while a rollout is paused come back as they w
 test('a node is emptied of what does not work as well', () => {
   const cluster = aCluster(['n1', 'n2'])
   deploy(cluster, { web: { replicas: 2 } })
+  /** No beat ever sees one of them up. */
   const crashAll = (forMs: number) => {
-    for (let pastMs = 0; pastMs < forMs; pastMs += 250) {
-      run(cluster, 250, 250)
-      for (const task of running(cluster, 'shop_web')) crash(cluster, task.node!, task.id)
+    for (const end = cluster.now + forMs; cluster.now < end; cluster.now += 250) {
+      for (const name of ['n1', 'n2']) {
+        heartbeat(cluster, name)
+        work(cluster, name)
+        for (const id of agentOf(cluster, name).containers.keys()) crash(cluster, name, id)
+      }
+      beat(cluster)
     }
   }
   crashAll(5_000)
