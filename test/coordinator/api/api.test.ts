@@ -14,6 +14,7 @@ import {
 import { anApiServer } from '../../build/api-server.ts'
 import { call } from '../../build/https-call.ts'
 import { aStackSpec } from '../../build/spec.ts'
+import { until } from '../../build/until.ts'
 
 const shop = aStackSpec('shop', { api: { replicas: 3 }, web: { replicas: 1, dependsOn: { api: 'service_started' } } })
 const deployShop = { method: 'PUT', path: '/v1/stacks/shop', body: shop }
@@ -279,6 +280,17 @@ describe('tokens', () => {
     const { json } = await call(server, { method: 'POST', path: '/v1/tokens', body: { rotate: 'operator' } })
     expect((await call(server, { path: '/status' })).status).toBe(401)
     expect((await call(server, { path: '/status', token: json.token as string })).status).toBe(200)
+  })
+
+  test('a rotated operator token ends the streams that were opened with the one before', async () => {
+    const server = await anApiServer()
+    const following = call(server, { path: '/v1/events/live' })
+    await until(() => server.listeners > 0)
+    await call(server, { method: 'POST', path: '/v1/tokens', body: { rotate: 'join' } })
+    expect(server.listeners).toBe(1)
+    await call(server, { method: 'POST', path: '/v1/tokens', body: { rotate: 'operator' } })
+    expect((await following).status).toBe(200)
+    await until(() => server.listeners === 0)
   })
 
   test('the join line pins the server and keeps the token out of every argument', async () => {
