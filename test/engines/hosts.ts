@@ -121,7 +121,7 @@ export class Host {
 
   /** Starts the engine and waits until it answers. */
   async startEngine(): Promise<void> {
-    if (!this.#holder || !isAlive(this.#holder)) throw new Error(`${this.name} is switched off; boot() it`)
+    if (!this.isOn) throw new Error(`${this.name} is switched off; boot() it`)
     mkdirSync(this.dataDir, { recursive: true })
     // dockerd refuses to start over a pid file whose pid lives, also when it belongs to another process by now.
     rmSync(`${this.socket}.pid`, { force: true })
@@ -132,7 +132,7 @@ export class Host {
       ...['--pidfile', `${this.socket}.pid`, '--cgroup-parent', `/${this.netns}`, '--insecure-registry', SUBNETS],
       ...this.#engineArgs,
     ]
-    const enter = ['-t', String(this.#holder.pid), '-m', '-n', 'dockerd', ...args]
+    const enter = ['-t', String(this.#holder?.pid), '-m', '-n', 'dockerd', ...args]
     this.#engine = launch('nsenter', enter, this.engineLog).identity
     await until(() => this.#answers(), `${this.name}'s engine to start`, { limitMs: ENGINE_START_LIMIT_MS })
   }
@@ -162,6 +162,23 @@ export class Host {
 
   async plug(): Promise<void> {
     await must('ip', ['link', 'set', this.#link, 'master', this.#slot.name, 'up'])
+  }
+
+  /** Whatever of it is missing is back: power, cable, and an engine that answers. */
+  async heal(): Promise<void> {
+    await this.plug()
+    if (!this.isOn) return this.boot()
+    if (!this.hasEngine) return this.startEngine()
+    this.resumeEngine()
+  }
+
+  get isOn(): boolean {
+    return this.#holder !== null && isAlive(this.#holder)
+  }
+
+  /** Also while it is paused. */
+  get hasEngine(): boolean {
+    return this.#engine !== null && isAlive(this.#engine)
   }
 
   /** Runs a program in the host's network namespace. */
