@@ -6,7 +6,7 @@ import type { RouteParts } from '../api.ts'
 import { joinCommand } from '../join-command.ts'
 import { isoTime } from '../words.ts'
 
-export function tokenRoutes(api: FastifyInstance, { security, settings, clock }: RouteParts): void {
+export function tokenRoutes(api: FastifyInstance, { security, settings, clock, streams }: RouteParts): void {
   const show = { summary: 'The join token, and the line that joins a host with it', response: { 200: TokensAnswer } }
   api.get('/v1/tokens', { schema: show }, (_request, reply) => {
     reply.header('cache-control', 'no-store')
@@ -35,7 +35,10 @@ export function tokenRoutes(api: FastifyInstance, { security, settings, clock }:
     if (expiresInMs !== undefined) {
       throw new BerthError('invalid-request', 'expiresInMs is for the join token only: operator tokens do not expire')
     }
-    return { token: await security.rotateOperatorToken(), expiresAt: null }
+    const token = await security.rotateOperatorToken()
+    // They were opened with the token that was just refused; who has the new one opens them again.
+    streams.endAll()
+    return { token, expiresAt: null }
   }
 }
 
