@@ -11,6 +11,7 @@ import type { Clock, Instant } from '../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Core, Dispatcher } from './core.ts'
+import { createDeafness } from './deafness.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
 import type { DecideSettings } from './decide/settings.ts'
 import type { EventLog, NewEvent } from './events.ts'
@@ -83,8 +84,9 @@ type Batch = {
 }
 
 export function createLoop(options: LoopOptions): Loop {
-  const { store, events, judgement, settings, clock, log, metrics } = options
+  const { store, events, judgement, clock, log, metrics } = options
   const wakeUp = createWakeUp(clock)
+  const deafness = createDeafness(clock)
   const beatListeners = new Set<() => void>()
   let world = options.world
   let marks: Marks = { ...newMarks(), all: true }
@@ -118,6 +120,7 @@ export function createLoop(options: LoopOptions): Loop {
 
   async function run(signal: AbortSignal): Promise<void> {
     wakeUp.now()
+    void deafness.watch(signal)
     try {
       while (!signal.aborted) {
         const { stallMs } = await wakeUp.wait(signal)
@@ -186,21 +189,22 @@ export function createLoop(options: LoopOptions): Loop {
 
   // ---------------------------------------------------------------- the beat
 
-  async function beat(stallMs: number): Promise<void> {
+  async function beat(lateMs: number): Promise<void> {
     const now = clock.now()
+    const settings = { ...options.settings, stalls: deafness.look() }
     const startedAt = performance.now()
     const decisions: Decision[] = []
     for (let round = 0; round === 0 || (round < ROUNDS_MAX && isMarked(marks)); round++) {
       const due = marks
       marks = newMarks()
-      const decided = judgement.decide(world, due, now, { ...settings, stallMs })
+      const decided = judgement.decide(world, due, now, settings)
       for (const decision of decided.decisions) take({ at: now, decision })
       decisions.push(...decided.decisions)
       wakeUp.at(decided.wakeAt)
     }
-    if (options.checkTwice) assertNothingLeft(now, stallMs)
+    if (options.checkTwice) assertNothingLeft(now, settings)
     if (isMarked(marks)) wakeUp.now()
-    metrics?.beat({ durationMs: performance.now() - startedAt, decisions, stallMs })
+    metrics?.beat({ durationMs: performance.now() - startedAt, decisions, stallMs: lateMs })
     await save(takeBatch())
   }
 
@@ -251,9 +255,9 @@ export function createLoop(options: LoopOptions): Loop {
     for (const reader of readers) reader()
   }
 
-  function assertNothingLeft(now: Instant, stallMs: number): void {
+  function assertNothingLeft(now: Instant, settings: DecideSettings): void {
     if (isMarked(marks)) return
-    const again = judgement.decide(world, { ...newMarks(), all: true }, now, { ...settings, stallMs })
+    const again = judgement.decide(world, { ...newMarks(), all: true }, now, settings)
     assert.deepEqual(again.decisions, [], 'deciding twice on the same world decides nothing the second time')
   }
 

@@ -10,6 +10,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import type { HeardStatistics, Node, NodeStatus } from '../world.ts'
 import type { DecideSettings } from './settings.ts'
+import { stalledMsSince } from './stalls.ts'
 
 /** `status`: the new one, null when it stays. `wakeAt`: when time alone could change the answer. */
 export type LivenessJudgement = { status: NodeStatus | null; wakeAt: Instant | null }
@@ -44,7 +45,8 @@ function judgeGrace(
 ): LivenessJudgement {
   const graceMs = status.goodbye ? settings.goodbyeGraceMs : settings.agentGraceMs
   const lostAt = Math.max(status.since + graceMs, settings.coordinatorStartedAt + settings.startGraceMs)
-  if (now - settings.stallMs < lostAt) return { status: null, wakeAt: lostAt + settings.stallMs }
+  const creditedAt = lostAt + stalledMsSince(settings.stalls, status.since)
+  if (now < creditedAt) return { status: null, wakeAt: creditedAt }
   return {
     status: { name: 'lost', since: now, why: `${status.why}; not back after ${seconds(graceMs)}` },
     wakeAt: null,
@@ -54,10 +56,9 @@ function judgeGrace(
 // ---------------------------------------------------------------- with one
 
 function judgeConnected(node: Node, now: Instant, settings: DecideSettings): LivenessJudgement {
-  const limitMs = silenceLimitMs(node.heard, settings)
-  const silentMs = now - node.heard.lastAt - settings.stallMs
-  if (silentMs >= limitMs) return judgeSilent(node, now)
-  const silenceAt = node.heard.lastAt + limitMs + settings.stallMs
+  const { lastAt } = node.heard
+  const silenceAt = lastAt + silenceLimitMs(node.heard, settings) + stalledMsSince(settings.stalls, lastAt)
+  if (now >= silenceAt) return judgeSilent(node, now)
   // Connected, but it has not said yet what it runs: what we last knew may mislead, so it is not ready. A grace that
   // began before goes on.
   if (!node.fullyObserved) {
@@ -82,12 +83,12 @@ function judgeEngineDown(
   silenceAt: Instant,
   settings: DecideSettings,
 ): LivenessJudgement {
-  const lostAt = node.engineSince + settings.engineGraceMs
+  const lostAt = node.engineSince + settings.engineGraceMs + stalledMsSince(settings.stalls, node.engineSince)
   const why = message ?? 'the Engine does not answer'
-  if (now - settings.stallMs < lostAt) {
+  if (now < lostAt) {
     const isSaid = node.status.name === 'engine-down' || node.status.name === 'lost'
     const status: NodeStatus | null = isSaid ? null : { name: 'engine-down', since: node.engineSince, why }
-    return { status, wakeAt: earliest(lostAt + settings.stallMs, silenceAt) }
+    return { status, wakeAt: earliest(lostAt, silenceAt) }
   }
   if (node.status.name === 'lost') return { status: null, wakeAt: silenceAt }
   const lost = `its Engine has been down for ${seconds(settings.engineGraceMs)}: ${why}`
@@ -113,17 +114,16 @@ const DEVIATIONS = 4
 
 /** Learns the interval between heartbeats; older ones fade, so that habits may change. */
 export function heardBeat(heard: HeardStatistics, at: Instant): HeardStatistics {
-  const lastAt = Math.max(heard.lastAt, at)
-  if (heard.lastBeatAt === 0 || at <= heard.lastBeatAt)
-    return { ...heard, lastAt, lastBeatAt: Math.max(heard.lastBeatAt, at) }
+  // The first one, or our clock was set back: what was heard in a time to come would hide all silence until then.
+  if (heard.lastBeatAt === 0 || at <= heard.lastBeatAt) return { ...heard, lastAt: at, lastBeatAt: at }
   const intervalMs = Math.min(at - heard.lastBeatAt, INTERVAL_MAX_MS)
   if (heard.samples === 0) {
-    return { lastAt, lastBeatAt: at, meanIntervalMs: intervalMs, varianceMs2: 0, samples: 1 }
+    return { lastAt: at, lastBeatAt: at, meanIntervalMs: intervalMs, varianceMs2: 0, samples: 1 }
   }
   const differenceMs = intervalMs - heard.meanIntervalMs
   const weight = Math.max(WEIGHT_MIN, 1 / (heard.samples + 1))
   return {
-    lastAt,
+    lastAt: at,
     lastBeatAt: at,
     meanIntervalMs: heard.meanIntervalMs + weight * differenceMs,
     varianceMs2: (1 - weight) * (heard.varianceMs2 + weight * differenceMs * differenceMs),

@@ -1,5 +1,6 @@
 /** What deciding is told besides the World: how patient to be, and when this coordinator started. */
 import type { Instant } from '../../shared/clock.ts'
+import type { Stall } from './stalls.ts'
 
 export type DecideSettings = {
   /** When this process began to listen: before that nobody could have been heard. */
@@ -16,11 +17,8 @@ export type DecideSettings = {
   silenceMinMs: number
   /** Silence longer than this always counts, however irregular the node was. */
   silenceMaxMs: number
-  /**
-   * How late this beat is by the loop's own doing (event loop blocked, process stopped): in that time messages lay
-   * unread, so it is credited to every node. The loop measures it as `now - the instant it meant to beat`.
-   */
-  stallMs: number
+  /** When the coordinator could not hear anybody, of late. */
+  stalls: readonly Stall[]
 }
 
 export function defaultSettings(coordinatorStartedAt: Instant, heartbeatIntervalMs = 1000): DecideSettings {
@@ -32,6 +30,6 @@ export function defaultSettings(coordinatorStartedAt: Instant, heartbeatInterval
     engineGraceMs: 20_000,
     silenceMinMs: 2.2 * heartbeatIntervalMs,
     silenceMaxMs: Math.max(10_000, 4 * heartbeatIntervalMs),
-    stallMs: 0,
+    stalls: [],
   }
 }

@@ -25,7 +25,7 @@ export function applyObservation(world: World, observation: Observation, at: Ins
   }
   // Words of a connection that has been closed since: the next one begins with everything anyway.
   if (!node.connection) return
-  node.heard.lastAt = Math.max(node.heard.lastAt, at)
+  node.heard.lastAt = at
   switch (observation.kind) {
     case 'disconnected':
       disconnected(node, observation, at, writes)
@@ -84,7 +84,9 @@ function disconnected(
   node.fullyObserved = false
   node.load = null
   if (node.status.name === 'lost' || node.status.name === 'joining') return
-  node.status = { name: 'disconnected', since: at, why, ...(goodbye && { goodbye }) }
+  // An agent that connects and breaks off again and again has one grace, not a new one each time.
+  const since = node.status.name === 'disconnected' ? node.status.since : at
+  node.status = { name: 'disconnected', since, why, ...(goodbye && { goodbye }) }
   writes.push(putNode(node))
 }
 

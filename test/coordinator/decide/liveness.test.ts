@@ -52,7 +52,18 @@ describe('silence', () => {
   test('the time in which the coordinator itself was stalled does not count', () => {
     const node = aNode({ heard: afterIntervals(Array(60).fill(1000)) })
     expect(statusAt(node, NOW + 5_000)).toBe('lost')
-    expect(statusAt(node, NOW + 5_000, { ...settings, stallMs: 4_500 })).toBe('ready')
+    const stalled = { ...settings, stalls: [{ endedAt: NOW + 5_000, ms: 4_500 }] }
+    expect(statusAt(node, NOW + 5_000, stalled)).toBe('ready')
+    // In the beats after it neither: the node's next heartbeat may still be on its way.
+    expect(statusAt(node, NOW + 6_000, stalled)).toBe('ready')
+    expect(statusAt(node, NOW + 8_000, stalled)).toBe('lost')
+    const closed = { name: 'disconnected', since: NOW, why: 'closed' } as const
+    expect(statusAt(aNode({ connection: null, status: closed }), NOW + 16_000, stalled)).toBe('disconnected')
+  })
+
+  test('a clock that is set back does not hide silence until it has caught up', () => {
+    const heard = heardBeat(heardBeat(nothingHeard, NOW + 3_600_000), NOW)
+    expect(statusAt(aNode({ heard }), NOW + 6_000)).toBe('lost')
   })
 
   test('a node heard again after it was lost is ready', () => {

@@ -167,6 +167,17 @@ describe('a connection', () => {
     expect(world.nodes.get('n1')?.connection?.instance).toBe('i2')
   })
 
+  test('that breaks off again before it was of use begins no new grace', () => {
+    const world = running()
+    const closed = (instance: string): Observation => {
+      return { kind: 'disconnected', node: 'n1', instance, why: 'closed', goodbye: false }
+    }
+    observe(world, closed('instance-of-n1'), NOW)
+    observe(world, hello(), NOW + 5_000)
+    observe(world, closed('i2'), NOW + 10_000)
+    expect(world.nodes.get('n1')?.status).toMatchObject({ name: 'disconnected', since: NOW })
+  })
+
   test('whose agent knows a higher assignment raises ours above it: our store was restored from an older copy', () => {
     const world = running()
     const writes = observe(world, hello({ revision: 40 }))
