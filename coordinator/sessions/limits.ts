@@ -25,3 +25,8 @@ export const LIMITS = {
 }
 
 export type Limits = typeof LIMITS
+
+/** What is heard of an agent is its heartbeats, mostly: where they are rare, silence is longer. */
+export function limitsFor(heartbeatIntervalMs: number, given: Partial<Limits> = {}): Limits {
+  return { ...LIMITS, silenceMs: Math.max(LIMITS.silenceMs, 4 * heartbeatIntervalMs), ...given }
+}

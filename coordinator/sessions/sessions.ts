@@ -9,7 +9,7 @@ import type { Core, Dispatcher, LogReader } from '../core.ts'
 import type { Security } from '../security/security.ts'
 import { type Caller, callerOf, judgeCaller } from './door.ts'
 import { holderLives } from './greeting.ts'
-import { LIMITS, type Limits } from './limits.ts'
+import { type Limits, limitsFor } from './limits.ts'
 import { createLogStreams } from './log-streams.ts'
 import { badFrame, receive, sendChange } from './messages.ts'
 import {
@@ -53,11 +53,12 @@ const SWEEP_INTERVAL_MS = 1_000
 export function createSessions({ core, security, settings, log, now = Date.now, limits }: SessionsOptions): Sessions {
   const doorway = createDoorway()
   const caKey = new X509Certificate(security.caCertificatePem).publicKey
+  const allLimits = limitsFor(settings.heartbeatIntervalMs, limits)
   const shared: Sessionry = {
     core,
     security,
     settings,
-    limits: { ...LIMITS, ...limits },
+    limits: allLimits,
     log,
     now,
     all: new Set(),
@@ -69,7 +70,7 @@ export function createSessions({ core, security, settings, log, now = Date.now, 
         const session = shared.byNode.get(node)
         if (session !== undefined) send(shared, session, message)
       },
-      readersMax: { ...LIMITS, ...limits }.logReadersMax,
+      readersMax: allLimits.logReadersMax,
       dropped: (lines) => {
         shared.counts.logLinesDropped += lines
       },
@@ -78,7 +79,14 @@ export function createSessions({ core, security, settings, log, now = Date.now, 
     counts: noCounts(),
   }
   let closing = false
-  const sweeper = setInterval(() => sweep(shared), SWEEP_INTERVAL_MS)
+  let sweptAt = now()
+  const sweeper = setInterval(() => {
+    const lateMs = now() - sweptAt - SWEEP_INTERVAL_MS
+    sweptAt = now()
+    // This process was stopped, or its clock jumped: what agents said meanwhile lies unread or is on its way again.
+    if (lateMs > SWEEP_INTERVAL_MS) hearAnew(shared)
+    else sweep(shared)
+  }, SWEEP_INTERVAL_MS)
   sweeper.unref()
   const stopBeats = core.onBeat(() => endRemoved(shared))
 
@@ -193,6 +201,14 @@ function sweep(shared: Sessionry): void {
     }
   }
   shared.logs.sweep()
+}
+
+function hearAnew(shared: Sessionry): void {
+  const now = shared.now()
+  for (const session of shared.all) {
+    session.heardAt = now
+    if (session.state.name !== 'closed') session.state.since = now
+  }
 }
 
 function endRemoved(shared: Sessionry): void {

@@ -2,6 +2,7 @@ import { request } from 'node:https'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ownKey, requestFor } from '../../../agent/link/identity.ts'
+import { limitsFor } from '../../../coordinator/sessions/limits.ts'
 import { FRAME_BYTES_MAX } from '../../../shared/wire/codec.ts'
 import { aDoor } from '../../build/coordinator-door.ts'
 import { aRawAgent, credentialsOf } from '../../build/raw-agent.ts'
@@ -103,6 +104,21 @@ describe('the door', () => {
     await agent.next('certificate')
     agent.say(aFullObservation())
     await agent.next('assignment')
+  })
+
+  test('outlives a time in which the coordinator itself was stopped', async () => {
+    let skewMs = 0
+    const door = await aDoor({ now: () => Date.now() + skewMs })
+    const agent = await aRawAgent(door)
+    await agent.open()
+    skewMs = 60_000
+    await new Promise((resolve) => setTimeout(resolve, 2_200))
+    expect(door.core.seen('disconnected')).toEqual([])
+  })
+
+  test('is not ended between two heartbeats, however rare they are', () => {
+    expect(limitsFor(1_000).silenceMs).toBe(15_000)
+    expect(limitsFor(60_000).silenceMs).toBeGreaterThan(2 * 60_000)
   })
 
   test('opens to nobody without a certificate', async () => {
