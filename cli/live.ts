@@ -1,5 +1,6 @@
 /** Lines that are drawn again in place on a terminal. */
 import type { Output } from './output.ts'
+import { forTerminal } from './terminal-text.ts'
 
 /** Erases what was drawn before and draws `lines`, cut to the terminal's width so that none wraps. */
 export function liveLines(out: Output) {
@@ -7,7 +8,7 @@ export function liveLines(out: Output) {
   return {
     draw(lines: string[]): void {
       const erase = drawn > 0 ? `\x1b[${drawn}A\x1b[J` : ''
-      out.raw(`${erase}${lines.map((line) => cut(line, out.columns)).join('\n')}\n`)
+      out.raw(`${erase}${lines.map((line) => cut(forTerminal(line, true), out.columns)).join('\n')}\n`)
       drawn = lines.length
     },
     /** What stands there stays; the next drawing begins below. */

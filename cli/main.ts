@@ -4,6 +4,7 @@ import { CommanderError } from 'commander'
 import { BerthError, ERROR_CODES } from '../shared/errors.ts'
 import { processOutput } from './output.ts'
 import { createProgram } from './program.ts'
+import { forTerminal } from './terminal-text.ts'
 
 const wrongUsageExit = 2
 
@@ -26,7 +27,7 @@ function tell(error: unknown, isJson: boolean): number {
   const code = known?.code ?? 'internal'
   const message = known?.message ?? `berth failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`
   const text = isJson ? JSON.stringify({ ...known?.details, code, message }) : message
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${process.stderr.isTTY ? forTerminal(text, false) : text}\n`)
   return ERROR_CODES[code].exit
 }
 

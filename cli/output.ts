@@ -1,6 +1,7 @@
 /** Where the command writes: answers to stdout, everything about them to stderr, colour only on a terminal. */
 import { once } from 'node:events'
 import { styleText } from 'node:util'
+import { forTerminal } from './terminal-text.ts'
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'magenta' | 'cyan'
 
@@ -13,6 +14,7 @@ export type Output = {
   document(value: unknown): void
   /** One JSON value a line, for streams. */
   record(value: unknown): void
+  /** As it is, even on a terminal. */
   raw(text: string): void
   /** Resolves when whoever reads our answer has taken what was written, so that nothing piles up for `less`. */
   drained(): Promise<void>
@@ -30,8 +32,8 @@ export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
   const isTerminal = stdout.isTTY === true
   const isColoured = isTerminal && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
   return {
-    line: (text) => void stdout.write(`${text}\n`),
-    note: (text) => void stderr.write(`${text}\n`),
+    line: (text) => void stdout.write(`${isTerminal ? forTerminal(text, isColoured) : text}\n`),
+    note: (text) => void stderr.write(`${stderr.isTTY ? forTerminal(text, isColoured) : text}\n`),
     document: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
     record: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
     raw: (text) => void stdout.write(text),

@@ -42,6 +42,13 @@ export async function logs(context: Context, target: string, options: LogsOption
   }
 }
 
+/** Hosts tell the time of their lines, and one of them may be beyond what a date can hold. */
+function isoTime(at: number): string {
+  return new Date(Math.max(-TIME_MAX, Math.min(at, TIME_MAX))).toISOString()
+}
+
+const TIME_MAX = 8.64e15
+
 function noteOf(word: LogWord, target: string): string {
   if ('dropped' in word) return `(${plural(word.dropped, 'line')} left out: more came than could be sent)`
   if ('missingNodes' in word) return `(no lines from ${word.missingNodes.join(', ')}: not connected)`
@@ -51,7 +58,7 @@ function noteOf(word: LogWord, target: string): string {
 }
 
 /** `shop_api.1 | line`, each task in a colour of its own, the bars in one column. */
-export function linePrinter(out: Output, names: Map<string, string>, withTimes: boolean) {
+export function linePrinter(out: Pick<Output, 'line' | 'paint'>, names: Map<string, string>, withTimes: boolean) {
   const prefixes = new Map<string, string>()
   const prefixOf = (task: string): string => {
     const width = Math.max(...[...names.values()].map((name) => name.length), 0)
@@ -64,6 +71,7 @@ export function linePrinter(out: Output, names: Map<string, string>, withTimes: 
       prefix = prefixOf(line.task)
       prefixes.set(line.task, prefix)
     }
-    out.line(`${prefix} ${withTimes ? `${new Date(line.at).toISOString()} ` : ''}${line.text}`)
+    // An agent cuts logs at newlines; one that did not could forge the lines of others.
+    out.line(`${prefix} ${withTimes ? `${isoTime(line.at)} ` : ''}${line.text.replaceAll('\n', '␊')}`)
   }
 }
