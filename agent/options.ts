@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { BerthError } from '../shared/errors.ts'
-import { NAME_PATTERN } from '../shared/names.ts'
+import { FORBIDDEN_KEY, NAME_PATTERN } from '../shared/names.ts'
 
 export type AgentOptions = {
   dataDir: string
@@ -33,6 +33,9 @@ export type AgentFlags = {
 }
 
 export const DATA_DIR_DEFAULT = '/var/lib/berth/agent'
+/** What a hello may hold. */
+const LABEL_NAME_CHARS_MAX = 256
+const LABEL_CHARS_MAX = 1024
 const PULL_STALL_MS_MAX = 86_400_000
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
@@ -47,7 +50,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     joinToken: () => readToken(flags.joinFile, env.BERTH_JOIN_TOKEN),
     node: readName(flags.name ?? env.BERTH_NODE_NAME ?? hostname().toLowerCase()),
     engineHost: flags.docker ?? (env.DOCKER_HOST || undefined),
-    labels: flags.label ?? {},
+    labels: readLabels(flags.label ?? {}),
     pullStallMs: readPullStall(flags.pullStall),
     logLevel: readLevel(flags.logLevel ?? env.BERTH_LOG_LEVEL ?? 'info'),
   }
@@ -80,6 +83,17 @@ function readName(name: string): string {
   throw invalid(
     `"${name}" cannot be a node's name: lower-case letters, digits, ".", "_" and "-", at most 63 characters. Give one with --name`,
   )
+}
+
+function readLabels(labels: Record<string, string>): Record<string, string> {
+  for (const [name, value] of Object.entries(labels)) {
+    if (name === FORBIDDEN_KEY) throw invalid(`--label: ${FORBIDDEN_KEY} cannot be the name of a label; choose another`)
+    if (name.length <= LABEL_NAME_CHARS_MAX && value.length <= LABEL_CHARS_MAX) continue
+    throw invalid(
+      `--label ${name.slice(0, 40)}: a name has at most ${LABEL_NAME_CHARS_MAX} characters, a value ${LABEL_CHARS_MAX}`,
+    )
+  }
+  return labels
 }
 
 function readPullStall(ms: number | undefined): number | undefined {

@@ -1,4 +1,5 @@
 /** Tells what changed: what settles at once, what is on its way a moment later, so that a quick start is one message, not three. */
+import { WIRE_TEXT_CHARS_MAX, wellFormedBrief, wellFormedCut } from '../shared/text.ts'
 import type { EngineInfo, TaskObservation } from '../shared/wire/up.ts'
 import { observe, sameObservation } from './decide/observe.ts'
 import type { ObservedChange } from './parts.ts'
@@ -27,7 +28,8 @@ export class Reporter {
     return () => this.listeners.delete(listener)
   }
 
-  engineIs(engine: EngineInfo): void {
+  engineIs(given: EngineInfo): void {
+    const engine = fitting(given)
     if (JSON.stringify(engine) === JSON.stringify(this.engine)) return
     this.engine = engine
     this.engineChanged = true
@@ -100,4 +102,13 @@ export class Reporter {
     this.engineChanged = false
     if (anything) for (const listener of this.listeners) listener(change)
   }
+}
+
+/** What an Engine says of itself, and others of it, within what a message may hold. */
+function fitting({ state, message, version, apiVersion }: EngineInfo): EngineInfo {
+  const engine: EngineInfo = { state }
+  if (message !== undefined) engine.message = wellFormedBrief(message, WIRE_TEXT_CHARS_MAX)
+  if (version !== undefined) engine.version = wellFormedCut(version, 128)
+  if (apiVersion !== undefined) engine.apiVersion = wellFormedCut(apiVersion, 32)
+  return engine
 }

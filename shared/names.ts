@@ -7,3 +7,9 @@ export const STACK_NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'
 export function fullServiceName(stack: string, service: string): string {
   return `${stack}_${service}`
 }
+
+/**
+ * No environment variable, label or other name in a mapping may be this one: objects of JavaScript treat it otherwise than any
+ * other key, so the wire refuses frames that hold it, and an assignment with it could not be read.
+ */
+export const FORBIDDEN_KEY = '__proto__'

@@ -1,5 +1,8 @@
 /** Text that others wrote, made to fit: into a message's bounds, onto a line. */
 
+/** What a message of the wire may hold of a sentence (see Text in wire/up.ts). */
+export const WIRE_TEXT_CHARS_MAX = 4096
+
 /**
  * At most `charsMax` UTF-16 units of it, and well-formed: a character cut in half, or half a character that was there before,
  * is no text that the wire would let through.

@@ -2,6 +2,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import type { TaskSpec } from '../../shared/spec.ts'
 import { compareProgress, type Health, type TaskState } from '../../shared/task-state.ts'
+import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
 import type { AssignedTask } from '../../shared/wire/down.ts'
 import type { TaskError, TaskObservation } from '../../shared/wire/up.ts'
 import type { Container } from './container.ts'
@@ -10,8 +11,6 @@ import { endedForGood, ownContainer, type TaskPicture } from './next-steps.ts'
 
 /** The step that is being carried out for a task. */
 export type Activity = 'pulling' | 'starting' | 'stopping' | null
-
-const TEXT_CHARS_MAX = 4_000
 
 /**
  * Null: nothing of the task is left on this host. `previous` is what was told last: moments that were told stay as they
@@ -89,7 +88,8 @@ function describe(observation: TaskObservation, container: Container): void {
   if (container.state === 'running') {
     observation.health = container.health
     if (container.health === 'healthy' && container.healthyAt !== null) observation.healthSince = container.healthyAt
-    if (container.healthMessage) observation.healthMessage = container.healthMessage.slice(0, TEXT_CHARS_MAX)
+    if (container.healthMessage)
+      observation.healthMessage = wellFormedBrief(container.healthMessage, WIRE_TEXT_CHARS_MAX)
     if (container.ports.length > 0) observation.ports = container.ports
   } else if (container.state === 'exited') {
     if (container.exitCode !== null) observation.exitCode = container.exitCode
@@ -118,5 +118,5 @@ export function sameObservation(previous: TaskObservation | null, next: TaskObse
 
 /** An error as observations carry it, cut to what fits. */
 export function taskError(code: string, message: string): TaskError {
-  return { code, message: message.length > TEXT_CHARS_MAX ? `${message.slice(0, TEXT_CHARS_MAX)}…` : message }
+  return { code, message: wellFormedBrief(message, WIRE_TEXT_CHARS_MAX) }
 }

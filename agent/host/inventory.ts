@@ -1,4 +1,6 @@
 import os from 'node:os'
+import { FORBIDDEN_KEY } from '../../shared/names.ts'
+import { wellFormedCut } from '../../shared/text.ts'
 import type { NodeInventory } from '../../shared/wire/up.ts'
 import type { ReadInventory } from '../parts.ts'
 
@@ -7,6 +9,9 @@ export const INVENTORY_EVERY_MS = 10 * 60_000
 /** A hanging program must not keep the agent from its first hello. */
 const ASK_LIMIT_MS = 5000
 const ADDRESSES_MAX = 64
+/** What a hello may hold. */
+const NAME_CHARS_MAX = 256
+const LABEL_CHARS_MAX = 1024
 
 export type InventoryOptions = {
   /** Labels of the Engine's own configuration (`dockerd --label`). */
@@ -37,18 +42,24 @@ async function readInventory(ask: AskHost, engineLabels: InventoryOptions['engin
     withinLimit(engineLabels?.() ?? Promise.resolve<Record<string, string>>({}), {}),
   ])
   return {
-    hostname: os.hostname().slice(0, 256),
+    hostname: wellFormedCut(os.hostname(), NAME_CHARS_MAX),
     os: os.platform(),
     arch: os.arch(),
-    kernel: (facts.kernel ?? os.release()).slice(0, 256),
+    kernel: wellFormedCut(facts.kernel ?? os.release(), NAME_CHARS_MAX),
     cpuCores: os.cpus().length || os.availableParallelism(),
     memoryBytes: os.totalmem(),
-    ...optional('cpuModel', (facts.cpuModel ?? os.cpus()[0]?.model)?.slice(0, 256)),
+    ...optional('cpuModel', wellFormedCut(facts.cpuModel ?? os.cpus()[0]?.model ?? '', NAME_CHARS_MAX)),
     addresses: outwardAddresses(os.networkInterfaces()),
-    engineLabels: Object.fromEntries(
-      Object.entries(labels).map(([name, value]) => [name.slice(0, 256), value.slice(0, 1024)]),
-    ),
+    engineLabels: fitting(labels),
   }
+}
+
+/** What others wrote into the Engine's configuration must not keep this host from greeting. */
+function fitting(labels: Record<string, string>): Record<string, string> {
+  const named = Object.entries(labels).filter(([name]) => name !== FORBIDDEN_KEY)
+  return Object.fromEntries(
+    named.map(([name, value]) => [wellFormedCut(name, NAME_CHARS_MAX), wellFormedCut(value, LABEL_CHARS_MAX)]),
+  )
 }
 
 /** Addresses by which other hosts may reach this one; those of container bridges reach nobody else. */

@@ -1,4 +1,5 @@
 /** The Engine's json-file format: one JSON object a line, long lines of the container in pieces. */
+import { wellFormedCut } from '../../shared/text.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
 import { parseLogTime } from './log-time.ts'
 
@@ -64,8 +65,5 @@ export class LineJoiner {
 
 /** A piece is at most 16 KiB, so only a file that others wrote makes a text longer than the bound and one piece. */
 function withoutEnd(text: string): string {
-  return text
-    .replace(/\r?\n$/, '')
-    .slice(0, TEXT_CHARS_MAX * 2)
-    .toWellFormed()
+  return wellFormedCut(text.replace(/\r?\n$/, ''), TEXT_CHARS_MAX * 2)
 }

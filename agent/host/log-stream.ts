@@ -3,7 +3,7 @@
  * sink is full, parts that read the past wait (the lines are safe in their files); those that follow live drop the oldest lines.
  */
 import { advance, type LogPosition, passOver } from '../../shared/log-position.ts'
-import { wellFormedCut } from '../../shared/text.ts'
+import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
 import type { LogAdd, LogOpen } from '../../shared/wire/down.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
 import type { ContainerHandle, LogSink } from '../parts.ts'
@@ -18,8 +18,6 @@ export type LogSources = {
   skipped: () => void
 }
 
-/** What a message may hold. */
-const ERROR_CHARS_MAX = 4096
 export const BATCH_DELAY_MS = 50
 /** New containers of the tasks (a restart that made a new one) are looked for this often. */
 const LOOK_MS = 500
@@ -141,7 +139,7 @@ export class LogStream {
   #partEnded(handle: ContainerHandle, again: Again | null, error: Error | undefined): void {
     this.#parts.delete(handle.containerId)
     this.#done.set(handle.containerId, again)
-    if (error !== undefined) this.#fail(handle, 'failed', wellFormedCut(error.message, ERROR_CHARS_MAX))
+    if (error !== undefined) this.#fail(handle, 'failed', wellFormedBrief(error.message, WIRE_TEXT_CHARS_MAX))
     this.#endIfDone()
   }
 

@@ -2,6 +2,7 @@
  * What waits to be told to the coordinator. The latest fact about a task replaces the older one that was waiting, so what waits is
  * bounded by the number of tasks, however long the wait; notices are bounded by number, the oldest going first.
  */
+import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
 import type { EngineInfo, Notice, TaskObservation } from '../../shared/wire/up.ts'
 import type { ObservedChange } from '../parts.ts'
 
@@ -42,7 +43,7 @@ export class Outbox {
   }
 
   putNotice(notice: Notice): void {
-    this.#notices.push(notice)
+    this.#notices.push({ ...notice, message: wellFormedBrief(notice.message, WIRE_TEXT_CHARS_MAX) })
     if (this.#notices.length > OUTBOX_NOTICES_MAX) {
       this.#notices.shift()
       this.#noticesDropped++

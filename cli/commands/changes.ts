@@ -1,6 +1,7 @@
 /** `berth scale`, `rollback`, `rm`, `drain`, `activate`, `node rm`, `node label`: changes, waited for where they take time. */
 import type { ChangeAnswer, ProgressDocument, ServiceDetail, TaskDocument } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
+import { FORBIDDEN_KEY } from '../../shared/names.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import { type Client, segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
@@ -95,12 +96,17 @@ export function parseLabels(labels: string[]): { set: Record<string, string>; re
   const remove: string[] = []
   for (const label of labels) {
     const split = label.indexOf('=')
+    if (label.slice(0, split) === FORBIDDEN_KEY) throw forbiddenLabel()
     if (split > 0) set[label.slice(0, split)] = label.slice(split + 1)
     else if (split < 0 && label.length > 1 && label.endsWith('-')) remove.push(label.slice(0, -1))
     else
       throw new BerthError('invalid-request', `"${label}" is no label; write KEY=VALUE to set one, KEY- to remove it`)
   }
   return { set, remove }
+}
+
+function forbiddenLabel(): BerthError {
+  return new BerthError('invalid-request', `${FORBIDDEN_KEY} cannot be the name of a label; choose another`)
 }
 
 export function parseScale(pair: string): { service: string; replicas: number } {

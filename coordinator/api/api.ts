@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import { requireOperator } from './auth.ts'
 import { joinRoutes } from './join.ts'
+import { readJsonBodies } from './json-body.ts'
 import type { ApiParts } from './parts.ts'
 import { answerProblem, unknownRoute } from './problem-answers.ts'
 import { clusterRoutes } from './routes/cluster.ts'
@@ -42,6 +43,7 @@ export function createApi(parts: ApiParts): Api {
   api.setSerializerCompiler(() => JSON.stringify)
   api.setErrorHandler(answerProblem(parts.log))
   api.setNotFoundHandler(unknownRoute)
+  readJsonBodies(api)
 
   const clock = parts.clock ?? systemClock
   const routeParts: RouteParts = { ...parts, clock, streams: streamLimit(parts.streams) }

@@ -2,6 +2,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
+import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
 import { encode, FRAME_BYTES_MAX } from '../../shared/wire/codec.ts'
 import type { DownMessage } from '../../shared/wire/down.ts'
 import type { Hello } from '../../shared/wire/up.ts'
@@ -106,9 +107,8 @@ export function refuse(shared: Sessionry, session: Session, refusal: Refusal): v
     { node: session.node, address: session.address, code: refusal.code, offence: refusal.offence },
     `refused ${session.node}: ${refusal.message}`,
   )
-  session.socket.send(
-    encode({ kind: 'refused', code: refusal.code, message: refusal.message.slice(0, 4096), retry: refusal.retry }),
-  )
+  const message = wellFormedBrief(refusal.message, WIRE_TEXT_CHARS_MAX)
+  session.socket.send(encode({ kind: 'refused', code: refusal.code, message, retry: refusal.retry }))
   end(shared, session, refusal.message)
 }
 

@@ -1,4 +1,5 @@
 /** A value of the merged files, its path and its place: what every reader of a field works with. */
+import { FORBIDDEN_KEY } from '../names.ts'
 import type { Findings, Place } from './findings.ts'
 import { didYouMean } from './suggest.ts'
 import { isNull, joinPath, NOWHERE, type Node } from './tree.ts'
@@ -6,6 +7,7 @@ import { parseBytes, parseDurationMs } from './units.ts'
 
 const TRUE_WORDS = ['true', 'yes', 'on', 'y', '1']
 const FALSE_WORDS = ['false', 'no', 'off', 'n', '0']
+export const FORBIDDEN_NAME = `${FORBIDDEN_KEY} cannot be a name; choose another`
 /** Settings under this key are Berth's own. None exist yet, so that any is a mistake. */
 const OWN_EXTENSION = 'x-berth'
 
@@ -63,10 +65,11 @@ export class Field {
       this.wrongKind('a mapping')
       return []
     }
-    return [...this.node.entries].map(([key, entry]) => [
+    const members = [...this.node.entries].map(([key, entry]): [string, Field] => [
       key,
       new Field(entry.value, joinPath(this.path, key), this.findings, entry.keyPlace),
     ])
+    return members.filter(([key, field]) => key !== FORBIDDEN_KEY || field.atKey().error(FORBIDDEN_NAME))
   }
 
   /** The items of a list. Reports anything else. */
@@ -190,6 +193,7 @@ export class Field {
         const equals = text.indexOf('=')
         const key = equals < 0 ? text : text.slice(0, equals)
         if (key === '') field.error('has no name before its =')
+        else if (key === FORBIDDEN_KEY) field.error(FORBIDDEN_NAME)
         else pairs.set(key, { value: equals < 0 ? undefined : text.slice(equals + 1), field })
       }
       return pairs

@@ -1,7 +1,9 @@
 /** `env_file` and `label_file`: files whose lines stand below a service's own `environment` and `labels`. */
 import { RESERVED_LABEL_PREFIX } from '../labels.ts'
+import { FORBIDDEN_KEY } from '../names.ts'
 import { parseEnvFile, parseRawEnvFile } from './dotenv.ts'
 import { tellProblems } from './env-files.ts'
+import { FORBIDDEN_NAME } from './field.ts'
 import { asList } from './merge-rules.ts'
 import type { Environment, ReadSession } from './session.ts'
 import { isNull, type MapNode, member, type Node, stringOf, textOf } from './tree.ts'
@@ -61,6 +63,10 @@ async function readAll(
       : parseEnvFile(text, (name) => (Object.hasOwn(environment, name) ? environment[name] : values.get(name)))
     tellProblems(session, wanted.file, parsed)
     for (const [key, value] of parsed.values) {
+      if (key === FORBIDDEN_KEY) {
+        session.findings.error(item.place, itemPath, `${session.show(wanted.file)}: ${FORBIDDEN_NAME}`)
+        continue
+      }
       const known = value ?? (Object.hasOwn(environment, key) ? environment[key] : undefined)
       if (known !== undefined) values.set(key, known)
     }

@@ -42,6 +42,8 @@ test('what cannot be is refused with the name of the flag', () => {
   expect(() => agentOptions({ ...flags, name: 'Not A Name' }, {})).toThrow(/--name/)
   expect(() => agentOptions({ ...flags, logLevel: 'loud' }, {})).toThrow(/--log-level/)
   expect(() => agentOptions({ ...flags, pullStall: 0 }, {})).toThrow(/--pull-stall/)
+  expect(() => agentOptions({ ...flags, label: { ['__proto__']: 'x' } }, {})).toThrow(/--label: __proto__ cannot be/)
+  expect(() => agentOptions({ ...flags, label: { a: 'x'.repeat(1025) } }, {})).toThrow(/--label a: .* 1024/)
 })
 
 test("the Engine's address is a socket, a path or a host and port", () => {

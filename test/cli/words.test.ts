@@ -84,6 +84,7 @@ test('arguments are read strictly', () => {
   expect(() => parseScale('shop_api=-1')).toThrow('write it like shop_api=5')
   expect(parseLabels(['disk=ssd', 'old-', 'empty='])).toEqual({ set: { disk: 'ssd', empty: '' }, remove: ['old'] })
   expect(() => parseLabels(['disk'])).toThrow('KEY=VALUE')
+  expect(() => parseLabels(['__proto__=x'])).toThrow('__proto__ cannot be the name of a label')
   expect(['10.0.0.5:1', '[::1]:2', ':3', '4'].map(parseListen)).toEqual([
     { host: '10.0.0.5', port: 1 },
     { host: '::1', port: 2 },

@@ -1,6 +1,7 @@
 /** The progress of a stack, live: an event whenever it differs, and `done` once nothing is left to wait for. */
 import type { FastifyInstance } from 'fastify'
 import { type ProgressDocument, StackParams } from '../../../shared/api.ts'
+import { wellFormedBrief } from '../../../shared/text.ts'
 import type { Core, LogReader } from '../../core.ts'
 import type { RouteParts } from '../api.ts'
 import { stackProgress } from '../progress.ts'
@@ -78,7 +79,7 @@ async function readLastLines(core: Core, logs: LogReader, progress: ProgressDocu
   try {
     const signal = AbortSignal.timeout(lastLinesWaitMs)
     for await (const batch of logs.read({ tasks, tailLines: lastLinesMax, follow: false, signal })) {
-      for (const line of batch.lines) lines.get(line.task)?.push(line.text.slice(0, lastLineCharsMax))
+      for (const line of batch.lines) lines.get(line.task)?.push(wellFormedBrief(line.text, lastLineCharsMax))
     }
   } catch {
     // The lines are a courtesy: the outcome is told without them.

@@ -109,6 +109,35 @@ describe('what is wrong is said as a problem document', () => {
     expect(query.json.detail).toBe('querystring: limt is not a field that is known here')
   })
 
+  test('a name that no message to an agent can hold, and half of a character, are refused with their place', async () => {
+    const server = await anApiServer()
+    const withEnvironment = (members: string) => {
+      const spec = aStackSpec('shop', { api: {} })
+      return JSON.stringify(spec).replace('"environment":{', `"environment":{${members}`)
+    }
+    const deploy = async (members: string) =>
+      (await call(server, { ...deployShop, body: undefined, raw: withEnvironment(members) })).json
+    for (const key of ['__proto__', '\\u005f_proto__']) {
+      expect(await deploy(`"${key}":"x"`)).toMatchObject({
+        code: 'invalid-request',
+        detail: 'services.api.task.container.environment.__proto__: __proto__ cannot be a name; choose another',
+      })
+    }
+    expect((await deploy('"A":"\\ud83d"')).detail).toMatch(
+      /^services\.api\.task\.container\.environment\.A: holds half/,
+    )
+    expect((await deploy('"A\\udc00":"x"')).code).toBe('invalid-request')
+    const labels = { method: 'PUT', path: '/v1/nodes/n1/labels', raw: '{"set":{"__proto__":"x"}}' }
+    expect((await call(server, labels)).json.detail).toBe('set.__proto__: __proto__ cannot be a name; choose another')
+    expect(server.cluster.world.stacks.size).toBe(0)
+    const fine = await call(server, {
+      ...deployShop,
+      body: undefined,
+      raw: withEnvironment('"constructor":"x","A":"\\ud83d\\ude00"'),
+    })
+    expect(fine.status).toBe(200)
+  })
+
   test('a body that is no JSON, one of another kind, and one that is too large', async () => {
     const server = await anApiServer()
     expect((await call(server, { ...deployShop, body: undefined, raw: '{' })).json.code).toBe('invalid-request')

@@ -20,6 +20,28 @@ describe('a finding', () => {
     ])
   })
 
+  it.each([
+    ['environment: { __proto__: x }', 'environment.__proto__'],
+    ['environment: [A=1, __proto__=x]', 'environment[1]'],
+    ['environment: [__proto__]', 'environment[0]'],
+    ['labels: { __proto__: x }', 'labels.__proto__'],
+    ['deploy: { labels: [__proto__=x] }', 'deploy.labels[0]'],
+    ['sysctls: { __proto__: 1 }', 'sysctls.__proto__'],
+    ['ulimits: { __proto__: 1 }', 'ulimits.__proto__'],
+    ['logging: { options: { __proto__: x } }', 'logging.options.__proto__'],
+    ['extra_hosts: { __proto__: 10.0.0.1 }', 'extra_hosts.__proto__'],
+  ])('%s is about a name that no message to an agent can hold', async (fields, path) => {
+    expect(await messages(fields)).toContain(`${path}: __proto__ cannot be a name; choose another`)
+  })
+
+  it('about such a name in a file of variables or labels names that file', async () => {
+    for (const field of ['env_file', 'label_file']) {
+      expect(await refusal({ 'compose.yaml': webFile(`${field}: a.env`), 'a.env': 'A=1\n__proto__=x\n' })).toEqual([
+        `compose.yaml:4:${field.length + 7}  services.web.${field}: a.env: __proto__ cannot be a name; choose another`,
+      ])
+    }
+  })
+
   it('does not hide the others, which come in the order of the file', async () => {
     const file = `
 services:
