@@ -15,11 +15,12 @@ import { judgement } from './judgement.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
-import { type OpenedSecurity, openSecurity } from './security/open.ts'
+import { openSecurity } from './security/open.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { loadWorld, WORLD_PREFIX } from './store/records.ts'
 import type { Store } from './store/store.ts'
+import type { Upkeep } from './upkeep.ts'
 
 export type RunningCoordinator = {
   /** Where it serves; the port is the real one when 0 was asked for. */
@@ -32,6 +33,7 @@ export type RunningCoordinator = {
 const ROOT = join(import.meta.dirname, '..')
 /** How long a stop waits for requests that are being answered. */
 const STOP_LIMIT_MS = 5_000
+const HOURLY = '17 * * * *'
 
 /**
  * Resolves once it serves; stops when the signal is aborted. Containers and agents go on without it.
@@ -43,7 +45,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   // The store first: its lock keeps a second coordinator from touching anything in the folder.
   const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
-  const opened: Opened = { store, security: null, metrics: null, sessions: null, api: null }
+  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null }
   try {
     return await serve(options, opened, startedAt, log, signal)
   } catch (error) {
@@ -54,10 +56,10 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
 
 type Opened = {
   store: Store
-  security: OpenedSecurity | null
   metrics: Metrics | null
   sessions: Sessions | null
   api: Api | null
+  upkeep: Upkeep | null
 }
 
 async function serve(
@@ -74,7 +76,6 @@ async function serve(
     now: systemClock.now,
     log,
   })
-  opened.security = security
   const metrics = createMetrics()
   opened.metrics = metrics
   const loop = createLoop({
@@ -117,6 +118,9 @@ async function serve(
     { url: settings.url, cluster: security.cluster, startMs: systemClock.now() - startedAt, ...world },
     `serving at ${settings.url}`,
   )
+  // Not needed to serve, hence loaded afterwards.
+  const { startUpkeep } = await import('./upkeep.ts')
+  opened.upkeep = startUpkeep([{ name: "the server's certificate", schedule: HOURLY, run: security.renewIfDue }], log)
   // Node writes its cache of compiled code when the process ends well; after a kill the next start would be slow.
   setImmediate(flushCompileCache)
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
@@ -146,7 +150,7 @@ async function closeInterfaces({ sessions, api }: Opened): Promise<void> {
 
 async function closeAll(opened: Opened): Promise<void> {
   await within(STOP_LIMIT_MS, closeInterfaces(opened)).catch(() => {})
-  opened.security?.close()
+  opened.upkeep?.stop()
   opened.metrics?.close()
   await opened.store.close()
 }

@@ -23,19 +23,16 @@ export type SecurityOptions = {
 }
 
 export type OpenedSecurity = Security & {
-  /** Renews the server's certificate when less than a third of its life is left; called by a timer every hour. Never rejects. */
+  /** Renews the server's certificate when less than a third of its life is left. Never rejects. See coordinator/upkeep.ts. */
   renewIfDue(): Promise<void>
-  close(): void
 }
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
+const DAY_MS = 24 * 3_600_000
 
 export const LIFETIMES = { caMs: 3652 * DAY_MS, serverMs: 90 * DAY_MS, nodeMs: DAY_MS }
 
 /** Clocks a little behind ours must not find a new certificate to be of tomorrow. */
 const BACKDATED_MS = 10 * 60_000
-const RENEW_CHECK_MS = HOUR_MS
 
 /** @throws BerthError `failed` when the folder is damaged or lost the CA that its cluster was made with */
 export async function openSecurity(options: SecurityOptions): Promise<OpenedSecurity> {
@@ -74,9 +71,6 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
     writing = done.catch(() => undefined)
     return done
   }
-
-  const timer = setInterval(() => void renewIfDue(), RENEW_CHECK_MS)
-  timer.unref()
 
   return {
     cluster: clusterOf(caPin),
@@ -120,7 +114,6 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
     },
     sign: (requestPem, node) => signNode(ca, requestPem, node, validity(options.now(), lifetimes.nodeMs)),
     renewIfDue,
-    close: () => clearInterval(timer),
   }
 }
 

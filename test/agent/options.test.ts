@@ -64,7 +64,6 @@ test('an Engine on another machine is not spoken to in the clear', () => {
 test('an Engine on another machine is spoken to with TLS that both sides check', async () => {
   const folder = await temporaryFolder()
   const ca = await openSecurity({ dir: join(folder, 'ca'), names: ['127.0.0.1'], now: Date.now })
-  onTestFinished(() => ca.close())
   const key = await ownKey(folder)
   const { certificatePem } = await ca.sign(requestFor(key, 'agent'), 'agent')
   for (const [file, text] of [

@@ -105,7 +105,6 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     if (isClosed) return
     isClosed = true
     clearInterval(timer)
-    security.close()
     await api.close()
   }
   onTestFinished(close)

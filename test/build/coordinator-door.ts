@@ -69,7 +69,6 @@ export async function aDoor(options: DoorOptions = {}): Promise<Door> {
     socket.on('close', () => sockets.delete(socket))
   })
   async function kill() {
-    security.close()
     const closed = new Promise((resolve) => server.close(resolve))
     for (const socket of sockets) socket.destroy()
     await sessions.close()

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { certificateRequest } from '../../../agent/link/certificate-request.ts'
 import { openSecurity, type SecurityOptions } from '../../../coordinator/security/open.ts'
 import { aFakeLog } from '../../build/fake-core.ts'
@@ -12,7 +12,6 @@ const start = Date.parse('2026-11-23T10:00:00Z')
 
 async function opened(dir: string, options: Partial<SecurityOptions> = {}) {
   const security = await openSecurity({ dir, names: ['localhost', '127.0.0.1', '::1'], now: () => start, ...options })
-  onTestFinished(() => security.close())
   return security
 }
 
