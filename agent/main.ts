@@ -1,19 +1,16 @@
 /** The agent's process: joins its parts and runs them until told to stop. Containers go on afterwards. */
 import pino from 'pino'
 import version from '../package.json' with { type: 'json' }
-import { type Clock, systemClock } from '../shared/clock.ts'
+import { systemClock } from '../shared/clock.ts'
 import type { Owner } from './decide/container.ts'
-import { connectEngine } from './docker/engine.ts'
+import { connectEngine, type Engine } from './docker/engine.ts'
 import { createReadInventory } from './host/inventory.ts'
 import { createLoadMeter } from './host/load-meter.ts'
 import { createLogTail } from './host/log-tail.ts'
-import { loadIdentity } from './link/identity.ts'
 import { createLink } from './link/link.ts'
 import type { AgentOptions } from './options.ts'
+import type { Supervisor } from './parts.ts'
 import { createSupervisor } from './supervisor.ts'
-
-/** How soon a first join is noticed. */
-const JOIN_LOOK_MS = 100
 
 /**
  * Resolves when aborted. The supervisor acts on the assignment on the disk at once, whether or not there is a coordinator.
@@ -24,10 +21,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const engine = connectEngine({ host: options.engineHost })
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
-  const owner = ownerOf(options.dataDir, systemClock, both)
   const { dataDir, pullStallMs } = options
-  const supervisor = createSupervisor({ engine, owner, dataDir, pullStallMs, log })
-  const loadMeter = createLoadMeter()
+  /** Whose containers this agent looks after: known once this host has joined. */
+  const owner = Promise.withResolvers<Owner>()
+  const supervisor = createSupervisor({ engine, owner: owner.promise, dataDir, pullStallMs, log })
+  const loadMeter = createLoadMeter({ diskPath: dataRootOf(engine, supervisor) })
   const link = createLink({
     options: { ...options, agentVersion: version.version },
     supervisor,
@@ -37,6 +35,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     log,
     clock: systemClock,
     random: Math.random,
+    onIdentity: ({ cluster, node }) => owner.resolve({ cluster, node }),
   })
   log.info({ engine: engine.place, coordinator: options.coordinator }, `agent of node ${options.node} starts`)
   try {
@@ -49,12 +48,21 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   }
 }
 
-/** Whose containers this agent looks after: known from the identity, which the link keeps once this host has joined. */
-async function ownerOf(dataDir: string, clock: Clock, signal: AbortSignal): Promise<Owner> {
-  for (;;) {
-    const identity = await loadIdentity(dataDir)
-    if (identity) return { cluster: identity.cluster, node: identity.node }
-    // Aborted: nobody waits for the answer any more.
-    await clock.sleep(JOIN_LOOK_MS, signal).catch(() => new Promise<never>(() => {}))
-  }
+/** The folder in which the Engine keeps its data: asked for whenever it comes up, since it may be another one then. */
+function dataRootOf(engine: Engine, supervisor: Supervisor): () => string {
+  let path = '/'
+  let wasUp = false
+  supervisor.onChange(({ engine: { state } }) => {
+    if (state === 'up' && !wasUp) {
+      engine.dataRoot().then(
+        (found) => {
+          path = found
+        },
+        // Until then the space of the whole host's root is told, as before the Engine was up.
+        () => {},
+      )
+    }
+    wasUp = state === 'up'
+  })
+  return () => path
 }

@@ -29,6 +29,8 @@ export interface Engine {
   ping(): Promise<void>
   /** Labels that the Engine itself was started with. */
   engineLabels(): Promise<Record<string, string>>
+  /** The folder in which it keeps images and containers, on its own host. */
+  dataRoot(): Promise<string>
   /** Every container with Berth's labels, of whatever cluster and node, running or not. */
   list(): Promise<ListedContainer[]>
   /** By id or name. Null: there is none, or it is not Berth's. */
@@ -124,11 +126,12 @@ class DockerEngine implements Engine {
   }
 
   async engineLabels() {
-    const info = await this.ask('describe itself', QUICK_LIMIT_MS, (abortSignal) =>
-      this.get<{ Labels?: string[] | null }>('/info', abortSignal),
-    )
-    const labels = info.Labels ?? []
+    const labels = (await this.info()).Labels ?? []
     return Object.fromEntries(labels.map((label) => [label.split('=', 1)[0]!, label.slice(label.indexOf('=') + 1)]))
+  }
+
+  async dataRoot() {
+    return (await this.info()).DockerRootDir ?? '/'
   }
 
   async list() {
@@ -285,6 +288,12 @@ class DockerEngine implements Engine {
 
   close() {
     this.agent.destroy()
+  }
+
+  private info() {
+    return this.ask('describe itself', QUICK_LIMIT_MS, (abortSignal) =>
+      this.get<{ Labels?: string[] | null; DockerRootDir?: string }>('/info', abortSignal),
+    )
   }
 
   private get<T>(path: string, abortSignal: AbortSignal, options: object = {}): Promise<T> {

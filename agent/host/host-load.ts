@@ -32,14 +32,14 @@ type Counters = { atMs: number; cpu: CpuTicks | null; disk: DiskTransfer; networ
 
 export class HostMeter {
   readonly #files
-  readonly #diskPath: string
+  readonly #diskPath: () => string
   #before: Counters | null = null
   #rates = NO_RATES
   #diskSpace = { diskBytesUsed: 0, diskBytesTotal: 0 }
   #samples = 0
 
   /** `diskPath`: a path on the filesystem that the Engine keeps its data on. */
-  constructor({ procRoot, diskPath }: { procRoot: string; diskPath: string }) {
+  constructor({ procRoot, diskPath }: { procRoot: string; diskPath: () => string }) {
     const file = (name: string) => new KeptFile(join(procRoot, name))
     this.#diskPath = diskPath
     this.#files = {
@@ -57,7 +57,7 @@ export class HostMeter {
   /** What cannot be read counts as 0; a container's view of /proc lacks some files. The first sample has no rates. */
   sample(atMs: number): HostLoad {
     this.#measureRates(atMs)
-    if (this.#samples++ % DISK_SPACE_EVERY_SAMPLES === 0) this.#diskSpace = diskSpace(this.#diskPath)
+    if (this.#samples++ % DISK_SPACE_EVERY_SAMPLES === 0) this.#diskSpace = diskSpace(this.#diskPath())
     const memory = parseMemory(this.#files.memory.read() ?? '')
     const pressure = this.#pressure()
     return {

@@ -8,8 +8,8 @@ import { isToBeNamed, type NamedLoad } from './noticeable.ts'
 export type LoadMeterOptions = {
   procRoot?: string
   cgroupRoot?: string
-  /** A path on the filesystem that the Engine keeps its data on. */
-  diskPath?: string
+  /** A path on the filesystem that the Engine keeps its data on; asked anew each time, as the Engine may come up later. */
+  diskPath?: () => string
   /** Milliseconds of a clock that never goes back. */
   now?: () => number
 }
@@ -35,7 +35,7 @@ class KeptLoadMeter implements LoadMeter {
   constructor(options: LoadMeterOptions) {
     this.#roots = { procRoot: options.procRoot ?? '/proc', cgroupRoot: options.cgroupRoot ?? '/sys/fs/cgroup' }
     this.#now = options.now ?? (() => performance.now())
-    this.#host = new HostMeter({ procRoot: this.#roots.procRoot, diskPath: options.diskPath ?? '/' })
+    this.#host = new HostMeter({ procRoot: this.#roots.procRoot, diskPath: options.diskPath ?? (() => '/') })
     this.#host.sample(this.#now())
   }
 

@@ -37,6 +37,8 @@ export type LinkNeeds = {
   clock: Clock
   /** In [0, 1). */
   random: () => number
+  /** Told once it is known who this host is: at the start, or when it has joined; and again after joining anew. */
+  onIdentity?: (identity: Identity) => void
 }
 
 export type RunningLink = Link & { readonly state: LinkState }
@@ -59,6 +61,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
     try {
       identity = await loadIdentity(options.dataDir)
       checkCluster(identity, options)
+      if (hasIdentity(identity)) needs.onIdentity?.(identity)
       while (!signal.aborted) {
         step(await attempt(signal))
         await pause(signal)
@@ -123,6 +126,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
         { node: identity.node, cluster: identity.cluster },
         `joined cluster ${identity.cluster} as ${identity.node}`,
       )
+      needs.onIdentity?.(identity)
       return identity
     } catch (error) {
       return joinFailed(error)

@@ -44,6 +44,7 @@ export function aFakeEngine(): FakeEngine {
     },
     ping: () => act('ping'),
     engineLabels: async () => ({}),
+    dataRoot: async () => '/',
     async list() {
       const found = [...engine.containers.values()].map(({ id, task, cluster, node }) => ({ id, task, cluster, node }))
       await act('list')

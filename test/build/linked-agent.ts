@@ -82,6 +82,7 @@ export async function aLinkedAgent(
   const logTail = aFakeLogTail()
   const log = aFakeLog()
   const samples: (boolean | undefined)[] = []
+  const identities: string[] = []
   const dataDir = options.dataDir ?? (await temporaryFolder())
   const link = createLink({
     options: {
@@ -106,6 +107,7 @@ export async function aLinkedAgent(
     log,
     clock: { ...systemClock, now },
     random,
+    onIdentity: ({ cluster, node }) => void identities.push(`${cluster} ${node}`),
   })
   const stopping = new AbortController()
   const ran = link.run(stopping.signal).then(
@@ -117,5 +119,5 @@ export async function aLinkedAgent(
     return ran
   }
   onTestFinished(() => stop().then(() => undefined))
-  return { link, supervisor, logTail, log, samples, dataDir, ran, stop }
+  return { link, supervisor, logTail, log, samples, identities, dataDir, ran, stop }
 }

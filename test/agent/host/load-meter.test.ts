@@ -230,3 +230,14 @@ test('this very host has a load', () => {
   expect(meter.sample([]).load.memoryBytesTotal).toBeGreaterThan(0)
   expect(meter.sample([]).load.diskBytesTotal).toBeGreaterThan(0)
 })
+
+test('the space of a disk is that where the Engine keeps its data, as soon as that is known', () => {
+  // A file system without blocks, which no other path has.
+  let diskPath = '/proc'
+  const measuring = createLoadMeter({ diskPath: () => diskPath })
+  meter = measuring
+  expect(measuring.sample([]).load.diskBytesTotal).toBe(0)
+  diskPath = '/'
+  const totals = Array.from({ length: 20 }, () => measuring.sample([]).load.diskBytesTotal)
+  expect(totals.at(-1)).toBeGreaterThan(0)
+})

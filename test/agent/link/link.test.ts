@@ -58,6 +58,19 @@ describe('the link', () => {
     expect(agent.link.state.name).toBe('open')
   })
 
+  test('tells who this host is as soon as it has joined, and from then on without asking anybody', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    const me = `${door.security.cluster} web-1`
+    expect(agent.identities).toEqual([me])
+    await agent.stop()
+    await door.kill()
+    const again = await aLinkedAgent(door, { dataDir: agent.dataDir })
+    await until(() => again.identities.length > 0)
+    expect(again.identities).toEqual([me])
+  })
+
   test('tells changes and notices as they come', async () => {
     const door = await aDoor()
     const agent = await aLinkedAgent(door)
