@@ -141,6 +141,15 @@ describe('each outside thing has one file that knows it', () => {
   })
 })
 
+test('every package that package.json names is used by the source, and none is used that it does not name', () => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const used = new Set(files.flatMap(({ imports }) => imports).filter((name) => !isOurs(name) && !isNodeModule(name)))
+  used.delete('package.json')
+  expect([...used].sort()).toEqual(Object.keys(manifest.dependencies).sort())
+})
+
 describe('this test sees what it judges', () => {
   test('imports in all their forms', () => {
     const text = `import a from 'a'\nimport {\n  b,\n} from '../shared/b.ts'\nimport type { C } from "@scope/c/deep"\nimport 'd'\nexport * from './e.ts'\nconst f = await import('node:fs')\nconst said = "from 'nowhere'"\n`
