@@ -34,6 +34,9 @@ export function createApi(parts: ApiParts): Api {
   const api = fastify({
     serverFactory: (handler) => httpsServer(parts.security, handler),
     bodyLimit: BODY_BYTES_MAX,
+    // Longer than any name may be, so that it is the schema that says so.
+    routerOptions: { maxParamLength: 1024 },
+    frameworkErrors: answerProblem(parts.log),
     logger: false,
     // Open streams are ended by their own `preClose`; idle connections are not waited for.
     forceCloseConnections: true,

@@ -6,9 +6,14 @@ import { createFailureLimit } from '../security/failure-limit.ts'
 import type { Security } from '../security/security.ts'
 
 /** By the route's pattern, not by the request's path, so that no spelling of a path can reach past it. */
-const PUBLIC_ROUTES = ['/healthz', '/v1/join', '/install.sh']
-/** The agent and its runtime as files: without secrets, checked by the host against the CA in its join token. */
-const PUBLIC_PREFIX = '/v1/agent-bundle'
+const PUBLIC_ROUTES = [
+  '/healthz',
+  '/v1/join',
+  '/install.sh',
+  // The agent and its runtime as files: without secrets, checked by the host against the CA in its join token.
+  '/v1/agent-bundle.sha256',
+  '/v1/agent-bundle.tar.gz',
+]
 
 export function requireOperator(security: Security, clock: Clock) {
   const failures = createFailureLimit()
@@ -32,7 +37,7 @@ export function requireOperator(security: Security, clock: Clock) {
 }
 
 export function isPublic(route: string | undefined): boolean {
-  return route !== undefined && (PUBLIC_ROUTES.includes(route) || route.startsWith(PUBLIC_PREFIX))
+  return route !== undefined && PUBLIC_ROUTES.includes(route)
 }
 
 function bearerToken(header: string | undefined): string | null {

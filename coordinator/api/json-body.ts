@@ -36,6 +36,9 @@ function parse(text: string): unknown {
 
 type Fault = { path: string[]; message: string }
 
+/** Bodies have a dozen levels. Told places grow with the depth, and whoever may only ask to join may send thousands of it. */
+const DEPTH_MAX = 64
+
 /** The first there is. With a list of what is still to be looked at, since JSON may be nested deeper than calls can. */
 function faultIn(root: unknown): Fault | null {
   const waiting: { value: unknown; path: string[] }[] = [{ value: root, path: [] }]
@@ -43,6 +46,7 @@ function faultIn(root: unknown): Fault | null {
     const { value, path } = next
     if (typeof value === 'string' && !value.isWellFormed()) return { path, message: HALF_CHARACTER }
     if (typeof value !== 'object' || value === null) continue
+    if (path.length >= DEPTH_MAX) return { path: [], message: `is nested deeper than ${DEPTH_MAX}` }
     for (const [key, member] of Object.entries(value)) {
       const at = [...path, key]
       if (key === FORBIDDEN_KEY) return { path: at, message: `${FORBIDDEN_KEY} cannot be a name; choose another` }

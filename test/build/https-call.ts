@@ -20,7 +20,9 @@ export function call(server: { url: string; ca: string; token: string }, asked: 
       answer.on('error', reject)
       answer.on('end', () => {
         const isJson =
-          /json/.test(String(answer.headers['content-type'])) && !/ndjson/.test(String(answer.headers['content-type']))
+          text !== '' &&
+          /json/.test(String(answer.headers['content-type'])) &&
+          !/ndjson/.test(String(answer.headers['content-type']))
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json: isJson ? JSON.parse(text) : {} })
       })
     })
