@@ -96,7 +96,7 @@ export const NODE_COLUMNS: Column[] = [
 export function nodeRow(node: NodeDocument): string[] {
   return [
     node.name,
-    node.availability === 'drain' ? `${node.status}, drained` : node.status,
+    nodeStatus(node),
     String(node.tasks.running),
     node.load ? percent(node.load.cpuCoresUsed, node.cpuCores) : '-',
     trimmed(node.cpuCores),
@@ -108,6 +108,19 @@ export function nodeRow(node: NodeDocument): string[] {
       .join(','),
   ]
 }
+
+/** A clock that is off makes every time that the host tells doubtful, so it stands beside the status. */
+function nodeStatus({ status, availability, clockSkewMs }: NodeDocument): string {
+  const clock = `clock ${duration(Math.abs(clockSkewMs))} ${clockSkewMs > 0 ? 'ahead' : 'behind'}`
+  return [
+    status,
+    ...(availability === 'drain' ? ['drained'] : []),
+    ...(Math.abs(clockSkewMs) > clockSkewMsMax ? [clock] : []),
+  ].join(', ')
+}
+
+/** As in the problems of `berth status`. */
+const clockSkewMsMax = 30_000
 
 export const SERVICE_COLUMNS: Column[] = [
   { title: 'SERVICE', shrinkTo: 16 },

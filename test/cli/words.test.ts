@@ -94,6 +94,16 @@ test('arguments are read strictly', () => {
   expect(() => parseListen('host')).toThrow()
 })
 
+test('a node whose clock is off says so beside its status', () => {
+  const statusOf = (given: Parameters<typeof aNode>[0]) => {
+    const node = aNode(given)
+    return nodeRow(viewNode(aWorld({ nodes: [node] }), node))[1]
+  }
+  expect(statusOf({ clockSkewMs: 20_000 })).toBe('ready')
+  expect(statusOf({ clockSkewMs: 7_200_000 })).toBe('ready, clock 2 h ahead')
+  expect(statusOf({ clockSkewMs: -7_200_000, availability: 'drain' })).toBe('ready, drained, clock 2 h behind')
+})
+
 describe('lines of several hosts', () => {
   const line = (at: number) => ({ task: 't', at, source: 'stdout' as const, text: String(at) })
 
