@@ -238,7 +238,10 @@ start_up() {
     done_with 'coordinator and agent (running)'
     return
   fi
-  setsid "$root/bin/berth" up "$@" >"$logs/up.log" 2>&1 </dev/null &
+  # The line for hosts goes there, join token included.
+  rm -f "$logs/up.log"
+  (umask 077 && : >"$logs/up.log")
+  setsid "$root/bin/berth" up "$@" >>"$logs/up.log" 2>&1 </dev/null &
   printf '%s\n' "$!" >"$state/up.pid"
   wait_for 60 node_is_ready_or_up_ended || true
   node_is_ready >/dev/null 2>&1 || {
@@ -447,6 +450,10 @@ join_cluster() {
     esac
     shift
   done
+  # It is kept in a file that a later upgrade reads as a shell would.
+  case ${origin_url#https://} in
+    *[!]A-Za-z0-9.:[-]*) fail 2 "this is not the address of a coordinator: one looks like https://10.0.0.5:$port" ;;
+  esac
   [ -n "$token" ] || fail 2 'the join token is missing; on the coordinator, `berth token join` prints the whole line'
   printf '%s\n' "$token" | grep -Eqx 'BRTH-1-[0-9a-f]{64}-[0-9a-f]{32}' || fail 2 'this is not a join token: one looks like BRTH-1-… with 64 and 32 hex digits'
   [ -n "$origin_url" ] || fail 2 "the coordinator's address is missing: install.sh join https://ADDRESS:$port TOKEN"
@@ -469,6 +476,7 @@ join_cluster() {
   esac
   install -d -m 0755 "$settings" "$data"
   install -d -m 0700 "$data/agent"
+  rm -f "$settings/join-token"
   (umask 077 && printf '%s\n' "$token" >"$settings/join-token")
   keep_origin
   keep_arguments agent --coordinator "$origin_url" --join-file "$settings/join-token" "$@"
@@ -580,6 +588,8 @@ keep() {
   part=$1
   child=''
   restarts=0
+  # Options are split at spaces, and are no patterns of file names.
+  set -f
   trap '[ -z "$child" ] || kill "$child" 2>/dev/null; wait; exit 0' TERM INT
   as=''
   [ "$part" != coordinator ] || as='setpriv --reuid=berth --regid=berth --init-groups'
@@ -652,7 +662,7 @@ uninstall() {
   rm -rf "$prefix" "$settings"
   if [ "${1:-}" = --purge ]; then
     remove_containers
-    rm -rf "$data" "$logs" /var/cache/berth
+    rm -rf "$data" "$logs" /var/cache/berth /var/cache/berth-agent /var/cache/berth-coordinator
     ! id berth >/dev/null 2>&1 || userdel berth
     done_with 'Berth, its data and its containers are removed'
   else
