@@ -1,5 +1,5 @@
 /** The part of a log stream that one container gives: from its log file where that can be read, else from the Engine. */
-import { accessSync, constants } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import type { LogLine } from '../../shared/wire/up.ts'
 import type { ContainerHandle } from '../parts.ts'
@@ -45,7 +45,7 @@ export function openPart(request: PartRequest, engineLogs: EngineLogs | undefine
 
 function isReadable(path: string): boolean {
   try {
-    accessSync(path, constants.R_OK)
+    closeSync(openSync(path, 'r'))
     return true
   } catch {
     return false
