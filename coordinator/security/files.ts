@@ -27,14 +27,19 @@ export function securityFiles(dir: string) {
     writeCa: (ca: KeyPair) => writePrivateFile(caPath, ca.keyPem + ca.certificatePem),
     readServer: () => readKeyPair(serverPath),
     writeServer: (server: KeyPair) => writePrivateFile(serverPath, server.keyPem + server.certificatePem),
-    /** In clear, for the `berth` command on this host. An operator may delete it; the hash goes on to count. */
-    readOperatorToken: async () => (await readPrivateFile(operatorTokenPath))?.trim() ?? null,
+    /**
+     * In clear, for the `berth` command on this host; null: none that could be one. An operator may delete it, or the disk empty it:
+     * the hash goes on to count, and no word that somebody might guess takes its place.
+     */
+    readOperatorToken: async () => OPERATOR_TOKEN.exec((await readPrivateFile(operatorTokenPath)) ?? '')?.[1] ?? null,
     writeOperatorToken: (token: string) => writePrivateFile(operatorTokenPath, `${token}\n`),
     readState: () => readState(statePath),
     writeState: (state: TokenState) => writePrivateFile(statePath, `${JSON.stringify(state, null, 2)}\n`),
   }
 }
 
+/** 256 random bits. */
+const OPERATOR_TOKEN = /^\s*(berth-op-[A-Za-z0-9_-]{43})\s*$/
 const KEY = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----/
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/
 

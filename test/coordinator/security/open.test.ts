@@ -83,9 +83,18 @@ describe('a later start', () => {
   test('after a crash in the middle of a rotation takes the token that stands in clear', async () => {
     const dir = await temporaryFolder()
     await opened(dir)
-    await writeFile(join(dir, 'operator-token'), 'berth-op-new\n')
+    const newer = `berth-op-${'n'.repeat(43)}`
+    await writeFile(join(dir, 'operator-token'), `${newer}\n`)
     const security = await opened(dir)
-    expect(security.isOperator('berth-op-new')).toBe(true)
+    expect(security.isOperator(newer)).toBe(true)
+  })
+
+  test.each(['', 'secret\n', 'berth-op-short'])('lets no %j in the place of a token take over', async (text) => {
+    const dir = await temporaryFolder()
+    const token = await (await opened(dir)).rotateOperatorToken()
+    await writeFile(join(dir, 'operator-token'), text)
+    const security = await opened(dir)
+    expect([security.isOperator(token), security.isOperator(text.trim())]).toEqual([true, false])
   })
 
   test('accepts that the operator has taken the token in clear away', async () => {
