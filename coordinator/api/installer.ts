@@ -21,10 +21,14 @@ export type InstallerOptions = {
   /** Where hosts reach this coordinator; used when a request does not say how it got here. */
   url: string
   security: Pick<Security, 'serverKeyPin' | 'caCertificatePem'>
+  /** For tests; see DOWNLOAD_MAX_MS. */
+  downloadMaxMs?: number
 }
 
 /** Each takes a file descriptor and bandwidth; a thousand hosts that join at once wait their turn. */
 export const DOWNLOADS_MAX = 64
+/** One that takes longer is cut off and its place given to the next: whoever reads nothing must not keep hosts from joining. */
+export const DOWNLOAD_MAX_MS = 10 * 60_000
 const RETRY_AFTER_S = 5
 const HOST_SHAPE = /^[A-Za-z0-9.-]{1,253}(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/
 
@@ -39,7 +43,8 @@ const Query = Type.Object(
 )
 type Query = Static<typeof Query>
 
-export function installerRoutes({ root, cacheDir, url, security }: InstallerOptions): FastifyPluginAsync {
+export function installerRoutes(options: InstallerOptions): FastifyPluginAsync {
+  const { root, cacheDir, url, security, downloadMaxMs = DOWNLOAD_MAX_MS } = options
   const bundleFor = bundles({ root, cacheDir })
   let downloads = 0
 
@@ -77,7 +82,11 @@ export function installerRoutes({ root, cacheDir, url, security }: InstallerOpti
           )
         }
         downloads++
-        reply.raw.once('close', () => downloads--)
+        const limit = setTimeout(() => reply.raw.destroy(), downloadMaxMs)
+        reply.raw.once('close', () => {
+          clearTimeout(limit)
+          downloads--
+        })
         reply.headers({ 'content-length': bytes, etag: `"${sha256}"` }).type('application/gzip')
         return createReadStream(path)
       },

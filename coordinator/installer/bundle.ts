@@ -90,11 +90,14 @@ async function fingerprint(root: string, node: string): Promise<string> {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** One archive for each processor is kept: after an upgrade the one before is of no use. */
+/** One archive for each processor is kept: after an upgrade the one before is of no use, nor is what a killed process left. */
 async function removeOlder(cacheDir: string, arch: Architecture, stem: string): Promise<void> {
-  const old = (await readdir(cacheDir)).filter((name) => /^agent-\w+-[0-9a-f]{16}\.(tar\.gz|sha256)$/.test(name))
+  const old = (await readdir(cacheDir)).filter((name) =>
+    /^agent-\w+-[0-9a-f]{16}\.(tar\.gz|sha256|\d+\.new)$/.test(name),
+  )
+  const kept = [`${stem}.tar.gz`, `${stem}.sha256`]
   for (const name of old) {
     const path = join(cacheDir, name)
-    if (name.startsWith(`agent-${arch}-`) && !path.startsWith(`${stem}.`)) await rm(path, { force: true })
+    if (name.startsWith(`agent-${arch}-`) && !kept.includes(path)) await rm(path, { force: true })
   }
 }

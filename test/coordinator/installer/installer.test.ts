@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fastify, { type FastifyInstance } from 'fastify'
@@ -76,9 +77,27 @@ describe('what a host downloads to join', () => {
     const again = fastify()
     const options = { root: ROOT, cacheDir: join(dir, 'cache-2'), url: 'https://10.0.0.5:23784' }
     again.register(installerRoutes({ ...options, security: { serverKeyPin: PIN, caCertificatePem: CA } }))
+    const leftByKilled = join(options.cacheDir, `agent-${process.arch}-${'0'.repeat(16)}.99.new`)
+    mkdirSync(options.cacheDir)
+    writeFileSync(leftByKilled, 'half an archive')
     const second = await again.inject({ url: `/v1/agent-bundle.sha256?arch=${process.arch}` })
     expect(second.body).toBe(first.body)
+    expect(existsSync(leftByKilled)).toBe(false)
     await again.close()
+  })
+
+  test('a download that is not taken is cut off, and its place is free again', async () => {
+    const slow = fastify({ forceCloseConnections: true })
+    const options = { root: ROOT, cacheDir: join(dir, 'cache'), url: 'https://10.0.0.5:23784', downloadMaxMs: 300 }
+    slow.register(installerRoutes({ ...options, security: { serverKeyPin: PIN, caCertificatePem: CA } }))
+    await slow.listen({ port: 0, host: '127.0.0.1' })
+    const client = connect((slow.server.address() as AddressInfo).port, '127.0.0.1')
+    client.on('error', () => undefined)
+    client.write(`GET /v1/agent-bundle.tar.gz?arch=${process.arch} HTTP/1.1\r\nhost: a\r\n\r\n`)
+    client.once('readable', () => undefined)
+    await new Promise((resolve) => slow.server.once('connection', (socket) => socket.once('close', resolve)))
+    client.destroy()
+    await slow.close()
   })
 
   test('a processor that Berth does not know, or has no Node.js for, is an error that says so', async () => {
