@@ -126,10 +126,9 @@ describe.each([
   test('behaves like a sorted map under any transactions', async () => {
     const part = fc.oneof(fc.constantFrom('a', 'b', 'ab', 'é', '', '\uffff', '😀'), fc.integer({ min: -3, max: 300 }))
     const key = fc.array(part, { minLength: 1, maxLength: 3 })
-    const write = fc.oneof(
-      fc.record({ key, value: fc.jsonValue() }),
-      fc.record({ key, delete: fc.constant(true as const) }),
-    )
+    // Through JSON once: it makes 0 of -0, as msgpack does.
+    const value = fc.jsonValue().map((made): unknown => JSON.parse(JSON.stringify(made)))
+    const write = fc.oneof(fc.record({ key, value }), fc.record({ key, delete: fc.constant(true as const) }))
     const transaction = fc.record({
       writes: fc.array(write, { maxLength: 6 }),
       compare: fc.option(fc.record({ key, exists: fc.boolean() })),
