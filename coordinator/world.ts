@@ -105,7 +105,15 @@ export type Service = {
   homes: Map<number, NodeName>
 }
 
-export type ServiceVersion = { version: number; spec: ServiceSpec; taskHash: string; createdAt: Instant }
+export type ServiceVersion = {
+  version: number
+  spec: ServiceSpec
+  /** Tasks of another hash are replaced. Holds the hashes of those that the task is to be restarted with (`depends_on.restart`). */
+  taskHash: string
+  /** Of the task alone; absent: that is `taskHash`. */
+  ownHash?: string
+  createdAt: Instant
+}
 
 export type DependencyWait = { service: ServiceName; condition: string; now: string }
 

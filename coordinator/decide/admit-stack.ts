@@ -161,8 +161,5 @@ function warningsOf(world: World, name: string, spec: ServiceSpec): string[] {
   if (hasNamedVolume(spec) && spec.update.order === 'start-first') {
     warnings.push(`${name}: two tasks cannot share its volume, so the old one is stopped before the new one starts`)
   }
-  for (const [dependency, { restart }] of Object.entries(spec.dependsOn)) {
-    if (restart) warnings.push(`${name}: depends_on.${dependency}.restart is not honoured; its tasks go on as they are`)
-  }
   return warnings
 }

@@ -27,7 +27,9 @@ export function rollbackVersionOf(service: Service): ServiceVersion | null {
   const earlier = [...service.versions.values()]
     .filter(({ version }) => version < wanted.version)
     .sort((a, b) => b.version - a.version)
-  return earlier.find(({ taskHash }) => taskHash !== wanted.taskHash) ?? earlier[0] ?? null
+  // What was only restarted with another service is nothing that one could want back.
+  const hash = ({ taskHash, ownHash }: ServiceVersion) => ownHash ?? taskHash
+  return earlier.find((version) => hash(version) !== hash(wanted)) ?? earlier[0] ?? null
 }
 
 export function hashOf(service: Service, task: Task): string | null {

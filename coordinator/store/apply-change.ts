@@ -1,11 +1,13 @@
 /** What a user asked for, written into the World. Admission (decide/admit.ts) has said yes before. */
 import type { Instant } from '../../shared/clock.ts'
 import { fullServiceName } from '../../shared/names.ts'
-import { canonicalJson, type ServiceSpec, type StackSpec, specHash } from '../../shared/spec.ts'
+import { canonicalJson, type ServiceSpec, type StackSpec } from '../../shared/spec.ts'
 import { rollbackVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
-import type { Change, Rollout, Service, ServiceName, ServiceVersion, World } from '../world.ts'
+import type { Change, Service, ServiceName, ServiceVersion, World } from '../world.ts'
+import { addVersion, firstRelease, saveService } from './add-version.ts'
 import { indexService } from './indexes.ts'
 import { deleteNode, newNode, putNode, putService, putStack, putVersion } from './records.ts'
+import { dependenciesFirst, hashesOf, restartDependents } from './restart-dependents.ts'
 import type { Write } from './store.ts'
 
 export function applyChange(world: World, change: Change, at: Instant, writes: Write[]): void {
@@ -61,16 +63,17 @@ function deployStack(world: World, spec: StackSpec, prune: boolean, at: Instant,
   const stack = { name: spec.name, deployedAt: at, deployment }
   world.stacks.set(stack.name, stack)
   writes.push(putStack(stack))
-  for (const [shortName, serviceSpec] of Object.entries(spec.services)) {
+  for (const shortName of dependenciesFirst(spec)) {
     const service = world.services.get(fullServiceName(stack.name, shortName))
+    const serviceSpec = spec.services[shortName]!
     if (service) updateService(world, service, serviceSpec, at, writes)
     else createService(world, stack.name, shortName, serviceSpec, at, writes)
   }
-  if (!prune) return
   for (const service of world.services.values()) {
     const isNamed = Object.hasOwn(spec.services, service.shortName)
-    if (service.stack === stack.name && !isNamed) removeService(world, service, writes)
+    if (prune && service.stack === stack.name && !isNamed) removeService(world, service, writes)
   }
+  restartDependents(world, stack.name, at, writes)
 }
 
 function createService(
@@ -81,7 +84,7 @@ function createService(
   at: Instant,
   writes: Write[],
 ): void {
-  const version: ServiceVersion = { version: 1, spec, taskHash: specHash(spec.task), createdAt: at }
+  const version: ServiceVersion = { version: 1, spec, ...hashesOf(world, stack, spec), createdAt: at }
   const service: Service = {
     name: fullServiceName(stack, shortName),
     stack,
@@ -102,10 +105,11 @@ function createService(
 /** A deployment of the same spec changes nothing, but for giving what stopped half-way or failed another try. */
 function updateService(world: World, service: Service, spec: ServiceSpec, at: Instant, writes: Write[]): void {
   const wanted = wantedVersionOf(service)
-  const isSame = canonicalJson(wanted.spec) === canonicalJson(spec)
+  const hashes = hashesOf(world, service.stack, spec)
+  const isSame = wanted.taskHash === hashes.taskHash && canonicalJson(wanted.spec) === canonicalJson(spec)
   const isPaused = service.rollout.state === 'paused'
   if (isSame && !service.removing && !isPaused && !hasFailedTask(world, service)) return
-  addVersion(world, service, spec, at, writes)
+  addVersion(world, service, spec, hashes, at, writes)
   if (service.rollout.state === 'paused') {
     const { version, from } = service.rollout
     service.rollout = { state: 'rolling', version, from, startedAt: at, failures: [] }
@@ -115,10 +119,11 @@ function updateService(world: World, service: Service, spec: ServiceSpec, at: In
 
 function scaleService(world: World, name: ServiceName, replicas: number, at: Instant, writes: Write[]): void {
   const service = world.services.get(name)
-  const spec = service && wantedVersionOf(service).spec
-  if (!service || !spec || spec.mode.kind !== 'replicated') return
-  if (spec.mode.replicas === replicas && !hasFailedTask(world, service)) return
-  addVersion(world, service, { ...spec, mode: { kind: 'replicated', replicas } }, at, writes)
+  const wanted = service && wantedVersionOf(service)
+  if (!service || wanted?.spec.mode.kind !== 'replicated') return
+  const { spec } = wanted
+  if (wanted.spec.mode.replicas === replicas && !hasFailedTask(world, service)) return
+  addVersion(world, service, { ...spec, mode: { kind: 'replicated', replicas } }, wanted, at, writes)
 }
 
 function rollbackService(world: World, name: ServiceName, at: Instant, writes: Write[]): void {
@@ -138,46 +143,7 @@ function rollbackService(world: World, name: ServiceName, at: Instant, writes: W
   // What ran before may run again without waiting: a rollback is a way out of trouble.
   service.release = { version: target.version, state: 'released' }
   saveService(world, service, writes)
-}
-
-function addVersion(world: World, service: Service, spec: ServiceSpec, at: Instant, writes: Write[]): void {
-  const before = wantedVersionOf(service)
-  // Never used again, even after a rollback: version 7 that failed and version 8 that worked stay two numbers.
-  const number = Math.max(...service.versions.keys()) + 1
-  const version: ServiceVersion = { version: number, spec, taskHash: specHash(spec.task), createdAt: at }
-  service.versions.set(number, version)
-  service.version = number
-  service.removing = false
-  if (version.taskHash === before.taskHash) {
-    service.rollout = sameTasksRollout(service.rollout, number, at)
-    service.release = { ...service.release, version: number }
-  } else {
-    const from = lastGoodVersion(service.rollout)
-    service.rollout = { state: 'rolling', version: number, from, startedAt: at, failures: [] }
-    service.release = firstRelease(number, spec)
-  }
-  writes.push(putVersion(service.name, version))
-  saveService(world, service, writes)
-}
-
-/** A version that leaves the task as it is (replicas, labels, update rules) replaces no task and disturbs no rollout. */
-function sameTasksRollout(rollout: Rollout, version: number, at: Instant): Rollout {
-  if (rollout.state === 'settled' || rollout.state === 'rolled-back') {
-    return { state: 'settled', version, finishedAt: at }
-  }
-  return { ...rollout, version }
-}
-
-/** Where a failing rollout goes back to: the last version that was all there, not a half-rolled one. */
-function lastGoodVersion(rollout: Rollout): number | null {
-  if (rollout.state === 'rolling' || rollout.state === 'paused') return rollout.from
-  return rollout.version
-}
-
-/** Held until the loop has looked at the dependencies; nothing to wait for: released at once. */
-function firstRelease(version: number, spec: ServiceSpec): Service['release'] {
-  const isFree = Object.keys(spec.dependsOn).length === 0
-  return isFree ? { version, state: 'released' } : { version, state: 'held', waitsFor: [] }
+  restartDependents(world, service.stack, at, writes)
 }
 
 function removeService(world: World, service: Service, writes: Write[]): void {
@@ -191,11 +157,6 @@ function hasFailedTask(world: World, service: Service): boolean {
     if (task.desired === 'running' && task.observed.state === 'failed') return true
   }
   return false
-}
-
-function saveService(world: World, service: Service, writes: Write[]): void {
-  indexService(world, service)
-  writes.push(putService(service))
 }
 
 // ---------------------------------------------------------------- nodes

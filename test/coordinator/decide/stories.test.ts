@@ -339,6 +339,63 @@ test('a removed stack leaves nothing, even with a node away', () => {
   expect(agentOf(cluster, 'n1').containers.size).toBe(0)
 })
 
+/** `web` and `job` depend on `db`, `tail` on `web`; only `job` lives on when the other is replaced. */
+function aChain(db: string): Record<string, ServiceSpecGiven> {
+  const on = (restart: boolean) => ({ condition: 'service_started' as const, required: true, restart })
+  return {
+    tail: { dependsOn: { web: on(true) } },
+    web: { dependsOn: { db: on(true) } },
+    job: { dependsOn: { db: on(false) } },
+    db: { image: db },
+  }
+}
+
+test('who is to be restarted with a dependency is replaced once that one is, and those that depend on it in turn', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, aChain('example/db:1'))
+  run(cluster, 10_000)
+  const idOf = (service: string) => running(cluster, `shop_${service}`).map(({ id }) => id)
+  const before = { web: idOf('web'), tail: idOf('tail'), job: idOf('job') }
+  deploy(cluster, aChain('example/db:1'))
+  change(cluster, { kind: 'scale-service', service: 'shop_db', replicas: 2 })
+  run(cluster, 10_000)
+  expect({ web: idOf('web'), tail: idOf('tail'), job: idOf('job') }).toEqual(before)
+
+  deploy(cluster, aChain('example/db:2'))
+  run(cluster, 2_000)
+  expect(idOf('web')).toEqual(before.web)
+  run(cluster, 40_000)
+  expect(idOf('job')).toEqual(before.job)
+  const after = { web: idOf('web'), tail: idOf('tail') }
+  expect([after.web.length, after.tail.length]).toEqual([1, 1])
+  expect(after.web).not.toEqual(before.web)
+  expect(after.tail).not.toEqual(before.tail)
+  run(cluster, 20_000)
+  expect({ web: idOf('web'), tail: idOf('tail') }).toEqual(after)
+
+  deploy(cluster, { db: { image: 'example/db:3' } })
+  run(cluster, 40_000)
+  expect(idOf('web')).not.toEqual(after.web)
+  change(cluster, { kind: 'rollback-service', service: 'shop_db' })
+  const third = idOf('web')
+  run(cluster, 40_000)
+  expect(idOf('web')).not.toEqual(third)
+})
+
+test('a rollback passes over the versions in which a service was only restarted with another', () => {
+  const cluster = aCluster(THREE)
+  const stack = (db: string, web: string) => ({ ...aChain(db), web: { ...aChain(db).web, image: web } })
+  deploy(cluster, stack('example/db:1', 'example/web:1'))
+  run(cluster, 10_000)
+  deploy(cluster, stack('example/db:1', 'example/web:2'))
+  run(cluster, 40_000)
+  deploy(cluster, stack('example/db:2', 'example/web:2'))
+  run(cluster, 40_000)
+  change(cluster, { kind: 'rollback-service', service: 'shop_web' })
+  const { version, versions } = cluster.world.services.get('shop_web')!
+  expect(versions.get(version)?.spec.task.container.image).toBe('example/web:1')
+})
+
 test('a drained node gives its tasks away one for one, each stopped only when its replacement runs', () => {
   const cluster = aCluster(THREE)
   deploy(cluster, { web: { replicas: 6 } })
