@@ -7,7 +7,7 @@ import type { Change, Service, ServiceName, ServiceVersion, World } from '../wor
 import { addVersion, firstRelease, saveService } from './add-version.ts'
 import { indexService } from './indexes.ts'
 import { deleteNode, newNode, putNode, putService, putStack, putVersion } from './records.ts'
-import { dependenciesFirst, hashesOf, restartDependents } from './restart-dependents.ts'
+import { hashesOf, restartDependents, taskHashes } from './restart-dependents.ts'
 import type { Write } from './store.ts'
 
 export function applyChange(world: World, change: Change, at: Instant, writes: Write[]): void {
@@ -63,9 +63,9 @@ function deployStack(world: World, spec: StackSpec, prune: boolean, at: Instant,
   const stack = { name: spec.name, deployedAt: at, deployment }
   world.stacks.set(stack.name, stack)
   writes.push(putStack(stack))
-  for (const shortName of dependenciesFirst(spec)) {
+  const before = taskHashes(world, stack.name)
+  for (const [shortName, serviceSpec] of Object.entries(spec.services)) {
     const service = world.services.get(fullServiceName(stack.name, shortName))
-    const serviceSpec = spec.services[shortName]!
     if (service) updateService(world, service, serviceSpec, at, writes)
     else createService(world, stack.name, shortName, serviceSpec, at, writes)
   }
@@ -73,7 +73,7 @@ function deployStack(world: World, spec: StackSpec, prune: boolean, at: Instant,
     const isNamed = Object.hasOwn(spec.services, service.shortName)
     if (prune && service.stack === stack.name && !isNamed) removeService(world, service, writes)
   }
-  restartDependents(world, stack.name, at, writes)
+  restartDependents(world, stack.name, before, at, writes)
 }
 
 function createService(
@@ -105,11 +105,11 @@ function createService(
 /** A deployment of the same spec changes nothing, but for giving what stopped half-way or failed another try. */
 function updateService(world: World, service: Service, spec: ServiceSpec, at: Instant, writes: Write[]): void {
   const wanted = wantedVersionOf(service)
-  const hashes = hashesOf(world, service.stack, spec)
-  const isSame = wanted.taskHash === hashes.taskHash && canonicalJson(wanted.spec) === canonicalJson(spec)
+  const isSame = canonicalJson(wanted.spec) === canonicalJson(spec)
+  const isSameTask = canonicalJson(wanted.spec.task) === canonicalJson(spec.task)
   const isPaused = service.rollout.state === 'paused'
   if (isSame && !service.removing && !isPaused && !hasFailedTask(world, service)) return
-  addVersion(world, service, spec, hashes, at, writes)
+  addVersion(world, service, spec, isSameTask ? wanted : hashesOf(world, service.stack, spec), at, writes)
   if (service.rollout.state === 'paused') {
     const { version, from } = service.rollout
     service.rollout = { state: 'rolling', version, from, startedAt: at, failures: [] }
@@ -130,6 +130,7 @@ function rollbackService(world: World, name: ServiceName, at: Instant, writes: W
   const service = world.services.get(name)
   const target = service && rollbackVersionOf(service)
   if (!service || !target) return
+  const before = taskHashes(world, service.stack)
   const failed = service.version
   service.version = target.version
   service.rollout = {
@@ -143,7 +144,7 @@ function rollbackService(world: World, name: ServiceName, at: Instant, writes: W
   // What ran before may run again without waiting: a rollback is a way out of trouble.
   service.release = { version: target.version, state: 'released' }
   saveService(world, service, writes)
-  restartDependents(world, service.stack, at, writes)
+  restartDependents(world, service.stack, before, at, writes)
 }
 
 function removeService(world: World, service: Service, writes: Write[]): void {

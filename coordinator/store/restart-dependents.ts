@@ -6,9 +6,9 @@
 import { createHash } from 'node:crypto'
 import type { Instant } from '../../shared/clock.ts'
 import { fullServiceName } from '../../shared/names.ts'
-import { canonicalJson, type ServiceSpec, type StackSpec, specHash } from '../../shared/spec.ts'
+import { canonicalJson, type ServiceSpec, specHash } from '../../shared/spec.ts'
 import { wantedVersionOf } from '../decide/service-facts.ts'
-import type { Service, World } from '../world.ts'
+import type { World } from '../world.ts'
 import { addVersion, type TaskHashes } from './add-version.ts'
 import type { Write } from './store.ts'
 
@@ -23,20 +23,31 @@ export function hashesOf(world: World, stack: string, spec: ServiceSpec): TaskHa
   return { taskHash: createHash('sha256').update(text).digest('hex').slice(0, ownHash.length), ownHash }
 }
 
-/** After services of the stack have changed: the next version for those that are to be restarted with them. */
-export function restartDependents(world: World, stack: string, at: Instant, writes: Write[]): void {
+/** By short name: what the tasks of the stack's services are now. */
+export function taskHashes(world: World, stack: string): Map<string, string> {
   const services = [...world.services.values()].filter((service) => service.stack === stack && !service.removing)
-  const specs = Object.fromEntries(services.map((service) => [service.shortName, wantedVersionOf(service).spec]))
-  for (const shortName of dependenciesFirst({ services: specs })) {
-    const service = world.services.get(fullServiceName(stack, shortName))
-    if (service && restartedWith(wantedVersionOf(service).spec).length > 0) restartIfDue(world, service, at, writes)
-  }
+  return new Map(services.map((service) => [service.shortName, wantedVersionOf(service).taskHash]))
 }
 
-function restartIfDue(world: World, service: Service, at: Instant, writes: Write[]): void {
-  const { spec, taskHash } = wantedVersionOf(service)
-  const hashes = hashesOf(world, service.stack, spec)
-  if (hashes.taskHash !== taskHash) addVersion(world, service, spec, hashes, at, writes)
+/** After a change to services of the stack: the next version for those that are to be restarted with one that has other tasks now. */
+export function restartDependents(
+  world: World,
+  stack: string,
+  before: ReadonlyMap<string, string>,
+  at: Instant,
+  writes: Write[],
+): void {
+  const hasOtherTasks = (shortName: string) => {
+    const hash = before.get(shortName)
+    return hash !== undefined && hash !== taskHashes(world, stack).get(shortName)
+  }
+  for (const shortName of dependenciesFirst(world, stack)) {
+    const service = world.services.get(fullServiceName(stack, shortName))!
+    const { spec } = wantedVersionOf(service)
+    // Who gets other tasks by the same change needs no restart.
+    if (hasOtherTasks(shortName) || !restartedWith(spec).some(hasOtherTasks)) continue
+    addVersion(world, service, spec, hashesOf(world, stack, spec), at, writes)
+  }
 }
 
 /** In alphabetical order, so that the hash does not hang on that of the file. */
@@ -46,17 +57,17 @@ function restartedWith({ dependsOn }: ServiceSpec): string[] {
     .sort()
 }
 
-/** The names of the services, each after those that it depends on; a circle ends where it began. */
-export function dependenciesFirst({ services }: Pick<StackSpec, 'services'>): string[] {
+/** The stack's services, each after those that it depends on; a circle ends where it began. */
+function dependenciesFirst(world: World, stack: string): string[] {
   const ordered = new Set<string>()
   const begun = new Set<string>()
-  const visit = (name: string) => {
-    const spec = services[name]
-    if (!spec || begun.has(name)) return
-    begun.add(name)
-    for (const dependency of Object.keys(spec.dependsOn)) visit(dependency)
-    ordered.add(name)
+  const visit = (shortName: string) => {
+    const service = world.services.get(fullServiceName(stack, shortName))
+    if (!service || service.removing || begun.has(shortName)) return
+    begun.add(shortName)
+    for (const dependency of Object.keys(wantedVersionOf(service).spec.dependsOn)) visit(dependency)
+    ordered.add(shortName)
   }
-  for (const name of Object.keys(services)) visit(name)
+  for (const shortName of taskHashes(world, stack).keys()) visit(shortName)
   return [...ordered]
 }

@@ -392,8 +392,14 @@ test('a rollback passes over the versions in which a service was only restarted 
   deploy(cluster, stack('example/db:2', 'example/web:2'))
   run(cluster, 40_000)
   change(cluster, { kind: 'rollback-service', service: 'shop_web' })
-  const { version, versions } = cluster.world.services.get('shop_web')!
+  const { version, versions, rollout } = cluster.world.services.get('shop_web')!
   expect(versions.get(version)?.spec.task.container.image).toBe('example/web:1')
+  expect({ version, rollout: rollout.state }).toEqual({ version: 1, rollout: 'rolling-back' })
+  run(cluster, 40_000)
+  const [back] = running(cluster, 'shop_web')
+  deploy(cluster, { job: { ...aChain('').job, image: 'example/job:2' } })
+  run(cluster, 40_000)
+  expect(running(cluster, 'shop_web')).toEqual([back])
 })
 
 test('a drained node gives its tasks away one for one, each stopped only when its replacement runs', () => {
