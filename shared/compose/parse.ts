@@ -72,6 +72,9 @@ class TreeBuilder {
   private readonly findings: Findings
   private values = 0
   private failed = false
+  /** The package would read through the whole document for each alias. */
+  private readonly anchored = new Map<string, YamlNode>()
+  private expanding = 0
   /** The anchored nodes that are being built now: an alias to one of them would never end. */
   private readonly open = new Set<YamlNode>()
 
@@ -99,7 +102,8 @@ class TreeBuilder {
     }
     if (depth > MAX_DEPTH) throw new TooMuch(place, `is nested more than ${MAX_DEPTH} deep`)
     if (yaml === null) return nullNode(place)
-    if (isAlias(yaml)) return this.alias(yaml.source, yaml.resolve(this.document), place, path, depth)
+    if (isAlias(yaml)) return this.alias(yaml.source, place, path, depth)
+    this.remember(yaml)
     this.open.add(yaml)
     const built = this.content(yaml, place, path, depth)
     this.open.delete(yaml)
@@ -107,10 +111,19 @@ class TreeBuilder {
     return tag ? { ...built, tag } : built
   }
 
-  private alias(name: string, target: YamlNode | undefined, place: Place, path: string, depth: number): Node {
+  private alias(name: string, place: Place, path: string, depth: number): Node {
+    const target = this.anchored.get(name)
     if (!target) return this.fail(place, path, `the alias *${name} has no anchor &${name} before it`)
     if (this.open.has(target)) return this.fail(place, path, `the alias *${name} contains itself`)
-    return this.node(target, path, depth)
+    this.expanding++
+    const built = this.node(target, path, depth)
+    this.expanding--
+    return built
+  }
+
+  /** An alias means the latest anchor of its name before it. What an alias repeats has been read before, and is not later. */
+  private remember(yaml: Exclude<YamlNode, null>): void {
+    if (this.expanding === 0 && 'anchor' in yaml && yaml.anchor) this.anchored.set(yaml.anchor, yaml)
   }
 
   private content(yaml: Exclude<YamlNode, null>, place: Place, path: string, depth: number): Node {
@@ -137,6 +150,7 @@ class TreeBuilder {
     const merged: Node[] = []
     for (const pair of pairs) {
       const keyPlace = this.placeAt(pair.key?.range?.[0] ?? 0)
+      if (isScalar(pair.key)) this.remember(pair.key)
       const key = isScalar(pair.key) && pair.key.value !== null ? (keyText(pair.key) ?? '') : undefined
       if (key === undefined) {
         this.fail(keyPlace, path, 'a key must be a plain text')

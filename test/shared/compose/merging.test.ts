@@ -135,6 +135,25 @@ describe('a later file', () => {
 })
 
 describe('anchors', () => {
+  it('mean the latest of their name before the alias, whatever an alias repeats meanwhile', async () => {
+    const text = 'x-a: [&n one, &both {x: &n two}, &n three, *both]\nservices: {web: {image: *n}}'
+    expect((await read(text)).stack.services.web?.task.container.image).toBe('three')
+  })
+
+  it('may stand at a key', async () => {
+    const text = 'services: {&n web: {image: *n}}'
+    expect((await read(text)).stack.services.web?.task.container.image).toBe('web')
+  })
+
+  it('by the thousand take no time', async () => {
+    const count = 20_000
+    const items = (text: (index: number) => string) => Array.from({ length: count }, (_, index) => `  - ${text(index)}`)
+    const all = [...items((index) => `&a${index} v${index}`), ...items((index) => `*a${count - 1 - index}`)]
+    const startedAt = performance.now()
+    await read(`services: {web: {image: a}}\nx-a:\n${all.join('\n')}\n`)
+    expect(performance.now() - startedAt).toBeLessThan(20_000)
+  })
+
   it('and merge keys share what is common, and what is said nearer wins', async () => {
     const { stack } = await read(`
 x-a: &a { user: a, image: one }
