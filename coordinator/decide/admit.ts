@@ -7,6 +7,7 @@ import type { Change, World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
 import { admitStack } from './admit-stack.ts'
 import { rollbackVersionOf, wantedVersionOf } from './service-facts.ts'
+import { holdsRoom } from './task-facts.ts'
 
 export type { Admission } from './admission.ts'
 
@@ -25,8 +26,9 @@ export function admit(world: World, change: Change): Admission {
     case 'label-node':
       return world.nodes.has(change.node) ? admitLabels(change.set) : noNode(world, change.node)
     case 'set-availability':
-    case 'remove-node':
       return world.nodes.has(change.node) ? admitted() : noNode(world, change.node)
+    case 'remove-node':
+      return admitRemoval(world, change.node)
   }
 }
 
@@ -69,6 +71,19 @@ function admitJoin(world: World, name: string, keyFingerprint: string): Admissio
     `or run "berth node rm ${name}" first if that node is gone`
   return refused('name-taken', message, { node: name })
 }
+
+/** Nobody could stop the containers of a node that is no member any more: they would run beside those that replace them. */
+function admitRemoval(world: World, name: string): Admission {
+  const node = world.nodes.get(name)
+  if (!node) return noNode(world, name)
+  const tasks = [...(world.tasksByNode.get(name) ?? [])].filter(holdsRoom).map(({ id }) => id)
+  if (tasks.length === 0 || node.connection === null) return admitted()
+  const what = tasks.length === 1 ? 'a task, which' : `${tasks.length} tasks, which`
+  const message = `${name} still has ${what} would run on there with nobody in charge; run "berth drain ${name}" first, or stop its agent`
+  return refused('conflict', message, { node: name, tasks: tasks.sort().slice(0, TASKS_TOLD) })
+}
+
+const TASKS_TOLD = 100
 
 const LABEL_PATTERN = /^[A-Za-z0-9]([A-Za-z0-9_./-]{0,253}[A-Za-z0-9])?$/
 const LABEL_VALUE_LENGTH_MAX = 1024

@@ -113,6 +113,11 @@ test.each<[string[], number, RegExp]>([
   [['drain', 'nope'], 2, /^there is no node nope; .*(host-1|berth nodes)/m],
   [['activate', 'nope'], 2, /^there is no node nope;/m],
   [['node', 'rm', 'nope'], 2, /^there is no node nope;/m],
+  [
+    ['node', 'rm', 'host-1'],
+    1,
+    /^host-1 still has 2 tasks, which would run on there with nobody in charge; run "berth drain host-1" first/m,
+  ],
   [['node', 'label', 'nope', 'a=b'], 2, /^there is no node nope;/m],
   [['scale', 'base_all=3'], 2, /^base_all is global: it runs once on every node/m],
   [['rollback', 'base_a'], 1, /^base_a is at version 1 and has no version before it/m],

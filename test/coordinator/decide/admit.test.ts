@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { admit } from '../../../coordinator/decide/admit.ts'
 import type { Change } from '../../../coordinator/world.ts'
 import { aPort, aStackSpec, GiB, type ServiceSpecGiven } from '../../build/spec.ts'
-import { aNode, aService, aVersion, aWorld, nodes, versionMap } from '../../build/world.ts'
+import { aNode, aService, aTask, aVersion, aWorld, nodes, versionMap } from '../../build/world.ts'
 
 const world = aWorld({
   nodes: nodes(2),
@@ -122,4 +122,20 @@ test('ordinary changes are admitted without a word', () => {
   ]
   for (const change of changes) expect(admit(world, change)).toEqual({ ok: true, warnings: [] })
   expect(deploy({ web: {} })).toEqual({ ok: true, warnings: [] })
+})
+
+test('a node is removed only when no container would be left there with nobody in charge', () => {
+  const remove = { kind: 'remove-node' as const, node: 'n1' }
+  const withTask = (given: Parameters<typeof aTask>[0], node = aNode({ name: 'n1' })) =>
+    admit(aWorld({ nodes: [node], services: [aService()], tasks: [aTask({ node: 'n1', ...given })] }), remove)
+  expect(withTask({})).toMatchObject({
+    ok: false,
+    code: 'conflict',
+    message: expect.stringContaining('berth drain n1'),
+  })
+  // Still stopping is not stopped.
+  expect(withTask({ desired: 'stopped', state: 'stopping' })).toMatchObject({ ok: false })
+  expect(withTask({ state: 'completed' })).toMatchObject({ ok: true })
+  // A host that is gone will not come back to be asked.
+  expect(withTask({}, aNode({ name: 'n1', connection: null }))).toMatchObject({ ok: true })
 })
