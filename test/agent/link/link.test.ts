@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { joinCluster } from '../../../agent/link/join.ts'
 import { aDoor, type Door } from '../../build/coordinator-door.ts'
@@ -212,6 +213,24 @@ describe('an identity', () => {
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(signed).toHaveBeenCalledTimes(2)
     expect(agent.link.state.name).toBe('open')
+  })
+
+  test('is shown to no node that plays coordinator with a certificate of the same CA', async () => {
+    const door = await aDoor()
+    const dataDir = await temporaryFolder()
+    await join(door, dataDir)
+    const token = door.security.joinToken()
+    const other = { coordinator: door.url, token, node: 'web-2', dataDir: await temporaryFolder(), now: Date.now }
+    const { keyPem, certificatePem, caPem } = await joinCluster(other)
+    let asked = 0
+    const impostor = createTlsServer({ key: keyPem, cert: certificatePem + caPem, requestCert: true }, () => asked++)
+    onTestFinished(() => void impostor.close())
+    await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve))
+    const coordinator = `https://127.0.0.1:${(impostor.address() as AddressInfo).port}`
+    const agent = await aLinkedAgent(door, { dataDir, coordinator })
+    await until(() => agent.log.lines.length > 0)
+    expect(agent.log.lines[0]?.message).toMatch(/no connection to .*(purpose|INVALID_PURPOSE)/i)
+    expect(asked).toBe(0)
   })
 
   test('of one cluster does not let the host slip into another', async () => {
