@@ -4,7 +4,7 @@ import type { RestartPolicy } from '../shared/spec.ts'
 import type { TaskError } from '../shared/wire/up.ts'
 import { belongsTo, type Container, type Owner } from './decide/container.ts'
 import { afterFailedAttempt, afterStart, beginAttempt } from './decide/memory.ts'
-import type { Step } from './decide/next-steps.ts'
+import { END_RETRY_MS, type Step } from './decide/next-steps.ts'
 import { type Activity, taskError } from './decide/observe.ts'
 import { containerRequest, otherContainerName } from './docker/container-request.ts'
 import type { Engine } from './docker/engine.ts'
@@ -18,8 +18,6 @@ export type Widths = { launches: number; ends: number; looks: number; pulls: num
  * wait for graces, so many may. All together stay below the Engine's SOCKETS_MAX.
  */
 export const WIDTHS: Widths = { launches: 4, ends: 12, looks: 6, pulls: 3 }
-/** After a stop or a removal that failed. */
-export const END_RETRY_MS = 2_000
 /** A container whose grace is not known any more (its task is not assigned) was made with one; the Engine keeps to it. */
 const GRACE_UNKNOWN_MS = 600_000
 

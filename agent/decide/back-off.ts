@@ -17,6 +17,10 @@ export function restartDelayMs(failures: number, policy: RestartPolicy): number 
   return Math.max(policy.delayMs, Math.min(policy.delayMs + backOffMs, BACK_OFF_MAX_MS))
 }
 
+export function restartDelayMaxMs(policy: RestartPolicy): number {
+  return Math.max(policy.delayMs, BACK_OFF_MAX_MS)
+}
+
 export function diedYoung(livedMs: number, policy: RestartPolicy): boolean {
   return livedMs < Math.max(policy.windowMs, YOUNG_MS)
 }

@@ -8,7 +8,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import type { TaskSpec } from '../../shared/spec.ts'
 import type { AssignedTask } from '../../shared/wire/down.ts'
-import { hasGivenUp, wantsRestart } from './back-off.ts'
+import { hasGivenUp, restartDelayMaxMs, wantsRestart } from './back-off.ts'
 import { belongsTo, type Container, type Owner } from './container.ts'
 import type { TaskMemory } from './memory.ts'
 
@@ -39,6 +39,8 @@ export type TaskPicture = {
 
 /** How soon to look again at a container that the Engine is removing. */
 export const REMOVAL_LOOK_MS = 1_000
+/** After a stop or a removal that failed. */
+export const END_RETRY_MS = 2_000
 
 /** A container that has run before and was refused so often in a row is replaced. */
 const START_REFUSALS_MAX = 3
@@ -92,7 +94,8 @@ export function endedForGood(container: Container | null, spec: TaskSpec, memory
 function birth(assigned: AssignedTask, spec: TaskSpec, memory: TaskMemory, now: Instant): Step | null {
   const task = assigned.id
   if (endedForGood(null, spec, memory)) return null
-  if (memory.restartAt !== null && memory.restartAt > now) return { kind: 'wait', task, until: memory.restartAt }
+  const until = backsOffUntil(spec, memory, now)
+  if (until !== null) return { kind: 'wait', task, until }
   if (mustPull(spec, memory)) {
     return { kind: 'pull', task, image: spec.container.image, platform: spec.container.platform ?? null }
   }
@@ -109,7 +112,8 @@ function life(task: string, container: Container, spec: TaskSpec, memory: TaskMe
   if (container.state === 'running') return null
   if (container.state === 'removing') return { kind: 'wait', task, until: now + REMOVAL_LOOK_MS }
   if (endedForGood(container, spec, memory)) return null
-  if (memory.restartAt !== null && memory.restartAt > now) return { kind: 'wait', task, until: memory.restartAt }
+  const until = backsOffUntil(spec, memory, now)
+  if (until !== null) return { kind: 'wait', task, until }
   if (cannotBeStarted(container, memory)) return removal(task, container, 'broken', memory, now)
   return { kind: 'start', task, container: container.id }
 }
@@ -122,6 +126,15 @@ function cannotBeStarted(container: Container, memory: TaskMemory): boolean {
   return memory.startsRefused >= (container.startedAt === null ? 1 : START_REFUSALS_MAX)
 }
 
+function backsOffUntil({ restart }: TaskSpec, { restartAt }: TaskMemory, now: Instant): Instant | null {
+  return restartAt !== null && isAhead(restartAt, now, restartDelayMaxMs(restart)) ? restartAt : null
+}
+
+/** A moment further off than any wait lasts was set by a clock that has been set back since: nobody waits for that. */
+function isAhead(until: Instant, now: Instant, waitMaxMs: number): boolean {
+  return until > now && until - now <= waitMaxMs
+}
+
 function removal(
   task: string,
   container: Container,
@@ -129,7 +142,8 @@ function removal(
   memory: TaskMemory,
   now: Instant,
 ): Step {
-  if (memory.holdUntil !== null && memory.holdUntil > now) return { kind: 'wait', task, until: memory.holdUntil }
+  const { holdUntil } = memory
+  if (holdUntil !== null && isAhead(holdUntil, now, END_RETRY_MS)) return { kind: 'wait', task, until: holdUntil }
   if (container.state === 'removing') return { kind: 'wait', task, until: now + REMOVAL_LOOK_MS }
   if (container.state === 'running' && why !== 'broken') return { kind: 'stop', task, container: container.id, why }
   return { kind: 'remove', task, container: container.id, why }

@@ -34,6 +34,15 @@ test('a container that ended is started again in place once its back-off is over
   expect(steps({ containers, memory: { restartAt: NOW } })).toEqual(['start shop_api.1.a c0ffee'])
 })
 
+test('a clock that was set back keeps no container from being started or removed', () => {
+  const containers = [anEndedContainer(1, 99_000)]
+  const hourAhead = NOW + 3_600_000
+  expect(steps({ containers, memory: { restartAt: hourAhead } })).toEqual(['start shop_api.1.a c0ffee'])
+  expect(steps({ containers, assigned: null, memory: { holdUntil: hourAhead } })).toEqual([
+    'remove shop_api.1.a c0ffee (not-assigned)',
+  ])
+})
+
 test('the restart condition says whether an end is an end', () => {
   const containers = (exitCode: number) => [anEndedContainer(exitCode, 99_000)]
   const withCondition = (condition: 'any' | 'on-failure' | 'none') => aTaskSpec({ restart: { condition } })
