@@ -56,7 +56,7 @@ export type Node = {
   /** Whether the agent has said everything it knows on this connection; before that its old facts may mislead. */
   fullyObserved: boolean
   agentVersion: string | null
-  /** Agent's clock minus ours at its hello. */
+  /** Agent's clock minus ours; see decide/clock-skew.ts. */
   clockSkewMs: number
   /** Revision of the assignment that the agent says it acts on. */
   appliedRevision: number
@@ -230,7 +230,15 @@ export type Observation =
       tasks: TaskObservation[]
       gone: TaskId[]
     }
-  | { kind: 'heartbeat'; node: NodeName; revision: number; load: HostLoad; containers: ContainerLoad[] }
+  | {
+      kind: 'heartbeat'
+      node: NodeName
+      revision: number
+      load: HostLoad
+      containers: ContainerLoad[]
+      /** The host's clock: it may be set while the connection lasts. */
+      hostAt?: Instant
+    }
   | { kind: 'notice'; node: NodeName; notice: Notice }
 
 /** What the loop decided, complete: the one who acts only obeys. */

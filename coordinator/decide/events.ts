@@ -6,6 +6,7 @@ import type { Instant } from '../../shared/clock.ts'
 import { compareProgress } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import type { Change, Decision, EventRecord, Observation, Task, World, WorldValue } from '../world.ts'
+import { clockJump, clockSkew } from './clock-skew.ts'
 
 export type NewEvent = Omit<EventRecord, 'number'>
 
@@ -69,10 +70,8 @@ function observationEvents(world: World, observation: Observation, at: Instant):
   const names = { node: node.name }
   switch (observation.kind) {
     case 'connected': {
-      const skewMs = Math.abs(observation.hello.at - at)
-      if (skewMs < SKEW_WORTH_A_WORD_MS) return []
-      const message = `the clock of ${node.name} differs from the coordinator's by ${Math.round(skewMs / 1000)} s`
-      return [event(at, 'warning', 'clock-skew', message, names)]
+      const skewMs = clockSkew(observation.hello.at, at)
+      return Math.abs(skewMs) < SKEW_WORTH_A_WORD_MS ? [] : [skewEvent(node.name, skewMs, at)]
     }
     case 'disconnected': {
       if (node.connection?.instance !== observation.instance) return []
@@ -85,8 +84,10 @@ function observationEvents(world: World, observation: Observation, at: Instant):
     }
     case 'tasks':
       return observation.tasks.flatMap((seen) => taskEvents(world, node.name, seen, at))
-    case 'heartbeat':
-      return []
+    case 'heartbeat': {
+      const jump = clockJump(node.clockSkewMs, observation.hostAt, at)
+      return jump === null ? [] : [skewEvent(node.name, jump.skewMs, at)]
+    }
   }
 }
 
@@ -98,6 +99,14 @@ function ownTask(world: World, { node, notice }: Extract<Observation, { kind: 'n
 }
 
 const SKEW_WORTH_A_WORD_MS = 5_000
+
+function skewEvent(node: string, skewMs: number, at: Instant): NewEvent {
+  if (Math.abs(skewMs) < SKEW_WORTH_A_WORD_MS)
+    return event(at, 'info', 'clock-set', `the clock of ${node} is right again`, { node })
+  const seconds = Math.round(Math.abs(skewMs) / 1000)
+  const message = `the clock of ${node} differs from the coordinator's by ${seconds} s`
+  return event(at, 'warning', 'clock-skew', message, { node })
+}
 
 function taskEvents(world: World, node: string, seen: TaskObservation, at: Instant): NewEvent[] {
   const task = world.tasks.get(seen.task)

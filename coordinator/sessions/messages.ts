@@ -48,8 +48,8 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
     case 'heartbeat': {
       if (message.sequence <= session.sequence) return replayed(message.sequence, session.sequence)
       session.sequence = message.sequence
-      const { revision, load, containers } = message
-      shared.core.observe({ kind: 'heartbeat', node, revision, load, containers })
+      const { revision, load, containers, at: hostAt } = message
+      shared.core.observe({ kind: 'heartbeat', node, revision, load, containers, hostAt })
       return null
     }
     case 'observation':

@@ -7,6 +7,7 @@ import type { Instant } from '../../shared/clock.ts'
 import { canonicalJson } from '../../shared/spec.ts'
 import { compareProgress, hasEnded } from '../../shared/task-state.ts'
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
+import { clockJump, clockSkew, TIME_MAX } from '../decide/clock-skew.ts'
 import { heardBeat } from '../decide/liveness.ts'
 import { isUp } from '../decide/task-facts.ts'
 import type { Node, Observation, Observed, Task, TaskId, World } from '../world.ts'
@@ -37,6 +38,7 @@ export function applyObservation(world: World, observation: Observation, at: Ins
       node.heard = heardBeat(node.heard, at)
       node.appliedRevision = observation.revision
       node.load = observation.load
+      node.clockSkewMs = clockJump(node.clockSkewMs, observation.hostAt, at)?.skewMs ?? node.clockSkewMs
       for (const load of observation.containers) {
         if (world.tasks.get(load.task)?.node === node.name) node.containerLoads.set(load.task, load)
       }
@@ -52,7 +54,7 @@ function connected(node: Node, { hello, connection }: Seen<'connected'>, at: Ins
   node.connection = connection
   node.fullyObserved = false
   node.agentVersion = hello.agentVersion
-  node.clockSkewMs = Math.min(hello.at, TIME_MAX) - at
+  node.clockSkewMs = clockSkew(hello.at, at)
   node.appliedRevision = hello.revision
   node.load = null
   node.containerLoads = new Map()
@@ -164,9 +166,6 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
     ports: seen.ports ?? [],
   }
 }
-
-/** The latest that a date can hold. */
-const TIME_MAX = 8.64e15
 
 /**
  * A host's time in ours. What has been seen lies in the past, whatever the host says: a broken clock or a hostile agent must

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { eventsOf } from '../../../coordinator/decide/events.ts'
+import { apply } from '../../../coordinator/store/apply.ts'
 import type { Observation, Rollout, World } from '../../../coordinator/world.ts'
 import type { TaskObservation } from '../../../shared/wire/up.ts'
+import { aHostLoad } from '../../build/wire.ts'
 import { aNode, anEngine, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 
 const running = () => aWorld({ nodes: [aNode()], services: [aService()], tasks: [aTask()] })
@@ -57,6 +59,28 @@ test('a lost node is told with why, and nothing when its status stays', () => {
     { kind: 'node-lost', level: 'warning', message: 'n1 is lost: silent for 2.4 s', node: 'n1' },
   ])
   expect(eventsOf(aWorld({ nodes: [aNode({ status: lost })] }), { at: NOW, decision })).toEqual([])
+})
+
+test('a clock that is set while the connection lasts is told, once each way', () => {
+  const world = running()
+  const beat = (hostAt: number) => {
+    const observation: Observation = {
+      kind: 'heartbeat',
+      node: 'n1',
+      revision: 1,
+      load: aHostLoad(),
+      containers: [],
+      hostAt,
+    }
+    const told = eventsOf(world, { at: NOW, observation }).map(({ level, message }) => `${level}: ${message}`)
+    apply(world, { at: NOW, observation })
+    return told
+  }
+  expect(beat(NOW + 2_000)).toEqual([])
+  expect(beat(NOW + 7_200_000)).toEqual(["warning: the clock of n1 differs from the coordinator's by 7200 s"])
+  expect(world.nodes.get('n1')?.clockSkewMs).toBe(7_200_000)
+  expect(beat(NOW + 7_200_500)).toEqual([])
+  expect(beat(NOW + 1_000)).toEqual(['info: the clock of n1 is right again'])
 })
 
 test("a notice is its node's word about its own tasks: what it says of another node's task is kept as its own", () => {
