@@ -6,6 +6,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { Decision, Service, ServiceName, World } from '../world.ts'
 import { type Beat, stop, wakeBy } from './beat.ts'
 import { refusalOf } from './checks/all.ts'
+import { dependenciesFirst } from './dependencies-first.ts'
 import { judgeLiveness } from './liveness.ts'
 import type { Marks } from './marks.ts'
 import { type Picture, pictureOf, without } from './picture.ts'
@@ -82,19 +83,6 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
 
 function isGlobal(service: Service): boolean {
   return wantedVersionOf(service).spec.mode.kind === 'global'
-}
-
-function dependenciesFirst(world: World, names: Iterable<ServiceName>): Service[] {
-  const wanted = new Set(names)
-  const ordered: Service[] = []
-  const visit = (name: ServiceName) => {
-    const service = world.services.get(name)
-    if (!service || !wanted.delete(name)) return
-    for (const shortName of Object.keys(wantedVersionOf(service).spec.dependsOn)) visit(`${service.stack}_${shortName}`)
-    ordered.push(service)
-  }
-  for (const name of [...wanted].sort()) visit(name)
-  return ordered
 }
 
 /** A stack goes with its last service. */

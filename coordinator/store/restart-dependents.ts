@@ -7,8 +7,9 @@ import { createHash } from 'node:crypto'
 import type { Instant } from '../../shared/clock.ts'
 import { fullServiceName } from '../../shared/names.ts'
 import { canonicalJson, type ServiceSpec, specHash } from '../../shared/spec.ts'
+import { dependenciesFirst } from '../decide/dependencies-first.ts'
 import { wantedVersionOf } from '../decide/service-facts.ts'
-import type { World } from '../world.ts'
+import type { ServiceName, World } from '../world.ts'
 import { addVersion, type TaskHashes } from './add-version.ts'
 import type { Write } from './store.ts'
 
@@ -23,30 +24,31 @@ export function hashesOf(world: World, stack: string, spec: ServiceSpec): TaskHa
   return { taskHash: createHash('sha256').update(text).digest('hex').slice(0, ownHash.length), ownHash }
 }
 
-/** By short name: what the tasks of the stack's services are now. */
-export function taskHashes(world: World, stack: string): Map<string, string> {
+/** By full name: what the tasks of the stack's services are now. */
+export function taskHashes(world: World, stack: string): Map<ServiceName, string> {
   const services = [...world.services.values()].filter((service) => service.stack === stack && !service.removing)
-  return new Map(services.map((service) => [service.shortName, wantedVersionOf(service).taskHash]))
+  return new Map(services.map((service) => [service.name, wantedVersionOf(service).taskHash]))
 }
 
 /** After a change to services of the stack: the next version for those that are to be restarted with one that has other tasks now. */
 export function restartDependents(
   world: World,
   stack: string,
-  before: ReadonlyMap<string, string>,
+  before: ReadonlyMap<ServiceName, string>,
   at: Instant,
   writes: Write[],
 ): void {
-  const hasOtherTasks = (shortName: string) => {
-    const hash = before.get(shortName)
-    return hash !== undefined && hash !== taskHashes(world, stack).get(shortName)
-  }
-  for (const shortName of dependenciesFirst(world, stack)) {
-    const service = world.services.get(fullServiceName(stack, shortName))!
+  const changed = new Set<ServiceName>()
+  const now = taskHashes(world, stack)
+  for (const [name, hash] of now) if (before.has(name) && before.get(name) !== hash) changed.add(name)
+  if (changed.size === 0) return
+  for (const service of dependenciesFirst(world, now.keys())) {
     const { spec } = wantedVersionOf(service)
+    const isDue = restartedWith(spec).some((shortName) => changed.has(fullServiceName(stack, shortName)))
     // Who gets other tasks by the same change needs no restart.
-    if (hasOtherTasks(shortName) || !restartedWith(spec).some(hasOtherTasks)) continue
+    if (!isDue || changed.has(service.name)) continue
     addVersion(world, service, spec, hashesOf(world, stack, spec), at, writes)
+    changed.add(service.name)
   }
 }
 
@@ -55,19 +57,4 @@ function restartedWith({ dependsOn }: ServiceSpec): string[] {
   return Object.keys(dependsOn)
     .filter((name) => dependsOn[name]?.restart)
     .sort()
-}
-
-/** The stack's services, each after those that it depends on; a circle ends where it began. */
-function dependenciesFirst(world: World, stack: string): string[] {
-  const ordered = new Set<string>()
-  const begun = new Set<string>()
-  const visit = (shortName: string) => {
-    const service = world.services.get(fullServiceName(stack, shortName))
-    if (!service || service.removing || begun.has(shortName)) return
-    begun.add(shortName)
-    for (const dependency of Object.keys(wantedVersionOf(service).spec.dependsOn)) visit(dependency)
-    ordered.add(shortName)
-  }
-  for (const shortName of taskHashes(world, stack).keys()) visit(shortName)
-  return [...ordered]
 }
