@@ -10,6 +10,7 @@ import { strict as assert } from 'node:assert'
 import type { Clock, Instant } from '../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
+import { type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
 import type { Core, Dispatcher } from './core.ts'
 import { createDeafness } from './deafness.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
@@ -20,7 +21,7 @@ import { carryObserved } from './store/carry-observed.ts'
 import { compactWrites, loadWorld, WORLD_PREFIX } from './store/records.ts'
 import type { Store, Write } from './store/store.ts'
 import { createWakeUp } from './wake-up.ts'
-import type { Change, Decision, EventRecord, NodeName, Observation, World, WorldValue } from './world.ts'
+import type { Change, Decision, Observation, World, WorldValue } from './world.ts'
 
 /** The pure part: everything that judges. `marksOf` and `eventsOf` are asked before the value is applied. */
 export type Judgement = {
@@ -71,17 +72,6 @@ const WRITES_BEFORE_COMPACT = 50_000
 /** How often a full disk is tried again. */
 const DISK_RETRY_MS = 1_000
 const DISK_TRIED_KEY = ['disk', 'tried'] as const
-
-/** What has been applied to the world and not been stored yet. */
-type Batch = {
-  writes: Write[]
-  eventWrites: Write[]
-  events: EventRecord[]
-  /** Nodes to be told once this is durable. */
-  nodes: Set<NodeName>
-  submitters: { revision: number; resolve: (revision: number) => void; reject: (error: unknown) => void }[]
-  isEmpty: boolean
-}
 
 export function createLoop(options: LoopOptions): Loop {
   const { store, events, judgement, clock, log, metrics } = options
@@ -310,25 +300,6 @@ export function createLoop(options: LoopOptions): Loop {
     wakeUp.now()
     tell(trying)
   }
-}
-
-function newBatch(): Batch {
-  return { writes: [], eventWrites: [], events: [], nodes: new Set(), submitters: [], isEmpty: true }
-}
-
-function mergeBatches(older: Batch, newer: Batch): Batch {
-  return {
-    writes: compactWrites([...older.writes, ...newer.writes]),
-    eventWrites: [...older.eventWrites, ...newer.eventWrites],
-    events: [...older.events, ...newer.events],
-    nodes: older.nodes.union(newer.nodes),
-    submitters: [...older.submitters, ...newer.submitters],
-    isEmpty: older.isEmpty && newer.isEmpty,
-  }
-}
-
-function refuseAll(batch: Batch, error: unknown): void {
-  for (const { reject } of batch.submitters.splice(0)) reject(error)
 }
 
 function stopping(): BerthError {

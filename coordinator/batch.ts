@@ -1,0 +1,36 @@
+/** What one beat stores: writes, events, who is to be told once they are durable, and who waits for that. */
+
+import { compactWrites } from './store/records.ts'
+import type { Write } from './store/store.ts'
+import type { EventRecord, NodeName } from './world.ts'
+
+/** What has been applied to the world and not been stored yet. */
+export type Batch = {
+  writes: Write[]
+  eventWrites: Write[]
+  events: EventRecord[]
+  /** Nodes to be told once this is durable. */
+  nodes: Set<NodeName>
+  submitters: { revision: number; resolve: (revision: number) => void; reject: (error: unknown) => void }[]
+  isEmpty: boolean
+}
+
+export function newBatch(): Batch {
+  return { writes: [], eventWrites: [], events: [], nodes: new Set(), submitters: [], isEmpty: true }
+}
+
+export function mergeBatches(older: Batch, newer: Batch): Batch {
+  return {
+    writes: compactWrites([...older.writes, ...newer.writes]),
+    eventWrites: [...older.eventWrites, ...newer.eventWrites],
+    events: [...older.events, ...newer.events],
+    nodes: older.nodes.union(newer.nodes),
+    submitters: [...older.submitters, ...newer.submitters],
+    isEmpty: older.isEmpty && newer.isEmpty,
+  }
+}
+
+/** Tells whoever waits for the batch that it will not be stored. */
+export function refuseAll(batch: Batch, error: unknown): void {
+  for (const { reject } of batch.submitters.splice(0)) reject(error)
+}
