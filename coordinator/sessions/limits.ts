@@ -19,6 +19,9 @@ export const LIMITS = {
   /** Sustained; above it the socket is not read until the rate is kept again, so nothing is lost and TCP slows the sender. */
   messagesPerSecond: 500,
   messagesBurst: 2_000,
+  /** Each becomes an event, and the history holds ten thousand: one agent must not push out what the others told. */
+  noticesPerSecond: 2,
+  noticesBurst: 300,
   /** An agent that takes so little of what it is sent is cut off; it connects again and begins with everything complete. */
   sendBufferBytesMax: 2 * FRAME_BYTES_MAX,
   logReadersMax: 256,

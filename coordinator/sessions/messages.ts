@@ -3,7 +3,7 @@ import { decodeUp } from '../../shared/wire/codec.ts'
 import type { CertificateRequest, ObservationMessage, UpMessage } from '../../shared/wire/up.ts'
 import { assignmentOf, changeBetween } from '../decide/assignment.ts'
 import { greet } from './greeting.ts'
-import { end, type Refusal, refuse, type Session, type Sessionry, type SessionState, send } from './session.ts'
+import { count, end, type Refusal, refuse, type Session, type Sessionry, type SessionState, send } from './session.ts'
 import { take } from './token-bucket.ts'
 
 /** One frame: counted, held to the rate, checked at the door, then acted on or refused with the session. */
@@ -55,7 +55,8 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
     case 'observation':
       return observed(shared, session, message)
     case 'notice':
-      shared.core.observe({ kind: 'notice', node, notice: message })
+      if (mayNote(shared, session)) shared.core.observe({ kind: 'notice', node, notice: message })
+      else count(shared.counts.refused, 'too-many-notices')
       return null
     case 'log-lines':
       shared.logs.lines(node, message)
@@ -131,6 +132,14 @@ async function renew(shared: Sessionry, session: Session, { request }: Certifica
   } finally {
     session.signing = false
   }
+}
+
+/** Those beyond the rate are left out and counted; they cost no debt, so that the first after a flood is told again. */
+function mayNote(shared: Sessionry, { notices }: Session): boolean {
+  const { noticesPerSecond, noticesBurst } = shared.limits
+  if (take(notices, noticesPerSecond, noticesBurst, shared.now()) === 0) return true
+  notices.tokens++
+  return false
 }
 
 function slowDown(shared: Sessionry, session: Session, waitMs: number): void {

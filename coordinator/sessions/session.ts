@@ -30,6 +30,7 @@ export type Session = {
   readonly address: string
   readonly socket: AgentSocket
   readonly bucket: TokenBucket
+  readonly notices: TokenBucket
   state: SessionState
   heardAt: Instant
   /** Of the latest heartbeat; -1 before the first. */

@@ -164,6 +164,7 @@ function begin(
     address: request.socket.remoteAddress ?? 'unknown',
     socket,
     bucket: fullBucket(shared.limits.messagesBurst, now),
+    notices: fullBucket(shared.limits.noticesBurst, now),
     state: { name: 'greeting', since: now },
     heardAt: now,
     sequence: -1,

@@ -9,7 +9,7 @@ import { aRawAgent, credentialsOf } from '../../build/raw-agent.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
 import { until } from '../../build/until.ts'
 import { aFullObservation, aHeartbeat, aHello, aTaskObservation } from '../../build/wire.ts'
-import { aService, aTask, versionMap } from '../../build/world.ts'
+import { aService, aTask, NOW, versionMap } from '../../build/world.ts'
 
 describe('a session', () => {
   test('begins with hello and welcome, then everything complete both ways', async () => {
@@ -360,6 +360,19 @@ describe('two agents of one name', () => {
 })
 
 describe('bounds', () => {
+  test('a flood of notices does not push out what others told: beyond the rate they are counted only', async () => {
+    const door = await aDoor({ limits: { noticesPerSecond: 1, noticesBurst: 5 } })
+    const agent = await aRawAgent(door)
+    await agent.open()
+    for (let sent = 0; sent < 50; sent++) agent.say({ kind: 'notice', at: NOW, code: 'noise', message: 'again' })
+    agent.say({ ...aFullObservation(), full: false, revision: 7 })
+    await until(() => door.core.seen('tasks').some(({ revision }) => revision === 7))
+    const told = door.core.seen('notice').length
+    expect(told).toBeGreaterThanOrEqual(5)
+    expect(told).toBeLessThan(20)
+    expect(door.sessions.stats().refused.get('too-many-notices')).toBe(50 - told)
+  })
+
   test('a flood is read at the rate, not refused, and nothing of it is lost', async () => {
     const door = await aDoor({ limits: { messagesPerSecond: 1000, messagesBurst: 10 } })
     const agent = await aRawAgent(door)
