@@ -3,8 +3,11 @@ import type { Clock } from '../shared/clock.ts'
 import { type Stall, withStall } from './decide/stalls.ts'
 
 const LOOK_EVERY_MS = 200
-/** Less than this is everyday life. */
-const STALL_MIN_MS = 100
+/**
+ * Less is everyday life on a busy host, and a silence that counts is several times as long. Credited all the same, it would
+ * put off the loss of an unplugged host by as much again.
+ */
+const STALL_MIN_MS = 400
 
 export type Deafness = {
   /** Looks at the clock; the stalls of late, this moment's included. */
