@@ -205,10 +205,10 @@ describe('an identity', () => {
   })
 
   test('is renewed with a pause, whatever the clocks say', async () => {
-    // Backdated by ten minutes and good for another second: two thirds of its life are always over.
-    const door = await aDoor({ lifetimes: { nodeMs: 1_000 } })
+    // Backdated by ten minutes and good for another three: two thirds of its life are always over.
+    const door = await aDoor({ lifetimes: { nodeMs: 200_000 } })
     const signed = vi.spyOn(door.security, 'sign')
-    const agent = await aLinkedAgent(door)
+    const agent = await aLinkedAgent(door, { random: () => 0 })
     await until(() => signed.mock.calls.length >= 2)
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(signed).toHaveBeenCalledTimes(2)
