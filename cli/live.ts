@@ -5,11 +5,17 @@ import { forTerminal } from './terminal-text.ts'
 /** Erases what was drawn before and draws `lines`, cut to the terminal's width so that none wraps. */
 export function liveLines(out: Output) {
   let drawn = 0
+  const erase = () => (drawn > 0 ? `\x1b[${drawn}A\x1b[J` : '')
   return {
+    /** No more lines than the terminal has rows, less one for the cursor. */
     draw(lines: string[]): void {
-      const erase = drawn > 0 ? `\x1b[${drawn}A\x1b[J` : ''
-      out.raw(`${erase}${lines.map((line) => cut(forTerminal(line, true), out.columns)).join('\n')}\n`)
+      out.raw(`${erase()}${lines.map((line) => cut(forTerminal(line, true), out.columns)).join('\n')}\n`)
       drawn = lines.length
+    },
+    /** As many and as long as they are: nothing is drawn over them. */
+    last(lines: string[]): void {
+      out.raw(`${erase()}${lines.map((line) => forTerminal(line, true)).join('\n')}\n`)
+      drawn = 0
     },
     /** What stands there stays; the next drawing begins below. */
     keep(): void {

@@ -20,10 +20,12 @@ export type Output = {
   drained(): Promise<void>
   readonly isTerminal: boolean
   readonly columns: number
+  readonly rows: number
   paint(style: Style, text: string): string
 }
 
 export const COLUMNS_DEFAULT = 100
+const ROWS_DEFAULT = 24
 
 export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
   const { stdout, stderr } = process
@@ -43,6 +45,9 @@ export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
     isTerminal: isTerminal && env.TERM !== 'dumb',
     get columns() {
       return stdout.columns ?? COLUMNS_DEFAULT
+    },
+    get rows() {
+      return stdout.rows ?? ROWS_DEFAULT
     },
     paint: (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text),
   }

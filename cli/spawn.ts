@@ -1,6 +1,7 @@
 /** A part of Berth as a child of this process: same Node, same source, its last words kept. */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { LIFELINE } from './lifeline.ts'
 
 const lastLinesMax = 20
 const stopGraceMs = 10_000
@@ -20,11 +21,13 @@ export function spawnBerth(args: string[], env: Record<string, string> = {}): Ch
   const lastLines: string[] = []
   let hasEnded = false
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env, [LIFELINE]: 'stdin' },
+    // The pipe to its standard input closes with us, however we end: the child then stops, too.
+    stdio: ['pipe', 'pipe', 'pipe'],
     // A group of its own: Ctrl-C on the terminal reaches us alone, and we decide who stops when.
     detached: true,
   })
+  child.stdin.on('error', () => undefined)
   const keep = (text: string) => {
     lastLines.push(...text.split('\n').filter((line) => line !== ''))
     lastLines.splice(0, lastLines.length - lastLinesMax)

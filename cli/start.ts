@@ -1,5 +1,6 @@
 /** The one file that starts the coordinator or the agent within this process. */
 import type { AgentFlags, CoordinatorFlags } from './daemon-flags.ts'
+import { onParentGone } from './lifeline.ts'
 
 /** Serves until SIGTERM or SIGINT. */
 export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
@@ -37,6 +38,7 @@ export async function startAgent(flags: AgentFlags, env: NodeJS.ProcessEnv): Pro
 function signalOfStop(): AbortSignal {
   const stop = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort())
+  onParentGone(() => stop.abort())
   return stop.signal
 }
 

@@ -4,12 +4,11 @@ import { BerthError } from '../shared/errors.ts'
 import { type Client, segment } from './client.ts'
 import type { Context } from './context.ts'
 import { duration } from './figures.ts'
+import { leavingOnInterrupt } from './interrupt.ts'
 import { liveLines } from './live.ts'
-import { headLine, missingLines, plainLine, progressLines } from './progress-view.ts'
+import { fittingLines, headLine, missingLines, type Noted, plainLine, progressLines, shortOf } from './progress-view.ts'
 
 const reconnectMs = 500
-/** What a command that was interrupted by Ctrl-C exits with, as shells have it. */
-const INTERRUPTED_EXIT = 130
 
 export type WaitOptions = {
   stack: string
@@ -22,6 +21,8 @@ export type WaitOptions = {
   isEnough?: (progress: ProgressDocument) => boolean
   /** That the stack is not there (any more) is what was asked for. */
   isRemoval?: boolean
+  /** Whoever waits for more than this stack looks after Ctrl-C, too, and ends the wait with it. */
+  signal?: AbortSignal
 }
 
 /**
@@ -30,26 +31,28 @@ export type WaitOptions = {
  */
 export async function waitForStack(context: Context, client: Client, options: WaitOptions): Promise<ProgressDocument> {
   const view = progressView(context, options)
-  const timeout = AbortSignal.timeout(options.timeoutMs)
-  const stop = new AbortController()
-  const onInterrupt = () => {
+  const wait = () => showUntilOver(client, options, view)
+  try {
+    return await (options.signal ? wait() : leavingOnInterrupt(context, options.leaveHint, wait, view.end))
+  } finally {
     view.end()
-    context.out.note(`left going: ${options.leaveHint}`)
-    process.exit(INTERRUPTED_EXIT)
   }
-  process.once('SIGINT', onInterrupt)
+}
+
+async function showUntilOver(client: Client, options: WaitOptions, view: View): Promise<ProgressDocument> {
+  const stop = new AbortController()
+  const signals = [AbortSignal.timeout(options.timeoutMs), stop.signal]
   let last: ProgressDocument | null = null
   try {
-    for await (const progress of follow(client, options, AbortSignal.any([timeout, stop.signal]))) {
+    for await (const progress of follow(client, options, AbortSignal.any(signals.concat(options.signal ?? [])))) {
       last = progress
       view.show(progress)
       if (progress.outcome !== 'going' || options.isEnough?.(progress)) return progress
     }
   } finally {
     stop.abort()
-    view.end()
-    process.removeListener('SIGINT', onInterrupt)
   }
+  options.signal?.throwIfAborted()
   throw timedOut(options, last)
 }
 
@@ -78,51 +81,76 @@ async function* follow(
   }
 }
 
-function progressView({ out, json }: Context, options: WaitOptions) {
-  const startedAt = performance.now()
-  const took = new Map<string, number>()
-  const note = (progress: ProgressDocument): ProgressDocument => {
-    for (const { service, stage } of progress.services) {
-      if (stage !== 'up' && stage !== 'done') took.delete(service)
-      else if (!took.has(service)) took.set(service, performance.now() - startedAt)
-    }
+type View = { show(progress: ProgressDocument): void; end(): void }
+
+function progressView({ out, json }: Context, options: WaitOptions): View {
+  const notes = noteBook()
+  const shown = (progress: ProgressDocument): ProgressDocument => {
+    notes.note(progress)
     const { services } = options
     return services
       ? { ...progress, services: progress.services.filter(({ service }) => services.includes(service)) }
       : progress
   }
-  if (json) return { show: note, end: () => {} }
-  return out.isTerminal ? liveView(out, options, note, took) : plainView(out, note, took)
+  if (json) return { show: (progress) => void notes.note(progress), end: () => {} }
+  return out.isTerminal ? liveView(out, options, shown, notes) : plainView(out, options, shown, notes)
 }
 
-type Note = (progress: ProgressDocument) => ProgressDocument
+/** What a look at the last picture alone would not tell: how long each service took, and whom it waited for. */
+function noteBook(): Noted & { note(progress: ProgressDocument): void } {
+  const startedAt = performance.now()
+  const took = new Map<string, number>()
+  const waitedFor = new Map<string, string>()
+  return {
+    took,
+    waitedFor,
+    note(progress) {
+      for (const service of progress.services) {
+        const { service: name, stage, heldBy } = service
+        if (stage === 'held') waitedFor.set(name, heldBy.map((each) => shortOf(each.service, service)).join(', '))
+        if (stage !== 'up' && stage !== 'done' && stage !== 'rolled-back') took.delete(name)
+        else if (!took.has(name)) took.set(name, performance.now() - startedAt)
+      }
+    },
+  }
+}
 
-function liveView(out: Context['out'], options: WaitOptions, note: Note, took: Map<string, number>) {
+type Shown = (progress: ProgressDocument) => ProgressDocument
+
+const hintOf = ({ outcome }: ProgressDocument, { leaveHint }: WaitOptions) =>
+  outcome === 'going' ? `Ctrl-C leaves it going; ${leaveHint}` : ''
+
+function liveView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted): View {
   const live = liveLines(out)
   return {
     show(progress: ProgressDocument): void {
-      const shown = note(progress)
-      const head = headLine(
-        shown,
-        shown.outcome === 'going' ? out.paint('dim', `Ctrl-C leaves it going; ${options.leaveHint}`) : '',
-      )
-      live.draw([head, ...progressLines(shown, took, out.paint)])
+      const picture = shown(progress)
+      const head = headLine(picture, hintOf(picture, options), out.columns)
+      if (progress.outcome === 'going') {
+        live.draw([head, ...fittingLines(picture, notes, out.paint, out.rows - 2)])
+      } else live.last([head, ...progressLines(picture, notes, out.paint)])
     },
     end: () => live.keep(),
   }
 }
 
 /** A line for each service that differs from its line before. */
-function plainView(out: Context['out'], note: Note, took: Map<string, number>) {
+function plainView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted): View {
   const before = new Map<string, string>()
-  const tell = (service: ServiceProgress) => {
-    const line = plainLine(service, took.get(service.service))
+  const tell = (service: ServiceProgress, lastLines: ProgressDocument['lastLines']) => {
+    const line = plainLine(service, notes, lastLines)
     if (before.get(service.service) === line) return
     before.set(service.service, line)
     out.line(line)
   }
+  let hasHead = options.services !== undefined || options.isRemoval === true
   return {
-    show: (progress: ProgressDocument) => note(progress).services.forEach(tell),
+    show(progress: ProgressDocument): void {
+      const picture = shown(progress)
+      if (!hasHead) out.line(headLine(picture, hintOf(picture, options)))
+      hasHead = true
+      for (const service of picture.services) tell(service, picture.lastLines)
+    },
     end: () => {},
   }
 }

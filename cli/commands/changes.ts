@@ -6,6 +6,7 @@ import { hasEnded } from '../../shared/task-state.ts'
 import { type Client, segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import { duration, plural } from '../figures.ts'
+import { leavingOnInterrupt } from '../interrupt.ts'
 import { type WaitOptions, waitForStack } from '../wait.ts'
 import { finish } from './deploy.ts'
 import { all } from './lists.ts'
@@ -57,15 +58,13 @@ export async function drain(context: Context, node: string, flags: WaitFlags): P
     const answer = await client.post<ChangeAnswer>(`/v1/nodes/${segment(node)}/drain`)
     if (flags.detach) return said(context, answer, `${node}: draining`)
     let staying: TaskDocument[] = []
-    const hasMoved = await until(
-      flags.timeout,
-      async () => {
-        const left = await tasksOn(client, node)
-        staying = left.filter(({ homeVolume }) => homeVolume !== null)
-        return left.length === staying.length ? null : `${node}  ${plural(left.length, 'task')} left`
-      },
-      context,
-    )
+    const look = async () => {
+      const left = await tasksOn(client, node)
+      staying = left.filter(({ homeVolume }) => homeVolume !== null)
+      return left.length === staying.length ? null : `${node}  ${plural(left.length, 'task')} left`
+    }
+    const hint = `berth ps --node ${node} shows what is left there`
+    const hasMoved = await leavingOnInterrupt(context, hint, () => until(flags.timeout, look, context))
     if (!hasMoved) throw await notDrained(client, node, flags.timeout)
     if (staying.length > 0) throw someStay(node, staying)
     said(context, answer, `${node}  drained; berth activate ${node} lets tasks come again`)
@@ -136,14 +135,11 @@ async function waitForService(
   if (!isThere(progress)) return finish(context, progress)
 
   const leftMs = timeoutMs - (performance.now() - startedAt)
-  const hasStopped = await until(
-    leftMs,
-    async () => {
-      const { counts } = await client.get<ServiceDetail>(`/v1/services/${segment(name)}`)
-      return counts.stopping === 0 ? null : `${name}  ${counts.stopping} stopping`
-    },
-    context,
-  )
+  const left = async () => {
+    const { counts } = await client.get<ServiceDetail>(`/v1/services/${segment(name)}`)
+    return counts.stopping === 0 ? null : `${name}  ${counts.stopping} stopping`
+  }
+  const hasStopped = await leavingOnInterrupt(context, leaveHint, () => until(leftMs, left, context))
   if (!hasStopped) throw new BerthError('timed-out', `${name}: tasks are still stopping after ${duration(timeoutMs)}`)
   if (context.json) context.out.document(progress.services.find((each) => each.service === name))
 }

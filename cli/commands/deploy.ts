@@ -20,6 +20,8 @@ export type DeployOptions = {
   projectDirectory?: string
   allowUnsupported?: boolean
   prune: boolean
+  /** See WaitOptions. */
+  signal?: AbortSignal
 }
 
 export async function deploy(context: Context, options: DeployOptions): Promise<void> {
@@ -34,7 +36,8 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
         `${spec.name}  deployment ${answer.deployment} is on its way; berth deploy --attach ${spec.name} follows it`,
       )
     }
-    const progress = await waitForStack(context, client, waitOptions(spec.name, options.timeout))
+    const { timeout, signal } = options
+    const progress = await waitForStack(context, client, { ...waitOptions(spec.name, timeout), signal })
     finish(context, { ...answer, ...progress })
   })
 }
@@ -54,23 +57,14 @@ const waitOptions = (stack: string, timeoutMs: number) => ({
 
 /** Says how it ended. @throws BerthError `failed` unless the stack is up */
 export function finish({ out, json }: Context, progress: ProgressDocument): void {
-  const { stack, outcome, services, lastLines = [] } = progress
+  const { stack, outcome } = progress
   if (json) out.document(progress)
   if (outcome === 'up') return
-  if (!json) {
-    for (const { task, lines } of lastLines) {
-      out.line(`last lines of ${nameOf(services, task)}:`)
-      for (const line of lines) out.line(`  ${line}`)
-    }
-  }
   const words = outcome === 'gone' ? 'was removed meanwhile' : outcome === 'rolled-back' ? 'was rolled back' : 'failed'
   throw new BerthError('failed', `${stack} ${words}; berth events --stack ${stack} · berth ps ${stack}`, {
     details: { stack, outcome },
   })
 }
-
-const nameOf = (services: ProgressDocument['services'], id: string) =>
-  services.flatMap((service) => service.failures).find(({ task }) => task === id)?.name ?? id
 
 /** Reads the Compose files; findings go to stderr. @throws BerthError `invalid-file` */
 async function readStack({ out, env }: Context, options: DeployOptions): Promise<StackSpec> {

@@ -1,10 +1,10 @@
 /** `berth up`: coordinator and agent on this host, in the foreground; containers outlive both. */
-
+import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { NodeDocument, Page, StatusDocument, TokensAnswer } from '../../shared/api.ts'
+import type { NodeDocument, StatusDocument, TokensAnswer } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
-import { type Client, createClient } from '../client.ts'
+import { type Client, createClient, segment } from '../client.ts'
 import { type Connection, localConnection, writeConfig } from '../config.ts'
 import type { Context } from '../context.ts'
 import { parseListen } from '../daemon-flags.ts'
@@ -17,30 +17,18 @@ export type UpOptions = { data: string; listen: string; docker?: string; name?: 
 const readyWithinMs = 60_000
 const pollMs = 100
 const deployTimeoutMs = 5 * 60_000
+/** A `berth up` that was killed leaves its coordinator to notice it and stop. */
+const successionMs = 15_000
+const successionPollMs = 500
 
 export async function up(context: Context, options: UpOptions): Promise<void> {
-  const data = resolve(options.data)
-  const { host, port } = parseListen(options.listen)
-  const url = `https://${isEveryAddress(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
   const children: Child[] = []
-  const stopped = stopOnSignal(context, children)
+  const signal = stopOnSignal(context, children)
   try {
-    const coordinator = spawnBerth(['coordinator', '--data', join(data, 'coordinator'), '--listen', options.listen])
-    children.push(coordinator)
-    const connection = await coordinatorServes(coordinator, join(data, 'coordinator'), url)
-    const client = createClient(connection)
-    const { coordinator: facts } = await client.get<StatusDocument>('/status')
-    say(context, `✓ coordinator  ${facts.url}`)
-
-    children.push(await startAgent(client, data, url, options))
-    const node = await nodeIsReady(client, children)
-    say(context, `✓ agent ${node.name}, ${plural(node.cpuCores, 'core')}, ${bytes(node.memoryBytes)}`)
-    await writeConfig(connection, context.env)
-    client.close()
-
-    if (options.deploy) await deployFirst(context, options.deploy)
-    await lookAround(context, facts.url, connection)
-    const ended = await Promise.race([stopped, ...children.map((child) => child.ended)])
+    const ended = await Promise.race([
+      run(context, options, children, signal),
+      new Promise<null>((done) => signal.addEventListener('abort', () => done(null), { once: true })),
+    ])
     if (ended) throw new BerthError('failed', ended)
   } finally {
     await Promise.all(children.map((child) => child.stop()))
@@ -48,8 +36,67 @@ export async function up(context: Context, options: UpOptions): Promise<void> {
   context.out.note('stopped; containers go on, and `berth up` takes them over again')
 }
 
-async function startAgent(client: Client, data: string, url: string, options: UpOptions): Promise<Child> {
+/** Until one of the two ends by itself; gives its last words. */
+async function run(context: Context, options: UpOptions, children: Child[], signal: AbortSignal): Promise<string> {
+  const data = resolve(options.data)
+  const { host, port } = parseListen(options.listen)
+  const url = `https://${isEveryAddress(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`
+  const dir = join(data, 'coordinator')
+  const connection = await startCoordinator(context, dir, url, options.listen, children, signal)
+  const client = createClient(connection)
+  const { coordinator } = await client.get<StatusDocument>('/status')
+  say(context, `✓ coordinator  ${coordinator.url}`)
+
   const { join: token } = await client.get<TokensAnswer>('/v1/tokens')
+  signal.throwIfAborted()
+  children.push(startAgent(token, data, url, options))
+  const name = options.name ?? context.env.BERTH_NODE_NAME ?? hostname().toLowerCase()
+  const node = await nodeIsReady(context, client, name, children)
+  say(context, `✓ agent ${node.name}, ${plural(node.cpuCores, 'core')}, ${bytes(node.memoryBytes)}`)
+  await writeConfig(connection, context.env)
+  client.close()
+
+  if (options.deploy) await deployFirst(context, options.deploy, signal)
+  await lookAround(context, coordinator.url, connection)
+  return Promise.race(children.map((child) => child.ended))
+}
+
+/** Waits for one that is about to stop. @throws BerthError `conflict` when it does not: it is somebody's */
+async function startCoordinator(
+  context: Context,
+  dir: string,
+  url: string,
+  listen: string,
+  children: Child[],
+  signal: AbortSignal,
+): Promise<Connection> {
+  const end = performance.now() + successionMs
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    const coordinator = spawnBerth(['coordinator', '--data', dir, '--listen', listen])
+    children.push(coordinator)
+    try {
+      return await coordinatorServes(coordinator, dir, url)
+    } catch (error) {
+      const inUse = coordinator.lastLines.find((line) => / is in use by /.test(line))
+      if (inUse === undefined) throw error
+      children.splice(children.indexOf(coordinator), 1)
+      if (performance.now() > end) throw alreadyRunning(inUse)
+      if (attempt === 1) context.out.note('another coordinator is running here; waiting for it to stop')
+      await sleep(successionPollMs)
+    }
+  }
+}
+
+function alreadyRunning(inUse: string): BerthError {
+  return new BerthError(
+    'conflict',
+    `${inUse}\nA coordinator that runs already needs no second: \`berth status\` shows it. To run it here instead, stop that ` +
+      'one first: `systemctl stop berth-coordinator` (and berth-agent), or Ctrl-C at its `berth up`',
+  )
+}
+
+function startAgent(token: string, data: string, url: string, options: UpOptions): Child {
   const args = ['agent', '--data', join(data, 'agent'), '--coordinator', url]
   if (options.docker) args.push('--docker', options.docker)
   if (options.name) args.push('--name', options.name)
@@ -57,23 +104,29 @@ async function startAgent(client: Client, data: string, url: string, options: Up
 }
 
 async function coordinatorServes(child: Child, dir: string, url: string): Promise<Connection> {
+  const startedAt = performance.now()
   return eventually([child], 'the coordinator', async () => {
     const connection = await localConnection(dir, url)
     if (!connection) return null
     const client = createClient(connection)
     try {
-      await client.get('/healthz')
-      return connection
+      const { coordinator } = await client.get<StatusDocument>('/status')
+      // One that was there before us answers at the same place, until ours has noticed and ends.
+      return coordinator.uptimeMs <= performance.now() - startedAt ? connection : null
     } finally {
       client.close()
     }
   })
 }
 
-function nodeIsReady(client: Client, children: Child[]): Promise<NodeDocument> {
+async function nodeIsReady({ out }: Context, client: Client, name: string, children: Child[]): Promise<NodeDocument> {
+  let told = ''
   return eventually(children, 'the agent', async () => {
-    const { items } = await client.get<Page<NodeDocument>>('/v1/nodes')
-    return items.find((node) => node.status === 'ready') ?? null
+    const node = await client.get<NodeDocument>(`/v1/nodes/${segment(name)}`)
+    const isWaiting = node.status === 'engine-down' && node.statusReason !== null
+    if (isWaiting && node.statusReason !== told) out.note(`waiting for the Engine: ${node.statusReason}`)
+    told = node.statusReason ?? ''
+    return node.status === 'ready' ? node : null
   })
 }
 
@@ -82,7 +135,7 @@ async function eventually<Value>(children: Child[], what: string, look: () => Pr
   const end = performance.now() + readyWithinMs
   for (;;) {
     const value = await look().catch((error) => {
-      if (error instanceof BerthError && error.code === 'unreachable') return null
+      if (error instanceof BerthError && NOT_YET.has(error.code)) return null
       throw error
     })
     if (value !== null) return value
@@ -96,9 +149,11 @@ async function eventually<Value>(children: Child[], what: string, look: () => Pr
   }
 }
 
-async function deployFirst(context: Context, file: string): Promise<void> {
+const NOT_YET = new Set<string>(['unreachable', 'node-not-found'])
+
+async function deployFirst(context: Context, file: string, signal: AbortSignal): Promise<void> {
   say(context, `deploying ${file}`)
-  await deploy({ ...context, json: false }, { file: [file], timeout: deployTimeoutMs, prune: true })
+  await deploy({ ...context, json: false }, { file: [file], timeout: deployTimeoutMs, prune: true, signal })
 }
 
 async function lookAround({ out, json }: Context, url: string, connection: Connection): Promise<void> {
@@ -113,19 +168,18 @@ async function lookAround({ out, json }: Context, url: string, connection: Conne
 }
 
 /** The first Ctrl-C stops in order, the second at once. */
-function stopOnSignal({ out }: Context, children: Child[]): Promise<null> {
-  return new Promise((resolvePromise) => {
-    let count = 0
-    const onSignal = () => {
-      count += 1
-      if (count === 1) {
-        out.note('\nstopping coordinator and agent; containers go on (Ctrl-C again stops at once)')
-        resolvePromise(null)
-      } else for (const child of children) child.kill()
+function stopOnSignal({ out }: Context, children: Child[]): AbortSignal {
+  const stop = new AbortController()
+  const onSignal = () => {
+    if (stop.signal.aborted) for (const child of children) child.kill()
+    else {
+      out.note('\nstopping coordinator and agent; containers go on (Ctrl-C again stops at once)')
+      stop.abort()
     }
-    process.on('SIGINT', onSignal)
-    process.on('SIGTERM', onSignal)
-  })
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return stop.signal
 }
 
 function say({ out, json }: Context, words: string): void {

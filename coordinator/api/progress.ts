@@ -1,5 +1,6 @@
 /** The one judgement of whether a stack is up: a picture of the world in, the progress of each service out. */
 import type { ProgressDocument, ServiceProgress, ServiceStage, StackOutcome, TaskCounts } from '../../shared/api.ts'
+import { homeVolumeOf } from '../decide/service-facts.ts'
 import { isUp } from '../decide/task-facts.ts'
 import type { Rollout, Service, Task, World } from '../world.ts'
 import { countTasks, isCurrent, tasksOf } from './counts.ts'
@@ -53,7 +54,15 @@ export function serviceProgress(world: World, service: Service): ServiceProgress
     why: whyOf(world, service, stage),
     failures: failuresOf(world, service, wanted).slice(0, failuresMax),
     node: nodes.size === 1 ? ([...nodes][0] ?? null) : null,
+    homeVolume: homeVolumeOfOnly(service, wanted),
   }
+}
+
+function homeVolumeOfOnly(service: Service, wanted: Task[]): string | null {
+  const [task, second] = wanted
+  const spec = service.versions.get(service.version)?.spec
+  if (!task || second || !spec || service.homes.get(task.slot) !== task.node) return null
+  return homeVolumeOf(spec)
 }
 
 export function servicesOf(world: World, stack: string): Service[] {

@@ -1,6 +1,6 @@
 /** How far a stack is on its way to what was asked for: what `berth deploy` shows and waits for. */
 import Type, { type Static } from 'typebox'
-import { Count, TaskCounts, WaitReason } from './common.ts'
+import { Count, TaskCounts, Time, WaitReason } from './common.ts'
 import { DependencyWaitDocument } from './service.ts'
 
 export const SERVICE_STAGES = [
@@ -42,6 +42,8 @@ export const ServiceProgress = Type.Object({
   ),
   /** Where it runs, when that is one node. */
   node: Type.Union([Type.String(), Type.Null()]),
+  /** The volume for which it runs there, when it is one task with one. */
+  homeVolume: Type.Union([Type.String(), Type.Null()]),
 })
 export type ServiceProgress = Static<typeof ServiceProgress>
 
@@ -57,7 +59,14 @@ export const ProgressDocument = Type.Object({
   services: Type.Array(ServiceProgress),
   /** With `done` only: last lines of the tasks that failed, where they can still be read. */
   lastLines: Type.Optional(
-    Type.Array(Type.Object({ task: Type.String(), lines: Type.Array(Type.String({ maxLength: 2048 })) })),
+    Type.Array(
+      Type.Object({
+        task: Type.String(),
+        lines: Type.Array(Type.String({ maxLength: 2048 })),
+        /** When each was written. */
+        at: Type.Array(Time),
+      }),
+    ),
   ),
 })
 export type ProgressDocument = Static<typeof ProgressDocument>

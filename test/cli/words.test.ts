@@ -6,13 +6,14 @@ import { parseListen } from '../../cli/daemon-flags.ts'
 import { bytes, duration, parseDuration, percent } from '../../cli/figures.ts'
 import { cut } from '../../cli/live.ts'
 import { lineMerger } from '../../cli/merge-lines.ts'
-import { headLine, plainLine, progressLines } from '../../cli/progress-view.ts'
+import { fittingLines, headLine, plainLine, progressLines } from '../../cli/progress-view.ts'
 import { tableLines } from '../../cli/table.ts'
 import { parseTarget } from '../../cli/target.ts'
 import { stackProgress } from '../../coordinator/api/progress.ts'
 import { viewNode } from '../../coordinator/api/view-node.ts'
 import { viewStatus } from '../../coordinator/api/view-status.ts'
-import { aNode, aService, aTask, aWorld, NOW } from '../build/world.ts'
+import type { ServiceProgress } from '../../shared/api.ts'
+import { aNode, aService, aTask, aVersion, aWorld, NOW, versionMap } from '../build/world.ts'
 
 const plain = (_style: string, text: string) => text
 
@@ -138,13 +139,18 @@ describe('the progress of a stack', () => {
     waitsFor: [{ service: 'shop_api', condition: 'service_healthy', now: 'starting' }],
   }
   const tasks = Array.from({ length: 20 }, (_, index) =>
-    aTask({ service: 'shop_api', slot: index + 1, health: index < 12 ? 'healthy' : 'starting' }),
+    aTask({ service: 'shop_api', version: 2, slot: index + 1, health: index < 12 ? 'healthy' : 'starting' }),
   )
   const world = aWorld({
     services: [
-      aService({ shortName: 'db' }),
+      aService({ shortName: 'db', spec: { volumes: ['data'] }, homes: new Map([[1, 'web-3']]) }),
       aService({ shortName: 'migrate', spec: { restart: { condition: 'none' } } }),
-      aService({ shortName: 'api', spec: { replicas: 20, update: { parallelism: 4 } }, rollout: rolling }),
+      aService({
+        shortName: 'api',
+        version: 2,
+        versions: versionMap(aVersion(1), aVersion(2, { replicas: 20, update: { parallelism: 4 } })),
+        rollout: { ...rolling, version: 2 },
+      }),
       aService({ shortName: 'web', release: held, rollout: rolling }),
     ],
     tasks: [
@@ -155,25 +161,63 @@ describe('the progress of a stack', () => {
   })
   const progress = stackProgress(world, 'shop')!
 
+  const noted = { took: new Map([['shop_migrate', 2100]]), waitedFor: new Map([['shop_migrate', 'db']]) }
+  const hint = 'Ctrl-C leaves it going; berth deploy --attach shop comes back'
+
   test('looks as the tour has it', () => {
-    expect([
-      headLine(progress, 'Ctrl-C leaves it going'),
-      ...progressLines(progress, new Map([['shop_migrate', 2100]]), plain),
-    ]).toMatchInlineSnapshot(`
+    expect([headLine(progress, hint), ...progressLines(progress, noted, plain)]).toMatchInlineSnapshot(`
       [
-        "shop  4 services, 23 tasks                        Ctrl-C leaves it going",
-        "  db        1/1 healthy                            web-3",
-        "  migrate   done, exit 0                           2.1 s",
+        "shop  4 services, 23 tasks   Ctrl-C leaves it going; berth deploy --attach shop comes back",
+        "  db        1/1 healthy                            web-3 (its volume is there)",
+        "  migrate   done, exit 0                           2.1 s, waited for db",
         "  api       ██████████░░░░░░░░  12/20 healthy      4 at a time",
         "  web       waiting for api (service_healthy)",
       ]
     `)
+    expect(headLine(progress, hint).length).toBeLessThanOrEqual(100)
   })
 
   test('is one line a service where there is no terminal', () => {
-    expect(plainLine(progress.services[2]!, undefined)).toBe(
-      'shop_api  12/20 healthy                          4 at a time',
-    )
+    expect(plainLine(progress.services[2]!)).toBe('shop_api  12/20 healthy                          4 at a time')
+  })
+
+  test('says of a service that failed which task, where, why, and its last words with their times', () => {
+    const why = 'unhealthy: GET /healthz\n→ 500'
+    const [db, , api] = progress.services as [ServiceProgress, ServiceProgress, ServiceProgress]
+    const failure = (slot: number) => ({ task: `t${slot}`, name: `shop_api.${slot}`, node: 'web-2', why })
+    const failed: ServiceProgress = {
+      ...api,
+      stage: 'rolled-back',
+      version: 6,
+      why: '2 of 20 failed',
+      failures: [1, 2, 3, 4].map(failure),
+    }
+    const at = ['2026-11-23T10:04:11.000Z', '2026-11-23T10:04:12.500Z']
+    const lastLines = [{ task: 't1', lines: ['Error: relation "orders" does not exist', 'bye'], at }]
+    expect(progressLines({ ...progress, services: [db, failed], lastLines }, noted, plain)).toMatchInlineSnapshot(`
+      [
+        "  db        1/1 healthy                            web-3 (its volume is there)",
+        "  api       ✗ rolled back to version 6: 2 of 20 failed",
+        "            shop_api.1 on web-2: unhealthy: GET /healthz → 500",
+        "            last lines:  2026-11-23T10:04:11Z  Error: relation "orders" does not exist",
+        "                         2026-11-23T10:04:12Z  bye",
+        "            shop_api.2 on web-2: unhealthy: GET /healthz → 500",
+        "            shop_api.3 on web-2: unhealthy: GET /healthz → 500",
+        "            and 1 more",
+      ]
+    `)
+    expect(plainLine({ ...failed, failures: [] })).toBe('shop_api  rolled back to version 6, 12/20 healthy')
+  })
+
+  test('is no longer than the terminal: what is through gives way to what is not', () => {
+    const [db, , , web] = progress.services as ServiceProgress[]
+    const many = [...Array(30).fill(db), web, ...Array(30).fill(db), ...Array(9).fill(web)] as ServiceProgress[]
+    const short = fittingLines({ ...progress, services: many }, noted, plain, 6)
+    expect(short).toEqual([
+      ...Array(5).fill('  web       waiting for api (service_healthy)'),
+      '  and 5 more on their way, 60 through',
+    ])
+    expect(fittingLines({ ...progress, services: many }, noted, plain, 100)).toHaveLength(70)
   })
 
   test('says where tasks could not go, and why', () => {
@@ -184,7 +228,7 @@ describe('the progress of a stack', () => {
         aTask({ node: null, waitsFor: ['a', 'b'].map((node) => ({ node, check: 'constraint' as const, figures })) }),
       ],
     })
-    expect(plainLine(stackProgress(waiting, 'shop')!.services[0]!, undefined).split('\n')).toEqual([
+    expect(plainLine(stackProgress(waiting, 'shop')!.services[0]!).split('\n')).toEqual([
       'shop_web  0/1 running                            1 waiting',
       '  a, b: constraint: node.labels.disk == ssd, it has none',
     ])
