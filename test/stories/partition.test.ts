@@ -20,6 +20,7 @@ import {
   succeeded,
   tasks,
   web,
+  withData,
 } from './trouble.ts'
 
 let scene: Scene
@@ -116,8 +117,7 @@ test('all unplugged, as by a cut at the coordinator: everything goes on, and not
 })
 
 test('a service whose data is on the unplugged host waits for it and says why; plugged in, it is the same container', async () => {
-  const database = `${web(1, BUSYBOX, ['volumes: [data:/data]'])}volumes: { data: {} }\n`
-  await deployed(cluster, 'base', database)
+  await deployed(cluster, 'base', withData(1))
   const since = await snapshot(hosts)
   const home = hosts.find(({ name }) => name === [...since.values()][0]!.host)!
   await home.unplug()

@@ -5,7 +5,7 @@ import type { Cluster } from '../engines/berth.ts'
 import { assertExactly, assertUnchanged, snapshot } from '../engines/exactly.ts'
 import type { Host } from '../engines/hosts.ts'
 import { BUSYBOX, BUSYBOX_2 } from '../engines/image.ts'
-import { pause } from '../engines/processes.ts'
+import { identify, pause, signal } from '../engines/processes.ts'
 import { until } from '../engines/until.ts'
 import {
   assertStartedOnce,
@@ -21,6 +21,7 @@ import {
   succeeded,
   tasks,
   web,
+  withData,
 } from './trouble.ts'
 
 const CHAOS_MS = 45_000
@@ -115,6 +116,8 @@ test('whatever goes wrong by chance, once all is mended exactly the wanted conta
   const told: string[] = []
   const wanted: Wanted = { replicas: 9, image: BUSYBOX }
   await deployed(cluster, 'demo', rolling(wanted))
+  await deployed(cluster, 'base', withData(2))
+  const homes = await homesOf('base_web')
   const endsAt = Date.now() + CHAOS_MS
   while (Date.now() < endsAt) {
     const index = Math.floor(chance() * hosts.length)
@@ -128,17 +131,25 @@ test('whatever goes wrong by chance, once all is mended exactly the wanted conta
   try {
     await heal(scene)
     await settled(cluster, 'demo_web')
-    const now = await assertExactly(hosts, { demo_web: wanted.replicas })
-    expect([...now.values()].filter(({ image }) => image !== wanted.image)).toEqual([])
+    const now = await assertExactly(hosts, { demo_web: wanted.replicas, base_web: 2 })
+    const ofDemo = [...now.values()].filter((container) => container.service === 'demo_web')
+    expect(ofDemo.filter(({ image }) => image !== wanted.image)).toEqual([])
+    expect(await homesOf('base_web')).toEqual(homes)
     const seen = await until(async () => {
       const { counts } = await service(cluster, 'demo_web')
       return counts.running === wanted.replicas ? tasks(cluster, 'demo_web') : null
     }, 'the coordinator to see all of them run')
-    expect(seen.map(({ containerId }) => containerId).sort()).toEqual([...now.keys()].sort())
+    expect(seen.map(({ containerId }) => containerId).sort()).toEqual(ofDemo.map(({ id }) => id).sort())
   } catch (error) {
     throw new Error(story, { cause: error })
   }
 })
+
+/** Where each slot's container is. */
+async function homesOf(service: string): Promise<string[]> {
+  const found = [...(await snapshot(hosts)).values()].filter((container) => container.service === service)
+  return found.map((container) => `${container.task} on ${container.host}`).sort()
+}
 
 type Wanted = { replicas: number; image: string }
 
@@ -166,12 +177,23 @@ const TROUBLES: Record<string, (index: number, amount: number, wanted: Wanted) =
   async restartEngine(index, amount) {
     if (hosts[index]!.hasEngine) await hosts[index]!.restartEngine(amount < 0.5 ? 'SIGKILL' : 'SIGTERM')
   },
+  async pauseAgent(index) {
+    cluster.agents[index]!.pause()
+  },
+  async pauseCoordinator(_index, amount) {
+    cluster.coordinator.pause()
+    await pause(amount * 4_000)
+    cluster.coordinator.resume()
+  },
   unplug: (index) => hosts[index]!.unplug(),
   losePower: (index) => losePower(hosts[index]!),
   async killContainers(index, amount) {
     if (!hosts[index]!.hasEngine) return
     const running = (await hosts[index]!.containers()).filter(({ state }) => state === 'running')
-    for (const { pid } of running.slice(0, Math.ceil(amount * running.length))) process.kill(pid, 'SIGKILL')
+    for (const { pid } of running.slice(0, Math.ceil(amount * running.length))) {
+      const main = identify(pid)
+      if (main) signal(main, 'SIGKILL')
+    }
   },
   async scale(_index, amount, wanted) {
     wanted.replicas = 3 + Math.floor(amount * 12)
@@ -187,5 +209,6 @@ const TROUBLES: Record<string, (index: number, amount: number, wanted: Wanted) =
 
 async function mend(index: number): Promise<void> {
   await hosts[index]!.heal()
+  cluster.agents[index]!.resume()
   if (!cluster.agents[index]!.alive) await cluster.agents[index]!.start()
 }

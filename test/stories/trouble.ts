@@ -35,6 +35,7 @@ export async function heal({ cluster, hosts }: Scene): Promise<void> {
     } catch (error) {
       failures.push(error)
     }
+    process.resume()
     if (!process.alive) await process.start()
   }
   await cluster.ready()
@@ -56,6 +57,11 @@ export async function putBack({ cluster, hosts }: Scene): Promise<void> {
 export function web(replicas: number, image = BUSYBOX, more: string[] = []): string {
   const lines = [`image: ${image}`, 'pull_policy: never', 'stop_grace_period: 1s', `deploy: { replicas: ${replicas} }`]
   return `services:\n  web:\n${[...lines, ...more].map((line) => `    ${line}\n`).join('')}`
+}
+
+/** As `web`, with a named volume. */
+export function withData(replicas: number): string {
+  return `${web(replicas, BUSYBOX, ['volumes: [data:/data]'])}volumes: { data: {} }\n`
 }
 
 /** Deploys and is content with nothing but success. */
