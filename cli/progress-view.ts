@@ -208,7 +208,13 @@ function failureLines({ failures }: ServiceProgress, lastLines: ProgressDocument
 
 /** To the second: `2026-11-23T10:04:11Z  `. */
 const timeOf = (iso: string | undefined) => (iso === undefined ? '' : `${iso.slice(0, 19)}Z  `)
-const because = ({ why }: ServiceProgress) => (why === null ? '' : `: ${why.replace(/^failed: /, '')}`)
+/** What follows the first part of the reason is what the failures below say with more words. */
+function because({ why, failures }: ServiceProgress): string {
+  if (why === null) return ''
+  const words = why.replace(/^failed: /, '')
+  return `: ${failures.length > 0 ? words.split('; ', 1)[0] : words}`
+}
+
 const place = ({ node, counts, homeVolume }: ServiceProgress) =>
   counts.wanted !== 1 || node === null ? '' : homeVolume === null ? node : `${node} (its volume is there)`
 const join = (...parts: string[]) => parts.filter((part) => part !== '').join('  ')

@@ -134,14 +134,17 @@ function liveView(out: Context['out'], options: WaitOptions, shown: Shown, notes
   }
 }
 
-/** A line for each service that differs from its line before. */
+/** A line for each service that differs from its line before, and what is below it once. */
 function plainView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted): View {
   const before = new Map<string, string>()
+  const told = new Set<string>()
   const tell = (service: ServiceProgress, lastLines: ProgressDocument['lastLines']) => {
-    const line = plainLine(service, notes, lastLines)
-    if (before.get(service.service) === line) return
+    const [line = '', ...below] = plainLine(service, notes, lastLines).split('\n')
+    const more = below.filter((text) => !told.has(`${service.service} ${text}`))
+    if (before.get(service.service) === line && more.length === 0) return
     before.set(service.service, line)
-    out.line(line)
+    for (const text of more) told.add(`${service.service} ${text}`)
+    out.line([line, ...more].join('\n'))
   }
   let hasHead = options.services !== undefined || options.isRemoval === true
   return {

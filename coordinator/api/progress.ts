@@ -157,7 +157,7 @@ function failuresOf(world: World, service: Service, wanted: Task[]): ServiceProg
   const recorded = 'failures' in service.rollout ? service.rollout.failures : []
   for (const { task: id, node, why } of recorded) {
     const task = world.tasks.get(id)
-    failures.set(id, { task: id, name: task ? taskName(task) : id, node, why })
+    failures.set(id, { task: id, name: task ? taskName(task) : nameOfGone(id, service.name, node), node, why })
   }
   for (const task of wanted) {
     if (failures.has(task.id)) continue
@@ -165,6 +165,12 @@ function failuresOf(world: World, service: Service, wanted: Task[]): ServiceProg
     if (why) failures.set(task.id, { task: task.id, name: taskName(task), node: task.node, why })
   }
   return [...failures.values()]
+}
+
+/** As taskName had it: the id of a task goes on where its name ends. */
+function nameOfGone(id: string, service: string, node: string): string {
+  const slot = Number.parseInt(id.slice(service.length + 1), 10)
+  return slot > 0 ? `${service}.${slot}` : `${service}@${node}`
 }
 
 /** In words, from what the agent said; null while nothing is known to be wrong. */

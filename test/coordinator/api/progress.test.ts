@@ -126,6 +126,14 @@ describe('a rollback', () => {
     expect(outcomeOf([service], [aTask({ version: 6 })])).toBe('rolled-back')
   })
 
+  test('names the tasks that failed as they were called, though nothing is left of them', () => {
+    const failure = (task: string) => ({ task, node: 'n1', at: NOW, why: 'exited 3' })
+    const rollout = { ...rolledBack(NOW), failures: [failure('shop_web.2.1z'), failure('shop_web.0.a')] } as Rollout
+    const service = aService({ version: 6, versions, rollout })
+    const { failures } = serviceProgress(aWorld({ services: [service], tasks: [] }), service)
+    expect(failures.map(({ name }) => name)).toEqual(['shop_web.2', 'shop_web@n1'])
+  })
+
   test('is old news to a later deployment of what runs', () => {
     const service = aService({ version: 6, versions, rollout: rolledBack(NOW - 120_000) })
     expect(outcomeOf([service], [aTask({ version: 6 })])).toBe('up')
