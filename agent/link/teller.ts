@@ -1,0 +1,88 @@
+/** What the agent tells of its host over one connection: everything once, then only what changes, and heartbeats. */
+import type { Clock } from '../../shared/clock.ts'
+import type { Log } from '../../shared/log.ts'
+import type { UpMessage } from '../../shared/wire/up.ts'
+import type { LoadMeter, Supervisor } from '../parts.ts'
+import type { Outbox } from './outbox.ts'
+
+/** Above this much unsent, observations wait in the outbox, where newer ones replace them, and heartbeats are left out. */
+const UNSENT_BYTES_MAX = 1024 * 1024
+
+export type TellerNeeds = {
+  supervisor: Pick<Supervisor, 'revision' | 'observeAll' | 'containers'>
+  loadMeter: LoadMeter
+  outbox: Outbox
+  clock: Clock
+  log: Log
+  send(message: UpMessage): void
+  unsentBytes(): number
+}
+
+export class Teller {
+  readonly #needs: TellerNeeds
+  /** The full observation has gone out: changes may follow. */
+  #mayTellChanges = false
+  #flushWaits = false
+  #ended = false
+  #sequence = 0
+  /** The next heartbeat names every container: the coordinator has not heard of them, or not of all. */
+  #nameAllContainers = true
+
+  constructor(needs: TellerNeeds) {
+    this.#needs = needs
+  }
+
+  /** Everything known now. What waited in the outbox is in it; what changes from here on follows. */
+  async begin(): Promise<void> {
+    const { supervisor, clock, outbox, send } = this.#needs
+    outbox.forgetChanges()
+    outbox.listener = () => this.#markFlush()
+    const observed = await supervisor.observeAll()
+    if (this.#ended) return
+    const { revision } = supervisor
+    send({ kind: 'observation', full: true, revision, at: clock.now(), ...observed })
+    this.#mayTellChanges = true
+    this.#markFlush()
+  }
+
+  beat(): void {
+    const { supervisor, loadMeter, clock, send, unsentBytes } = this.#needs
+    if (unsentBytes() > UNSENT_BYTES_MAX) {
+      this.#nameAllContainers = true
+      return
+    }
+    const sample = loadMeter.sample(supervisor.containers(), { all: this.#nameAllContainers })
+    this.#nameAllContainers = false
+    const { revision } = supervisor
+    send({ kind: 'heartbeat', sequence: this.#sequence++, at: clock.now(), revision, ...sample })
+  }
+
+  /** The network has taken something: there may be room for what waits. */
+  flushed(): void {
+    if (!this.#needs.outbox.isEmpty) this.#markFlush()
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#needs.outbox.listener = null
+  }
+
+  /** Everything marked in one turn of the event loop goes out together, and at once. */
+  #markFlush(): void {
+    if (!this.#mayTellChanges || this.#flushWaits) return
+    this.#flushWaits = true
+    setImmediate(() => {
+      this.#flushWaits = false
+      if (!this.#ended && this.#needs.unsentBytes() <= UNSENT_BYTES_MAX) this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const { outbox, supervisor, clock, log, send } = this.#needs
+    const { change, notices, noticesDropped } = outbox.take()
+    const { revision } = supervisor
+    if (change !== null) send({ kind: 'observation', full: false, revision, at: clock.now(), ...change })
+    for (const notice of notices) send(notice)
+    if (noticesDropped > 0) log.warn({ noticesDropped }, `${noticesDropped} notices were not told to the coordinator`)
+  }
+}
