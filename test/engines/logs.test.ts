@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { LogRecordLine, TaskDocument } from '../../shared/api.ts'
 import { LABEL } from '../../shared/labels.ts'
 import { BERTH, type Cluster, startCluster } from './berth.ts'
-import { snapshot } from './exactly.ts'
+import { assertExactly, snapshot } from './exactly.ts'
 import { type Hosts, startHosts } from './hosts.ts'
 import { loadImages } from './image.ts'
 import { until } from './until.ts'
@@ -175,6 +175,46 @@ describe('berth logs over three hosts', () => {
       for (const id of replaced) expect(lastOf(id), id).toMatchObject({ farewell: true, wrong: [] })
     } finally {
       follower.end()
+    }
+  })
+
+  test('-f follows tasks that move to other hosts, says which node it hears nothing of, and goes on with it when it is back', async () => {
+    const { exit, stderr } = await cluster.deploy('talk', COMPOSE)
+    expect(exit, stderr).toBe(0)
+    const follower = follow(cluster, 'talk_talker')
+    const [plugged, unplugged] = [hosts.hosts[0]!, hosts.hosts[2]!]
+    try {
+      const first = await tasksOf(cluster)
+      await heard(
+        follower,
+        first.map(({ id }) => id),
+      )
+      const away = first.filter(({ node }) => node === unplugged.name).map(({ id }) => id)
+      const stay = first.find(({ node }) => node === plugged.name)!.id
+      expect(away.length).toBeGreaterThan(0)
+
+      await unplugged.unplug()
+      await until(() => follower.notes().includes(`(no lines from ${unplugged.name}: not connected)`), 'the word of it')
+      const moved = async () => {
+        const tasks = (await tasksOf(cluster)).filter(({ node }) => node !== unplugged.name && node !== null)
+        const added = tasks.map(({ id }) => id).filter((id) => !first.some((task) => task.id === id))
+        return added.length === away.length ? added : null
+      }
+      const successors = await until(moved, 'the tasks to be placed elsewhere')
+      await heard(follower, successors)
+
+      await unplugged.plug()
+      await cluster.nodesReady()
+      await assertExactly(hosts.hosts, { talk_talker: 3 })
+      const count = follower.byTask.get(stay)!.length
+      await until(() => follower.byTask.get(stay)!.length > count + 100, 'more lines of a task that was never away')
+      for (const [id, lines] of follower.byTask) {
+        const lives = livesOf(lines)
+        expect([lives.length, lives.flatMap(({ wrong }) => wrong)], `lines of ${id}`).toEqual([1, []])
+      }
+    } finally {
+      follower.end()
+      await cluster.berth('rm', 'talk')
     }
   })
 })
