@@ -66,8 +66,11 @@ export type Node = {
 export type NodeStatus =
   | { name: 'joining'; since: Instant }
   | { name: 'ready'; since: Instant }
-  /** `goodbye`: the agent stopped on purpose (upgrade), so it gets a longer grace. */
-  | { name: 'disconnected'; since: Instant; why: string; goodbye?: boolean }
+  /**
+   * `goodbye`: the agent stopped on purpose (upgrade), so it gets a longer grace. `alone`: no other node was heard either, so
+   * its grace begins only when one is.
+   */
+  | { name: 'disconnected'; since: Instant; why: string; goodbye?: boolean; alone?: boolean }
   | { name: 'engine-down'; since: Instant; why: string }
   | { name: 'lost'; since: Instant; why: string }
 

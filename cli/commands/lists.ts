@@ -183,7 +183,7 @@ export function taskRow(task: TaskDocument, now: number): string[] {
 
 function taskState(task: TaskDocument): string {
   if (task.desired === 'stopped') return task.state === 'running' ? 'stopping' : task.state
-  if (task.nodeLost) return `node lost, was ${task.state}`
+  if (task.nodeLost) return `node away, was ${task.state}`
   if (task.state === 'running') return task.health === 'none' ? 'running' : task.health
   if (task.state === 'waiting') return task.waits[0] ? `waiting: ${task.waits[0].message}` : 'waiting'
   const why = task.error?.message ?? (task.exitCode === null ? null : `exited ${task.exitCode}`)

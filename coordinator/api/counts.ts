@@ -39,21 +39,22 @@ export function tasksOf(world: World, service: string): Task[] {
   })
 }
 
-/** On a lost node, and not known to have ended. */
+/** On a node that is lost, or would be if any other were heard; and not known to have ended. */
 export function isAway(world: World, task: Task): boolean {
   if (task.node === null || hasEnded(task.observed.state)) return false
-  return world.nodes.get(task.node)?.status.name === 'lost'
+  const status = world.nodes.get(task.node)?.status
+  return status?.name === 'lost' || (status?.name === 'disconnected' && status.alone === true)
 }
 
 const slotOf = (task: Task) => task.slot
 
 function waitingForItsNode(world: World, task: Task): Task {
   const { node } = task
-  const waitsFor: Task['waitsFor'] = [{ node, check: 'liveness', figures: { status: 'lost' } }]
+  const status = world.nodes.get(node ?? '')?.status
+  const waitsFor: Task['waitsFor'] = [{ node, check: 'liveness', figures: { status: status?.name ?? null } }]
   const home = world.services.get(task.service)?.homes.get(task.slot) ?? null
   if (home === node) waitsFor.unshift({ node, check: 'volume', figures: { home } })
-  const since = world.nodes.get(node ?? '')?.status.since ?? task.observed.since
-  return { ...task, node: null, waitsFor, observed: unseen('waiting', since) }
+  return { ...task, node: null, waitsFor, observed: unseen('waiting', status?.since ?? task.observed.since) }
 }
 
 export function countTasks(service: Service, tasks: Iterable<Task>): TaskCounts {

@@ -6,6 +6,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { Decision, Service, ServiceName, World } from '../world.ts'
 import { type Beat, stop, wakeBy } from './beat.ts'
 import { refusalOf } from './checks/all.ts'
+import { companyOf } from './company.ts'
 import { dependenciesFirst } from './dependencies-first.ts'
 import { judgeLiveness } from './liveness.ts'
 import type { Marks } from './marks.ts'
@@ -56,8 +57,9 @@ function newBeat(world: World, now: Instant, settings: DecideSettings): Beat {
 // ---------------------------------------------------------------- nodes
 
 function judgeNodes(beat: Beat): void {
+  const company = companyOf(beat.world.nodes)
   for (const node of beat.world.nodes.values()) {
-    const { status, wakeAt } = judgeLiveness(node, beat.now, beat.settings)
+    const { status, wakeAt } = judgeLiveness(node, beat.now, beat.settings, company)
     if (wakeAt !== null) wakeBy(beat, wakeAt)
     if (!status) continue
     beat.statuses.set(node.name, status)

@@ -9,16 +9,46 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { HeardStatistics, Node, NodeStatus } from '../world.ts'
+import { type Company, companySince } from './company.ts'
 import type { DecideSettings } from './settings.ts'
 import { stalledMsSince } from './stalls.ts'
 
 /** `status`: the new one, null when it stays. `wakeAt`: when time alone could change the answer. */
 export type LivenessJudgement = { status: NodeStatus | null; wakeAt: Instant | null }
 
-export function judgeLiveness(node: Node, now: Instant, settings: DecideSettings): LivenessJudgement {
-  if (!node.connection) return judgeUnconnected(node, now, settings)
-  return judgeConnected(node, now, settings)
+export function judgeLiveness(node: Node, now: Instant, settings: DecideSettings, company: Company): LivenessJudgement {
+  const judged = node.connection ? judgeConnected(node, now, settings) : judgeUnconnected(node, now, settings)
+  const isUnheard = node.connection === null || now >= silentAt(node, settings)
+  return isUnheard && judged.status?.name === 'lost'
+    ? judgeGivingUp(node, judged.status, now, settings, company)
+    : judged
 }
+
+/**
+ * Of a node that is about to be lost. While nobody is heard none is given up. When the first are heard again the others have
+ * an agent's grace to follow; those that were heard all the time tell that it is this node that is away.
+ */
+function judgeGivingUp(
+  node: Node,
+  lost: Extract<NodeStatus, { name: 'lost' }>,
+  now: Instant,
+  settings: DecideSettings,
+  company: Company,
+): LivenessJudgement {
+  const since = companySince(node, company, settings)
+  const aloneSince = node.status.name === 'disconnected' && node.status.alone ? node.status.since : null
+  if (since === null) {
+    const why = `${lost.why}; no other node is heard either, so the coordinator may be cut off itself`
+    const alone: NodeStatus = { name: 'disconnected', since: now, why, alone: true }
+    return { status: aloneSince === null ? alone : null, wakeAt: now + ALONE_LOOK_MS }
+  }
+  if (aloneSince === null || since < aloneSince) return { status: lost, wakeAt: null }
+  const lostAt = since + settings.agentGraceMs + stalledMsSince(settings.stalls, since)
+  return now < lostAt ? { status: null, wakeAt: lostAt } : { status: lost, wakeAt: null }
+}
+
+/** Whether another one is heard is not told by any mark. */
+const ALONE_LOOK_MS = 250
 
 // ---------------------------------------------------------------- without a connection
 
@@ -56,13 +86,12 @@ function judgeGrace(
 // ---------------------------------------------------------------- with one
 
 function judgeConnected(node: Node, now: Instant, settings: DecideSettings): LivenessJudgement {
-  const { lastAt } = node.heard
-  const silenceAt = lastAt + silenceLimitMs(node.heard, settings) + stalledMsSince(settings.stalls, lastAt)
+  const silenceAt = silentAt(node, settings)
   if (now >= silenceAt) return judgeSilent(node, now)
   // Connected, but it has not said yet what it runs: what we last knew may mislead, so it is not ready. A grace that
   // began before goes on.
   if (!node.fullyObserved) {
-    if (node.status.name !== 'disconnected') return { status: null, wakeAt: silenceAt }
+    if (node.status.name !== 'disconnected' || node.status.alone) return { status: null, wakeAt: silenceAt }
     const judged = judgeGrace(node.status, now, settings)
     return { status: judged.status, wakeAt: earliest(judged.wakeAt, silenceAt) }
   }
@@ -96,6 +125,10 @@ function judgeEngineDown(
 }
 
 // ---------------------------------------------------------------- the detector
+
+function silentAt({ heard }: Node, settings: DecideSettings): Instant {
+  return heard.lastAt + silenceLimitMs(heard, settings) + stalledMsSince(settings.stalls, heard.lastAt)
+}
 
 /** How long a node with this past may be silent. */
 export function silenceLimitMs(heard: HeardStatistics, settings: DecideSettings): number {

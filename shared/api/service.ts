@@ -80,7 +80,7 @@ export const TaskDocument = Type.Object({
   version: Count,
   image: Type.String(),
   node: OptionalText,
-  /** Its node is lost: what is told of it was heard last, and need not be true any more. */
+  /** Its node is lost, or as good as that: what is told of it was heard last, and need not be true any more. */
   nodeLost: Type.Boolean(),
   desired: Type.Union([Type.Literal('running'), Type.Literal('stopped')]),
   state: Type.Enum([...TASK_STATES]),

@@ -12,6 +12,7 @@ import {
   crashContainer,
   deployed,
   events,
+  lastEvent,
   node,
   nodeBecomes,
   putBack,
@@ -43,6 +44,7 @@ describe('the agent', () => {
   test('killed while nothing happens: known at once, and back within its grace it has touched no container', async () => {
     await deployed(cluster, 'demo', web(6, HEALTHY))
     const since = await snapshot(hosts)
+    const before = await lastEvent(cluster)
     await cluster.agents[0]!.kill()
     await nodeBecomes(cluster, host, 'disconnected')
     assertUnchanged(since, await snapshot(hosts))
@@ -50,7 +52,7 @@ describe('the agent', () => {
     await nodeBecomes(cluster, host, 'ready')
     await assertExactly(hosts, { demo_web: 6 }, { since })
     await assertStartedOnce(cluster, 'demo_web')
-    expect((await events(cluster)).filter(({ kind }) => kind === 'node-lost')).toEqual([])
+    expect((await events(cluster, before)).filter(({ kind }) => kind === 'node-lost')).toEqual([])
   })
 
   test('a container that ended while its agent was away is started again, in place, and no other is', async () => {
@@ -194,12 +196,15 @@ describe('the Engine', () => {
   test('killed: said by the node, by an event and by `berth nodes`; back, exactly the wanted containers run', async () => {
     await deployed(cluster, 'demo', web(6))
     const others = await snapshot(hosts.slice(1))
+    const before = await lastEvent(cluster)
     await host.killEngine('SIGKILL')
     const { statusReason } = await nodeBecomes(cluster, host, 'engine-down')
     expect(statusReason).toContain(host.socket)
     const table = await cluster.berth('nodes')
     expect(table.stdout).toMatch(new RegExp(`${host.name} +engine-down`))
-    const told = (await events(cluster)).filter((event) => event.node === host.name && event.level === 'warning')
+    const told = (await events(cluster, before)).filter(
+      (event) => event.node === host.name && event.level === 'warning',
+    )
     expect(told.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['engine-unavailable', 'node-engine-down']))
     await host.startEngine()
     await nodeBecomes(cluster, host, 'ready')

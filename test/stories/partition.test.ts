@@ -10,6 +10,8 @@ import {
   assertStartedOnce,
   crashContainer,
   deployed,
+  events,
+  lastEvent,
   nodeBecomes,
   putBack,
   runElsewhere,
@@ -105,15 +107,23 @@ test('two of three unplugged: the third carries all; plugged in one after the ot
 test('all unplugged, as by a cut at the coordinator: everything goes on, and nothing is restarted when it is back', async () => {
   await deployed(cluster, 'demo', web(6))
   const since = await snapshot(hosts)
+  const before = await lastEvent(cluster)
   await Promise.all(hosts.map((each) => each.unplug()))
-  for (const each of hosts) await nodeBecomes(cluster, each, 'lost')
+  for (const each of hosts) {
+    const { statusReason } = await nodeBecomes(cluster, each, 'disconnected')
+    expect(statusReason).toMatch(/silent.*the coordinator may be cut off itself/)
+  }
   const { counts, waits } = await service(cluster, 'demo_web')
   expect(counts).toMatchObject({ wanted: 6, running: 0, waiting: 6 })
-  expect(waits.map(({ message }) => message)).toEqual(['liveness: it is lost'])
+  expect(waits.map(({ message }) => message)).toEqual(['liveness: it is disconnected'])
   assertUnchanged(since, await snapshot(hosts))
   await Promise.all(hosts.map((each) => each.plug()))
   await cluster.nodesReady()
   await assertExactly(hosts, { demo_web: 6 }, { since })
+  // Nor was the first one back given what the others had.
+  expect(
+    (await events(cluster, before)).filter(({ kind }) => kind === 'node-lost' || kind === 'task-stopping'),
+  ).toEqual([])
 })
 
 test('a service whose data is on the unplugged host waits for it and says why; plugged in, it is the same container', async () => {
@@ -127,7 +137,7 @@ test('a service whose data is on the unplugged host waits for it and says why; p
   expect(seen.waits.map(({ message }) => message)).toContain(`volume: the data is on ${home.name}`)
   const shown = await cluster.berth('services', 'base_web')
   expect(shown.stdout).toContain(`the data is on ${home.name}`)
-  expect((await cluster.berth('ps', 'base')).stdout).toContain('node lost')
+  expect((await cluster.berth('ps', 'base')).stdout).toContain('node away')
   const others = hosts.filter((each) => each !== home)
   await stays(async () => (await snapshot(others)).size === 0, 'no second one elsewhere', 2_000)
   await home.plug()

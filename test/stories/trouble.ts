@@ -121,9 +121,15 @@ export async function assertStartedOnce(cluster: Cluster, service: string): Prom
   expect(restarted.map(({ id, attempt }) => `${id} is in attempt ${attempt}`)).toEqual([])
 }
 
-export async function events(cluster: Cluster): Promise<EventDocument[]> {
-  const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?limit=1000')
+/** Those behind the one with this number; all that are kept, when it is 0. */
+export async function events(cluster: Cluster, after: number): Promise<EventDocument[]> {
+  const { items } = await cluster.api<Page<EventDocument>>('GET', `/v1/events?limit=1000&after=${after}`)
   return items
+}
+
+export async function lastEvent(cluster: Cluster): Promise<number> {
+  const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?limit=1')
+  return items[0]?.number ?? 0
 }
 
 /** The main process of one of the host's containers ends with SIGKILL. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { companyOf } from '../../../coordinator/decide/company.ts'
 import { heardBeat, judgeLiveness, silenceLimitMs } from '../../../coordinator/decide/liveness.ts'
 import { defaultSettings } from '../../../coordinator/decide/settings.ts'
 import type { HeardStatistics, Node } from '../../../coordinator/world.ts'
@@ -18,8 +19,17 @@ function afterIntervals(intervalsMs: number[]): HeardStatistics {
   return heard
 }
 
+/** Another node is heard all the time, unless told otherwise. */
+function judge(node: Node, now: number, given = settings, others = [aNode({ name: 'n2', heard: heardAt(now) })]) {
+  return judgeLiveness(node, now, given, companyOf(new Map([node, ...others].map((each) => [each.name, each]))))
+}
+
+function heardAt(at: number): HeardStatistics {
+  return { ...afterIntervals(Array(60).fill(1000)), lastAt: at, lastBeatAt: at }
+}
+
 function statusAt(node: Node, now: number, given = settings): string {
-  return judgeLiveness(node, now, given).status?.name ?? node.status.name
+  return judge(node, now, given).status?.name ?? node.status.name
 }
 
 describe('silence', () => {
@@ -73,7 +83,7 @@ describe('silence', () => {
 
   test('it is woken at the instant at which silence would be too long', () => {
     const node = aNode({ heard: afterIntervals(Array(60).fill(1000)) })
-    const { wakeAt } = judgeLiveness(node, NOW, settings)
+    const { wakeAt } = judge(node, NOW)
     expect(statusAt(node, wakeAt! - 1)).toBe('ready')
     expect(statusAt(node, wakeAt!)).toBe('lost')
   })
@@ -117,4 +127,41 @@ test('a node whose Engine is down is not ready, and lost after a while; it is re
   expect(statusAt(aNode({ ...down, ...heardAt(NOW) }), NOW)).toBe('engine-down')
   expect(statusAt(aNode({ ...down, ...heardAt(NOW + 20_000) }), NOW + 20_000)).toBe('lost')
   expect(statusAt(aNode({ status: { name: 'engine-down', since: NOW, why: '' } }), NOW)).toBe('ready')
+})
+
+describe('a node that is not heard while no other is heard either', () => {
+  const silent = (name: string, given: Partial<Node> = {}) => aNode({ name, heard: heardAt(NOW - 400), ...given })
+
+  test('is not given up, since it may be the coordinator that is cut off', () => {
+    const { status, wakeAt } = judge(silent('n1'), NOW + 5_000, settings, [silent('n2')])
+    expect(status).toMatchObject({ name: 'disconnected', since: NOW + 5_000, alone: true })
+    expect(wakeAt).toBeLessThan(NOW + 6_000)
+    const alone = silent('n1', { status: status! })
+    expect(judge(alone, NOW + 600_000, settings, [silent('n2')]).status).toBeNull()
+  })
+
+  test('has a grace from when the first other is back', () => {
+    const alone = silent('n1', { status: { name: 'disconnected', since: NOW + 5_000, why: 'silent', alone: true } })
+    const back = (at: number) => [
+      aNode({ name: 'n2', status: { name: 'ready', since: NOW + 60_000 }, heard: heardAt(at) }),
+    ]
+    expect(judge(alone, NOW + 60_500, settings, back(NOW + 60_000))).toEqual({ status: null, wakeAt: NOW + 75_000 })
+    expect(judge(alone, NOW + 75_000, settings, back(NOW + 74_500)).status?.name).toBe('lost')
+  })
+
+  test('is given up at once when it turns out that another was there all the time', () => {
+    const alone = silent('n1', { status: { name: 'disconnected', since: NOW + 2_000, why: 'silent', alone: true } })
+    expect(judge(alone, NOW + 2_300, settings, [aNode({ name: 'n2', heard: heardAt(NOW + 2_200) })]).status?.name).toBe(
+      'lost',
+    )
+  })
+
+  test('with its connection closed, waits in the same way once its grace is over, and is ready when it is back', () => {
+    const closed = silent('n1', { connection: null, status: { name: 'disconnected', since: NOW, why: 'closed' } })
+    const { status } = judge(closed, NOW + 20_000, settings, [silent('n2', { connection: null })])
+    expect(status).toMatchObject({ name: 'disconnected', alone: true })
+    const greeting = aNode({ status: status!, fullyObserved: false, heard: heardAt(NOW + 60_000) })
+    expect(statusAt(greeting, NOW + 60_500)).toBe('disconnected')
+    expect(statusAt({ ...greeting, fullyObserved: true }, NOW + 60_500)).toBe('ready')
+  })
 })

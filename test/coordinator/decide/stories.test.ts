@@ -77,6 +77,34 @@ test('a host that is unplugged has its tasks running elsewhere within four secon
   for (const task of kept) expect(now).toContain(task)
 })
 
+test('when all nodes fall silent at once, the first to return is not given the tasks of the others', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 9 } })
+  run(cluster, 20_000)
+  const before = running(cluster, 'shop_web')
+  for (const name of THREE) unplug(cluster, name)
+  run(cluster, 60_000)
+  for (const name of THREE) {
+    plugIn(cluster, name)
+    run(cluster, 4_000)
+  }
+  expect(running(cluster, 'shop_web')).toEqual(before)
+  expect(cluster.decided.filter(({ kind }) => kind === 'create-task')).toHaveLength(9)
+})
+
+test('of nodes that fell silent at once, those that do not follow the first have their tasks run elsewhere', () => {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 9 } })
+  run(cluster, 20_000)
+  for (const name of THREE) unplug(cluster, name)
+  run(cluster, 60_000)
+  plugIn(cluster, 'n1')
+  run(cluster, 10_000)
+  expect(nodesOf(cluster, 'shop_web')).toEqual(['n1', 'n1', 'n1'])
+  run(cluster, 10_000)
+  expect(nodesOf(cluster, 'shop_web')).toEqual(Array(9).fill('n1'))
+})
+
 test('when a lost node returns, the tasks placed first are kept and the surplus is stopped', () => {
   const cluster = aCluster(THREE)
   deploy(cluster, { web: { replicas: 9 } })
