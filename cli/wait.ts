@@ -140,11 +140,13 @@ function plainView(out: Context['out'], options: WaitOptions, shown: Shown, note
   const told = new Set<string>()
   const tell = (service: ServiceProgress, lastLines: ProgressDocument['lastLines']) => {
     const [line = '', ...below] = plainLine(service, notes, lastLines).split('\n')
-    const more = below.filter((text) => !told.has(`${service.service} ${text}`))
-    if (before.get(service.service) === line && more.length === 0) return
+    const fresh = below.filter((text) => !told.has(`${service.service} ${text}`))
+    if (before.get(service.service) === line && fresh.length === 0) return
     before.set(service.service, line)
-    for (const text of more) told.add(`${service.service} ${text}`)
-    out.line([line, ...more].join('\n'))
+    for (const text of fresh) told.add(`${service.service} ${text}`)
+    // How it ended is read by itself, at the end of a long log: with all its reasons.
+    const isOver = service.stage === 'failed' || service.stage === 'rolled-back'
+    out.line([line, ...(isOver ? below : fresh)].join('\n'))
   }
   let hasHead = options.services !== undefined || options.isRemoval === true
   return {
