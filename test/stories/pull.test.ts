@@ -111,7 +111,9 @@ describe('a failure', () => {
     exits(await deploy(compose(HELLO, update)), 0)
     const before = await assertExactly(hosts, { s_web: 2 })
     const said = exits(await soon(deploy(compose(`${registry.address}/team/none:2`, update))), 1)
-    expect(said).toMatch(/✗ rolled back to version 1: .*\/team\/none:2 cannot be had/)
+    expect(said).toMatch(
+      /✗ rolled back to version 1: .*\n {2}s_web\.\d on host-\d: image .*\/team\/none:2 cannot be had/,
+    )
     await assertExactly(hosts, { s_web: 2 }, { since: before })
   })
 
