@@ -133,8 +133,8 @@ describe('following', () => {
     const line = await aTcpLine(server.url)
     const [id] = taskIds(server) as [string]
     server.logs.write(id, 'long ago', 5)
-    const { texts } = reading(server, { stack: 'shop', follow: true, tail: 0 }, line.url)
-    await until(() => server.logs.readers === 1)
+    const { texts, has } = reading(server, { stack: 'shop', follow: true, tail: 0 }, line.url)
+    await until(() => has('tasks'))
     line.goDead()
     server.logs.write(id, 'meanwhile')
     await until(() => texts().length === 1)
