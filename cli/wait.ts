@@ -21,6 +21,8 @@ export type WaitOptions = {
   isEnough?: (progress: ProgressDocument) => boolean
   /** That the stack is not there (any more) is what was asked for. */
   isRemoval?: boolean
+  /** Nothing was asked of the coordinator before: when it does not answer, that is the answer. */
+  mustAnswer?: boolean
   /** Whoever waits for more than this stack looks after Ctrl-C, too, and ends the wait with it. */
   signal?: AbortSignal
 }
@@ -44,7 +46,7 @@ async function showUntilOver(client: Client, options: WaitOptions, view: View): 
   const signals = [AbortSignal.timeout(options.timeoutMs), stop.signal]
   let last: ProgressDocument | null = null
   try {
-    for await (const progress of follow(client, options, AbortSignal.any(signals.concat(options.signal ?? [])))) {
+    for await (const progress of follow(client, options, view, AbortSignal.any(signals.concat(options.signal ?? [])))) {
       last = progress
       view.show(progress)
       if (progress.outcome !== 'going' || options.isEnough?.(progress)) return progress
@@ -56,17 +58,22 @@ async function showUntilOver(client: Client, options: WaitOptions, view: View): 
   throw timedOut(options, last)
 }
 
-/** Each picture of the stack. A coordinator that goes away in between is waited for: deployments outlive it. */
+/**
+ * Each picture of the stack. A coordinator that goes away after it has taken what was asked is waited for: that outlives it.
+ */
 async function* follow(
   client: Client,
-  { stack, isRemoval = false }: WaitOptions,
+  { stack, isRemoval = false, mustAnswer = false }: WaitOptions,
+  view: View,
   signal: AbortSignal,
 ): AsyncIterable<ProgressDocument> {
-  let hasBeenReached = false
+  let hasBeenReached = !mustAnswer
+  let isAwayTold = false
   while (!signal.aborted) {
     try {
       for await (const { data } of client.events(`/v1/progress/${segment(stack)}`, {}, signal)) {
         hasBeenReached = true
+        isAwayTold = false
         yield data as ProgressDocument
       }
     } catch (error) {
@@ -76,12 +83,14 @@ async function* follow(
       const isAway = error instanceof BerthError && (error.code === 'unreachable' || error.code === 'timed-out')
       if (signal.aborted) return
       if (!isAway || !hasBeenReached) throw error
+      if (!isAwayTold) view.away(error.message)
+      isAwayTold = true
     }
     await new Promise((resolve) => setTimeout(resolve, reconnectMs))
   }
 }
 
-type View = { show(progress: ProgressDocument): void; end(): void }
+type View = { show(progress: ProgressDocument): void; away(why: string): void; end(): void }
 
 function progressView({ out, json }: Context, options: WaitOptions): View {
   const notes = noteBook()
@@ -92,8 +101,9 @@ function progressView({ out, json }: Context, options: WaitOptions): View {
       ? { ...progress, services: progress.services.filter(({ service }) => services.includes(service)) }
       : progress
   }
-  if (json) return { show: (progress) => void notes.note(progress), end: () => {} }
-  return out.isTerminal ? liveView(out, options, shown, notes) : plainView(out, options, shown, notes)
+  const away = (why: string) => out.note(`${why}\nwhat was asked goes on; waiting for the coordinator to come back`)
+  if (json) return { show: (progress) => void notes.note(progress), away, end: () => {} }
+  return out.isTerminal ? liveView(out, options, shown, notes, away) : plainView(out, options, shown, notes, away)
 }
 
 /** What a look at the last picture alone would not tell: how long each service took, and whom it waited for. */
@@ -120,7 +130,9 @@ type Shown = (progress: ProgressDocument) => ProgressDocument
 const hintOf = ({ outcome }: ProgressDocument, { leaveHint }: WaitOptions) =>
   outcome === 'going' ? `Ctrl-C leaves it going; ${leaveHint}` : ''
 
-function liveView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted): View {
+type Away = View['away']
+
+function liveView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted, away: Away): View {
   const live = liveLines(out)
   return {
     show(progress: ProgressDocument): void {
@@ -130,12 +142,16 @@ function liveView(out: Context['out'], options: WaitOptions, shown: Shown, notes
         live.draw([head, ...fittingLines(picture, notes, out.paint, out.rows - 2)])
       } else live.last([head, ...progressLines(picture, notes, out.paint)])
     },
+    away(why) {
+      live.keep()
+      away(why)
+    },
     end: () => live.keep(),
   }
 }
 
 /** A line for each service that differs from its line before, and what is below it once. */
-function plainView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted): View {
+function plainView(out: Context['out'], options: WaitOptions, shown: Shown, notes: Noted, away: Away): View {
   const before = new Map<string, string>()
   const told = new Set<string>()
   const tell = (service: ServiceProgress, lastLines: ProgressDocument['lastLines']) => {
@@ -156,6 +172,7 @@ function plainView(out: Context['out'], options: WaitOptions, shown: Shown, note
       hasHead = true
       for (const service of picture.services) tell(service, picture.lastLines)
     },
+    away,
     end: () => {},
   }
 }

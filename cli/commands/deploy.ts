@@ -45,7 +45,7 @@ export async function deploy(context: Context, options: DeployOptions): Promise<
 /** Follows a deployment that is on its way. */
 async function attach(context: Context, stack: string, timeoutMs: number): Promise<void> {
   await withClient(context, async (client) => {
-    finish(context, await waitForStack(context, client, waitOptions(stack, timeoutMs)))
+    finish(context, await waitForStack(context, client, { ...waitOptions(stack, timeoutMs), mustAnswer: true }))
   })
 }
 

@@ -24,7 +24,7 @@ import {
   withData,
 } from './trouble.ts'
 
-const CHAOS_MS = 45_000
+const CHAOS_MS = 30_000
 
 let scene: Scene
 let cluster: Cluster
