@@ -61,6 +61,11 @@ function connected(node: Node, { hello, connection }: Seen<'connected'>, at: Ins
   // What was learnt of the interval stays; the pause between two connections is no interval.
   node.heard = { ...node.heard, lastAt: at, lastBeatAt: at }
   setEngine(node, hello.engine, at)
+  // Nobody was heard, and now this one is: its grace begins.
+  if (node.status.name === 'disconnected' && node.status.alone) {
+    node.status = { name: 'disconnected', since: at, why: node.status.why }
+    writes.push(putNode(node))
+  }
   if (canonicalJson([node.agentLabels, node.inventory]) !== canonicalJson([hello.labels, hello.inventory])) {
     node.agentLabels = hello.labels
     node.inventory = hello.inventory
@@ -87,8 +92,16 @@ function disconnected(
   node.load = null
   if (node.status.name === 'lost' || node.status.name === 'joining') return
   // An agent that connects and breaks off again and again has one grace, not a new one each time.
-  const since = node.status.name === 'disconnected' ? node.status.since : at
-  node.status = { name: 'disconnected', since, why, ...(goodbye && { goodbye }) }
+  const before = node.status.name === 'disconnected' ? node.status : null
+  // And while nobody was heard that one had not begun.
+  const alone = before?.alone === true
+  node.status = {
+    name: 'disconnected',
+    since: before?.since ?? at,
+    why,
+    ...(goodbye && { goodbye }),
+    ...(alone && { alone }),
+  }
   writes.push(putNode(node))
 }
 

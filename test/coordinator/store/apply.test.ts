@@ -51,6 +51,10 @@ function hello(given: Partial<Hello> = {}): Observation {
   }
 }
 
+function statusOf(world: World) {
+  return world.nodes.get('n1')?.status
+}
+
 function tasks(seen: Partial<TaskObservation>[], given: { full?: boolean; gone?: string[] } = {}): Observation {
   return {
     kind: 'tasks',
@@ -280,4 +284,14 @@ describe('the times that an agent tells', () => {
     const { since, restartAt } = world.tasks.get('shop_web.1.a')!.observed
     expect(() => [since, restartAt!, NOW + node.clockSkewMs].map((at) => new Date(at).toISOString())).not.toThrow()
   })
+})
+
+test('the grace of a node that was silent while nobody was heard begins with its new connection, not with the end of the old one', () => {
+  const status = { name: 'disconnected', since: NOW - 60_000, why: 'silent', alone: true } as const
+  const world = aWorld({ nodes: [aNode({ status })] })
+  const why = 'the same agent connected again'
+  observe(world, { kind: 'disconnected', node: 'n1', instance: 'instance-of-n1', why, goodbye: false })
+  expect(statusOf(world)).toEqual({ ...status, why })
+  observe(world, hello())
+  expect(statusOf(world)).toEqual({ name: 'disconnected', since: NOW, why })
 })
