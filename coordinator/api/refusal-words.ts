@@ -16,7 +16,10 @@ export function waitReasons(tasks: Iterable<Task>): WaitReason[] {
     if (asked > tasksAskedMax) break
     for (const refusal of task.waitsFor) addReason(reasons, refusal)
   }
-  return [...reasons.values()].slice(0, reasonsMax)
+  const all = [...reasons.values()].slice(0, reasonsMax)
+  // In the order of their names, not of their joining: the same cluster is told alike each time.
+  for (const { nodes } of all) nodes.sort()
+  return all
 }
 
 /** `memory: needs 4.0 GiB, 1.2 GiB free` without the node's name. Figures that no sentence knows are listed as they are. */
