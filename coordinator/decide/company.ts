@@ -20,15 +20,17 @@ export function companyOf(nodes: ReadonlyMap<string, Node>): Company {
 }
 
 /**
- * Since when others have been ready that were heard after this node should have been: the earliest of them. Null: there is
- * none. Heartbeats do not come at the same instant, so a little more than one interval must lie between.
+ * Since when others have been ready that are heard now, and were after this node should have been: the earliest of them. Null:
+ * there is none. Heartbeats do not come at the same instant, so a little more than one interval is how long "now" lasts.
  */
-export function companySince(node: Node, company: Company, settings: DecideSettings): Instant | null {
-  const missedAt = Math.max(node.heard.lastAt, settings.coordinatorStartedAt) + settings.silenceMinMs / 2
-  if (company.heardAt < missedAt) return null
+export function companySince(node: Node, company: Company, now: Instant, settings: DecideSettings): Instant | null {
+  const intervalMs = settings.silenceMinMs / 2
+  const missedAt = Math.max(node.heard.lastAt, settings.coordinatorStartedAt) + intervalMs
+  const heardFrom = Math.max(missedAt, now - intervalMs)
+  if (company.heardAt < heardFrom) return null
   let since: Instant | null = null
   for (const { name, status, connection, heard } of company.nodes) {
-    if (name === node.name || status.name !== 'ready' || !connection || heard.lastAt < missedAt) continue
+    if (name === node.name || status.name !== 'ready' || !connection || heard.lastAt < heardFrom) continue
     if (since === null || status.since < since) since = status.since
   }
   return since

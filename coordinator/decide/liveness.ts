@@ -35,7 +35,7 @@ function judgeGivingUp(
   settings: DecideSettings,
   company: Company,
 ): LivenessJudgement {
-  const since = companySince(node, company, settings)
+  const since = companySince(node, company, now, settings)
   const aloneSince = node.status.name === 'disconnected' && node.status.alone ? node.status.since : null
   if (since === null) {
     const why = `${lost.why}; no other node is heard either, so the coordinator may be cut off itself`

@@ -21,6 +21,9 @@ export type Hosts = {
   hosts: Host[]
   /** The machine's own address on the hosts' bridge, for a coordinator or registry. */
   address: string
+  /** Pulls the machine's own cable: at one instant no host is reached any more, nor do hosts reach each other. */
+  unplugMachine(): Promise<void>
+  plugMachine(): Promise<void>
   /** Removes every container, volume and network of every host; images stay. */
   reset(): Promise<void>
   /** Ends all processes and removes namespaces, bridge, cgroups and folders. */
@@ -44,6 +47,8 @@ export async function startHosts(options: { count: number; engineArgs?: string[]
     slot,
     hosts,
     address: slot.address,
+    unplugMachine: async () => void (await must('ip', ['link', 'set', slot.name, 'down'])),
+    plugMachine: async () => void (await must('ip', ['link', 'set', slot.name, 'up'])),
     reset: async () => void (await Promise.all(hosts.map((host) => host.reset()))),
     stop: () => releaseSlot(slot),
   }

@@ -27,6 +27,7 @@ export async function startScene(): Promise<Scene> {
 
 /** @throws Error when an agent or the coordinator has ended by itself: whatever happens around them, neither may */
 export async function heal({ cluster, hosts }: Scene): Promise<void> {
+  await hosts.plugMachine()
   await Promise.all(hosts.hosts.map((host) => host.heal()))
   const failures: unknown[] = []
   for (const process of [cluster.coordinator, ...cluster.agents]) {

@@ -140,6 +140,11 @@ describe('a node that is not heard while no other is heard either', () => {
     expect(judge(alone, NOW + 600_000, settings, [silent('n2')]).status).toBeNull()
   })
 
+  test('is not given up either when the others fell silent a moment after it', () => {
+    const { status } = judge(silent('n1'), NOW + 2_500, settings, [silent('n2', { heard: heardAt(NOW + 1_000) })])
+    expect(status).toMatchObject({ name: 'disconnected', alone: true })
+  })
+
   test('has a grace from when the first other is back', () => {
     const alone = silent('n1', { status: { name: 'disconnected', since: NOW + 5_000, why: 'silent', alone: true } })
     const back = (at: number) => [
