@@ -47,27 +47,32 @@ export async function berthRollout(berth: Contestant, name: string, count: numbe
   return ms
 }
 
-/** One task's container is killed, `times` times over: killed → running again, milliseconds each. */
+/**
+ * A container is killed → running again, milliseconds each; `times` times over, each a service of its own: a container that
+ * is killed again while it is young is kept waiting on purpose.
+ */
 export async function berthRestarts(berth: Contestant, name: string, times: number): Promise<number[]> {
-  await deploy(berth, name, { replicas: 1, restart: { delayMs: 0, windowMs: 0 } })
-  await untilRunning(berth, name, 1)
   const all: number[] = []
-  for (let i = 0; i < times; i++) {
-    const [before] = await tasks(berth, name)
-    const host = berth.cluster.hosts.find(({ name }) => name === before?.node)
-    if (!before?.containerId || !host) throw new Error(`${name} has no container`)
-    const began = performance.now()
-    await engineCall(host.socket, 'POST', `/containers/${before.containerId}/kill`)
-    await untilRunning(berth, name, 1, (task) => task.attempt > before.attempt)
-    all.push(performance.now() - began)
-    await sleep(RESTART_PAUSE_MS)
-  }
-  await remove(berth, name)
+  for (let i = 0; i < times; i++) all.push(await restartOnce(berth, `${name}-${i}`))
   return all
 }
 
-/** A container that lived this long died by the kill, not of itself: the next restart is again a first one. */
-const RESTART_PAUSE_MS = 500
+async function restartOnce(berth: Contestant, name: string): Promise<number> {
+  await deploy(berth, name, { replicas: 1, restart: { delayMs: 0 } })
+  await untilRunning(berth, name, 1)
+  await sleep(SETTLE_MS)
+  const [before] = await tasks(berth, name)
+  const host = berth.cluster.hosts.find((each) => each.name === before?.node)
+  if (!before?.containerId || !host) throw new Error(`${name} has no container`)
+  const began = performance.now()
+  await engineCall(host.socket, 'POST', `/containers/${before.containerId}/kill`)
+  await untilRunning(berth, name, 1, (task) => task.attempt > before.attempt)
+  const ms = performance.now() - began
+  await remove(berth, name)
+  return ms
+}
+
+const SETTLE_MS = 500
 
 /** `count` tasks on all hosts; `lost` is unplugged → all running elsewhere, milliseconds. It is plugged in again afterwards. */
 export async function berthFailover(berth: Contestant, name: string, count: number, lost: Host): Promise<number> {
