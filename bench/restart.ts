@@ -13,7 +13,7 @@ export const bench: Bench = {
     await onBed(say, async ({ hosts, berth, swarm }) => {
       const host = hosts[0]!
       const { id } = await rawOne(host)
-      const raw: number[] = []
+      const raw: { startMs: number; wholeMs: number }[] = []
       for (let round = 0; round < ROUNDS; round++) raw.push(await rawRestart(host, id))
       await rawClear(hosts)
       const ours = await berthRestarts(berth, 'restart', ROUNDS)
@@ -22,7 +22,11 @@ export const bench: Bench = {
         metric: 'killed → running p50',
         value: median(ours),
         unit: 'ms',
-        beside: { raw: median(raw), swarm: median(swarms) },
+        beside: {
+          raw: median(raw.map(({ startMs }) => startMs)),
+          'raw from the kill on': median(raw.map(({ wholeMs }) => wholeMs)),
+          swarm: median(swarms),
+        },
         goal: { atMostTimes: 1, of: 'raw', plus: 25 },
       })
     })
