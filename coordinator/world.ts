@@ -3,8 +3,9 @@
  * everybody else reads. Same values in the same order give the same World.
  */
 import type { Instant } from '../shared/clock.ts'
+import type { ClusterSettings, ClusterSettingsChange } from '../shared/cluster-settings.ts'
 import type { ContainerLoad, HostLoad } from '../shared/load.ts'
-import type { ServiceSpec, StackSpec } from '../shared/spec.ts'
+import type { ServiceSpec, StackSpec, Taint, TaintEffect } from '../shared/spec.ts'
 import type { Health, TaskState } from '../shared/task-state.ts'
 import type { EngineInfo, Hello, NodeInventory, Notice, TaskError, TaskObservation } from '../shared/wire/up.ts'
 
@@ -20,6 +21,7 @@ export type World = {
   revision: number
   /** Number for the next task's id: ids come from the world, not from chance. */
   nextTaskNumber: number
+  settings: ClusterSettings
   nodes: Map<NodeName, Node>
   stacks: Map<string, Stack>
   services: Map<ServiceName, Service>
@@ -43,6 +45,11 @@ export type Node = {
   operatorLabels: Record<string, string>
   agentLabels: Record<string, string>
   inventory: NodeInventory | null
+  /** One of each key and effect. */
+  taints: Taint[]
+  /** Kept back for the host's own needs: never promised. */
+  reserve: Amounts
+  overcommit: Overcommit
   /** Numbers this node's assignments; grows with every change to its tasks. */
   assignmentRevision: number
   status: NodeStatus
@@ -61,6 +68,11 @@ export type Node = {
   /** Revision of the assignment that the agent says it acts on. */
   appliedRevision: number
 }
+
+export type Amounts = { cpuCores: number; memoryBytes: number; diskBytes: number }
+
+/** How many times what there is may be promised. */
+export type Overcommit = { cpu: number; memory: number; disk: number }
 
 /** What the loop holds of a node: `disconnected` has a grace in which nothing moves, `lost` has none left. */
 export type NodeStatus =
@@ -198,6 +210,10 @@ export type Refusal = {
     | 'constraint'
     | 'cpu'
     | 'memory'
+    | 'disk'
+    | 'generic'
+    | 'taint'
+    | 'affinity'
     | 'host-port'
     | 'max-per-node'
     | 'volume'
@@ -217,6 +233,11 @@ export type Change =
   | { kind: 'rollback-service'; service: ServiceName }
   | { kind: 'set-availability'; node: NodeName; availability: Node['availability'] }
   | { kind: 'label-node'; node: NodeName; set: Record<string, string>; remove: string[] }
+  /** A taint in `set` replaces the one of its key and effect; `remove` without an effect takes away all of the key. */
+  | { kind: 'taint-node'; node: NodeName; set: Taint[]; remove: { key: string; effect?: TaintEffect }[] }
+  /** What is not named stays as it is. */
+  | { kind: 'set-node'; node: NodeName; reserve: Partial<Amounts>; overcommit: Partial<Overcommit> }
+  | { kind: 'set-cluster'; settings: ClusterSettingsChange }
   | { kind: 'join-node'; node: NodeName; keyFingerprint: string }
   | { kind: 'remove-node'; node: NodeName }
 

@@ -79,11 +79,24 @@ export const Healthcheck = Type.Union([
 ])
 export type Healthcheck = Static<typeof Healthcheck>
 
+/** How many of each countable thing, by its name. */
+export const GenericResources = Type.Record(
+  Type.String({ maxLength: 128 }),
+  Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+)
+export type GenericResources = Static<typeof GenericResources>
+
 export const Resources = Type.Object(
   {
     /** What a task is promised. Zero: nothing is promised. */
     reservation: Type.Object(
-      { cpuCores: Type.Number({ minimum: 0 }), memoryBytes: Count },
+      {
+        cpuCores: Type.Number({ minimum: 0 }),
+        memoryBytes: Count,
+        diskBytes: Type.Optional(Count),
+        /** Countable things that nodes are said to have, by name: `{ gpu: 1 }`. */
+        generic: Type.Optional(GenericResources),
+      },
       { additionalProperties: false },
     ),
     /** What a task may not exceed. Absent: no limit. */
@@ -100,6 +113,23 @@ export const Resources = Type.Object(
   { additionalProperties: false },
 )
 export type Resources = Static<typeof Resources>
+
+/**
+ * Devices that a driver of the Engine hands out, as GPUs. Of the node's resource that bears the name of the first
+ * capability the task is promised `count` (or as many as it names by `deviceIds`).
+ */
+export const DeviceRequest = Type.Object(
+  {
+    driver: Type.Optional(Type.String({ maxLength: 128 })),
+    /** How many; -1: all of the node. Absent where `deviceIds` names them. */
+    count: Type.Optional(Type.Integer({ minimum: -1, maximum: 1_000_000 })),
+    deviceIds: Type.Optional(Strings),
+    capabilities: Type.Array(Type.String({ maxLength: 128 }), { minItems: 1, maxItems: 64 }),
+    options: Type.Optional(StringMap),
+  },
+  { additionalProperties: false },
+)
+export type DeviceRequest = Static<typeof DeviceRequest>
 
 export const ContainerSpec = Type.Object(
   {
@@ -147,6 +177,7 @@ export const ContainerSpec = Type.Object(
         { maxItems: 256 },
       ),
     ),
+    deviceRequests: Type.Optional(Type.Array(DeviceRequest, { maxItems: 64 })),
     networkMode: Type.Optional(Type.Union([Type.Literal('bridge'), Type.Literal('host'), Type.Literal('none')])),
     pidMode: Type.Optional(Type.String()),
     ipcMode: Type.Optional(Type.String()),
@@ -212,16 +243,70 @@ export const Mode = Type.Union([
 ])
 export type Mode = Static<typeof Mode>
 
-/** `node.labels.disk == ssd`, taken apart. `attribute`: `node.hostname`, `node.id`, `node.role`, `node.platform.os`, `node.platform.arch`, `node.labels.X`, `engine.labels.X`. */
+export const CONSTRAINT_OPERATORS = ['==', '!=', 'in', 'not-in', 'exists', 'not-exists', '<', '<=', '>', '>='] as const
+export type ConstraintOperator = (typeof CONSTRAINT_OPERATORS)[number]
+
+/**
+ * `node.labels.disk == ssd`, taken apart. `attribute`: `node.name`, `node.id`, `node.hostname`, `node.role`,
+ * `node.platform.os`, `node.platform.arch`, `node.labels.X`, `engine.labels.X`. An attribute that a node does not have
+ * meets `!=`, `not-in` and `not-exists` only.
+ */
 export const Constraint = Type.Object(
   {
     attribute: Type.String(),
-    operator: Type.Union([Type.Literal('=='), Type.Literal('!=')]),
+    operator: Type.Enum([...CONSTRAINT_OPERATORS]),
+    /** Empty where the operator takes none or several. Of `<`, `<=`, `>`, `>=`: a decimal number. */
     value: Type.String(),
+    /** Of `in` and `not-in`. */
+    values: Type.Optional(Type.Array(Type.String(), { maxItems: 256 })),
   },
   { additionalProperties: false },
 )
 export type Constraint = Static<typeof Constraint>
+
+/** How tasks are placed where the choice is free; each is a file in coordinator/decide/score/. */
+export const POLICY_NAMES = ['first-fit', 'binpack', 'spread', 'least-loaded'] as const
+export const PolicyName = Type.Enum([...POLICY_NAMES])
+export type PolicyName = Static<typeof PolicyName>
+
+/** What a taint does to tasks that do not tolerate it: none are placed; none if there is another node; those there leave, too. */
+export const TAINT_EFFECTS = ['no-schedule', 'prefer-no-schedule', 'no-execute'] as const
+export const TaintEffect = Type.Enum([...TAINT_EFFECTS])
+export type TaintEffect = Static<typeof TaintEffect>
+
+/** What keeps tasks off a node unless they tolerate it. */
+export const Taint = Type.Object(
+  { key: Type.String({ maxLength: 256 }), value: Type.String({ maxLength: 1024 }), effect: TaintEffect },
+  { additionalProperties: false },
+)
+export type Taint = Static<typeof Taint>
+
+/** Which taints a task puts up with: those of the key (and the value, with `==`), of one effect or (absent) of any. */
+export const Toleration = Type.Object(
+  {
+    key: Type.String({ maxLength: 256 }),
+    operator: Type.Union([Type.Literal('exists'), Type.Literal('==')]),
+    value: Type.Optional(Type.String({ maxLength: 1024 })),
+    effect: Type.Optional(TaintEffect),
+  },
+  { additionalProperties: false },
+)
+export type Toleration = Static<typeof Toleration>
+
+/** Near to tasks of a service, or away from them (`anti`). */
+export const Affinity = Type.Object(
+  {
+    /** Its full name, or its name within the stack. It may be the service itself. */
+    service: Type.String({ maxLength: 256 }),
+    /** Attribute (as in Constraint) whose value nodes share that count as one place; `node.name`: the same node. */
+    over: Type.String({ maxLength: 256 }),
+    anti: Type.Boolean(),
+    /** False: only if there is a choice. */
+    required: Type.Boolean(),
+  },
+  { additionalProperties: false },
+)
+export type Affinity = Static<typeof Affinity>
 
 export const Placement = Type.Object(
   {
@@ -229,10 +314,18 @@ export const Placement = Type.Object(
     /** Attributes (as in Constraint) over whose values tasks are evened out, most important first. */
     spreadOver: Type.Array(Type.String(), { maxItems: 16 }),
     maxPerNode: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** Absent: the cluster's. */
+    policy: Type.Optional(PolicyName),
+    tolerations: Type.Optional(Type.Array(Toleration, { maxItems: 64 })),
+    affinity: Type.Optional(Type.Array(Affinity, { maxItems: 64 })),
   },
   { additionalProperties: false },
 )
 export type Placement = Static<typeof Placement>
+
+/** The named priorities of Compose files; a service may also name any whole number from 0 to 100. */
+export const PRIORITY_CLASSES = { system: 100, high: 75, normal: 50, low: 25, 'best-effort': 0 } as const
+export const PRIORITY_DEFAULT = PRIORITY_CLASSES.normal
 
 export const Dependency = Type.Object(
   {
@@ -259,6 +352,10 @@ export const ServiceSpec = Type.Object(
     rollback: UpdateConfig,
     /** By the depended-on service's name within the stack. */
     dependsOn: Type.Record(Type.String(), Dependency),
+    /** Of two services that want the same room the higher one gets it. Absent: PRIORITY_DEFAULT. */
+    priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+    /** How many of its tasks may be preempted at one time by services of higher priority; absent: all of them. */
+    preemption: Type.Optional(Type.Object({ tasksMax: Count }, { additionalProperties: false })),
     /** Labels of the service itself (Compose's deploy.labels), not of its containers. */
     labels: StringMap,
   },

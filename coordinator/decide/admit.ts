@@ -25,6 +25,10 @@ export function admit(world: World, change: Change): Admission {
       return admitJoin(world, change.node, change.keyFingerprint)
     case 'label-node':
       return world.nodes.has(change.node) ? admitLabels(change.set) : noNode(world, change.node)
+    case 'set-cluster':
+      return admitted()
+    case 'taint-node':
+    case 'set-node':
     case 'set-availability':
       return world.nodes.has(change.node) ? admitted() : noNode(world, change.node)
     case 'remove-node':

@@ -49,6 +49,14 @@ function changeEvents(world: World, change: Change, at: Instant): NewEvent[] {
     }
     case 'label-node':
       return info('node-labelled', `${change.node}: ${labelsInWords(change)}`, { node: change.node })
+    case 'taint-node':
+      return info('node-tainted', `${change.node}: ${taintsInWords(change)}`, { node: change.node })
+    case 'set-node': {
+      const { node, reserve, overcommit } = change
+      return info('node-set', `${node}: ${settingsInWords({ reserve, overcommit })}`, { node })
+    }
+    case 'set-cluster':
+      return info('cluster-set', `the cluster: ${settingsInWords(change.settings)}`)
     case 'join-node':
       if (world.nodes.get(change.node)?.keyFingerprint === change.keyFingerprint) return []
       return info('node-joined', `${change.node} joined the cluster`, { node: change.node })
@@ -60,6 +68,19 @@ function changeEvents(world: World, change: Change, at: Instant): NewEvent[] {
 function labelsInWords({ set, remove }: Extract<Change, { kind: 'label-node' }>): string {
   const added = Object.entries(set).map(([label, value]) => `label ${label}=${value}`)
   return [...added, ...remove.map((label) => `label ${label} removed`)].join(', ')
+}
+
+function taintsInWords({ set, remove }: Extract<Change, { kind: 'taint-node' }>): string {
+  const added = set.map(({ key, value, effect }) => `taint ${key}${value && `=${value}`}:${effect}`)
+  return [...added, ...remove.map(({ key, effect }) => `taint ${key}${effect ? `:${effect}` : ''} removed`)].join(', ')
+}
+
+/** `overcommit.cpu 1.5, reserve.memoryBytes 1024` */
+function settingsInWords(settings: object, prefix = ''): string {
+  const words = Object.entries(settings).map(([name, value]) =>
+    value !== null && typeof value === 'object' ? settingsInWords(value, `${name}.`) : `${prefix}${name} ${value}`,
+  )
+  return words.filter((each) => each !== '').join(', ')
 }
 
 // ---------------------------------------------------------------- what agents told

@@ -52,11 +52,17 @@ function markChange(world: World, change: Change, marks: Marks): void {
       return
     case 'set-availability':
     case 'label-node':
+    case 'taint-node':
+    case 'set-node':
     case 'join-node':
       marks.nodes.add(change.node)
       return
     case 'remove-node':
       marks.nodes.add(change.node)
+      return
+    case 'set-cluster':
+      // A policy or a rule for all: whoever waits may have a place now.
+      marks.all = true
       return
   }
 }

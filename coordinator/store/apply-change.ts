@@ -1,12 +1,13 @@
 /** What a user asked for, written into the World. Admission (decide/admit.ts) has said yes before. */
 import type { Instant } from '../../shared/clock.ts'
+import { withSettings } from '../../shared/cluster-settings.ts'
 import { fullServiceName } from '../../shared/names.ts'
-import { canonicalJson, type ServiceSpec, type StackSpec } from '../../shared/spec.ts'
+import { canonicalJson, type ServiceSpec, type StackSpec, type Taint } from '../../shared/spec.ts'
 import { rollbackVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
 import type { Change, Service, ServiceName, ServiceVersion, World } from '../world.ts'
 import { addVersion, firstRelease, saveService } from './add-version.ts'
 import { indexService } from './indexes.ts'
-import { deleteNode, newNode, putNode, putService, putStack, putVersion } from './records.ts'
+import { deleteNode, newNode, putNode, putService, putSettings, putStack, putVersion } from './records.ts'
 import { hashesOf, restartDependents, taskHashes } from './restart-dependents.ts'
 import type { Write } from './store.ts'
 
@@ -41,6 +42,25 @@ export function applyChange(world: World, change: Change, at: Instant, writes: W
       writes.push(putNode(node))
       return
     }
+    case 'taint-node': {
+      const node = world.nodes.get(change.node)
+      if (!node) return
+      node.taints = taintsAfter(node.taints, change)
+      writes.push(putNode(node))
+      return
+    }
+    case 'set-node': {
+      const node = world.nodes.get(change.node)
+      if (!node) return
+      node.reserve = { ...node.reserve, ...change.reserve }
+      node.overcommit = { ...node.overcommit, ...change.overcommit }
+      writes.push(putNode(node))
+      return
+    }
+    case 'set-cluster':
+      world.settings = withSettings(world.settings, change.settings)
+      writes.push(putSettings(world))
+      return
     case 'join-node': {
       const known = world.nodes.get(change.node)
       if (known && known.keyFingerprint === change.keyFingerprint) return
@@ -161,6 +181,13 @@ function hasFailedTask(world: World, service: Service): boolean {
 }
 
 // ---------------------------------------------------------------- nodes
+
+function taintsAfter(taints: Taint[], { set, remove }: Extract<Change, { kind: 'taint-node' }>): Taint[] {
+  const isReplaced = ({ key, effect }: Taint) => set.some((taint) => taint.key === key && taint.effect === effect)
+  const isRemoved = ({ key, effect }: Taint) =>
+    remove.some((taint) => taint.key === key && (taint.effect ?? effect) === effect)
+  return [...taints.filter((taint) => !isReplaced(taint) && !isRemoved(taint)), ...set]
+}
 
 /** Its tasks are forgotten by the loop, which replaces them; data in its volumes is gone for good, so homes end here. */
 function removeNode(world: World, name: string, writes: Write[]): void {

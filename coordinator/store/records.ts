@@ -3,13 +3,15 @@
  * was heard) are not stored. A value handed to the store is a copy: the World goes on changing, what was written does not.
  *
  *   world counters                    cluster, revision, next task number
- *   world node NAME                   identity, labels, availability, inventory, status
+ *   world settings                    what is set for the cluster as a whole; missing: what is usual
+ *   world node NAME                   identity, labels, taints, availability, inventory, reserve and overcommit, status
  *   world assignment NAME             the node's assignment revision: alone, as it changes with every task
  *   world stack NAME
  *   world service NAME                all but its versions
  *   world version NAME NUMBER         a spec; never changes once written
  *   world task ID                     with what was last observed of it
  */
+import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettings, withSettings } from '../../shared/cluster-settings.ts'
 import type { Node, Service, ServiceVersion, Stack, Task, World } from '../world.ts'
 import { rebuildIndexes } from './indexes.ts'
 import type { Key, Write } from './store.ts'
@@ -21,6 +23,7 @@ export function emptyWorld(cluster: string): World {
     cluster,
     revision: 0,
     nextTaskNumber: 1,
+    settings: CLUSTER_SETTINGS_DEFAULT,
     nodes: new Map(),
     stacks: new Map(),
     services: new Map(),
@@ -44,6 +47,7 @@ export function loadWorld(entries: Iterable<{ key: Key; value: unknown }>, clust
     if (key[0] !== WORLD_PREFIX[0]) continue
     const name = String(key[2] ?? '')
     if (key[1] === 'counters') Object.assign(world, value as Counters)
+    else if (key[1] === 'settings') world.settings = withSettings(CLUSTER_SETTINGS_DEFAULT, value as ClusterSettings)
     else if (key[1] === 'node') world.nodes.set(name, nodeFrom(value as NodeRecord))
     else if (key[1] === 'assignment') revisions.set(name, value as number)
     else if (key[1] === 'stack') world.stacks.set(name, { ...(value as Stack) })
@@ -74,10 +78,13 @@ export function compactWrites(writes: readonly Write[]): Write[] {
 // ---------------------------------------------------------------- the writes
 
 type Counters = Pick<World, 'cluster' | 'revision' | 'nextTaskNumber'>
-type NodeRecord = Pick<
-  Node,
-  'name' | 'keyFingerprint' | 'joinedAt' | 'availability' | 'operatorLabels' | 'agentLabels' | 'inventory' | 'status'
->
+/** What a node is set to by operators; stores of before these could be set do not have them. */
+type NodeSettings = Pick<Node, 'taints' | 'reserve' | 'overcommit'>
+type NodeRecord = Partial<NodeSettings> &
+  Pick<
+    Node,
+    'name' | 'keyFingerprint' | 'joinedAt' | 'availability' | 'operatorLabels' | 'agentLabels' | 'inventory' | 'status'
+  >
 type ServiceRecord = Omit<Service, 'versions' | 'homes'> & { homes: [number, string][] }
 
 export function putCounters(world: World): Write {
@@ -85,9 +92,15 @@ export function putCounters(world: World): Write {
   return { key: ['world', 'counters'], value: { cluster, revision, nextTaskNumber } satisfies Counters }
 }
 
+export function putSettings(world: World): Write {
+  return { key: ['world', 'settings'], value: world.settings }
+}
+
 export function putNode(node: Node): Write {
   const { name, keyFingerprint, joinedAt, availability, operatorLabels, agentLabels, inventory, status } = node
-  const value = { name, keyFingerprint, joinedAt, availability, operatorLabels, agentLabels, inventory, status }
+  const { taints, reserve, overcommit } = node
+  const identity = { name, keyFingerprint, joinedAt, availability, operatorLabels, agentLabels, inventory, status }
+  const value = { ...identity, taints, reserve, overcommit }
   return { key: ['world', 'node', name], value: value satisfies NodeRecord }
 }
 
@@ -143,6 +156,9 @@ export function deleteTask(id: string): Write {
 
 function nodeFrom(record: NodeRecord): Node {
   return {
+    taints: [],
+    reserve: { cpuCores: 0, memoryBytes: 0, diskBytes: 0 },
+    overcommit: { cpu: 1, memory: 1, disk: 1 },
     ...record,
     assignmentRevision: 0,
     engine: null,

@@ -1,6 +1,7 @@
 /** What an agent says to the coordinator. One union; checked once at the door. */
 import Type, { type Static } from 'typebox'
 import { ContainerLoad, HostLoad } from '../load.ts'
+import { GenericResources } from '../spec.ts'
 import { HEALTH_STATES, type Health, TASK_STATES, type TaskState } from '../task-state.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 128 })
@@ -25,6 +26,10 @@ export const NodeInventory = Type.Object({
   kernel: Type.Optional(Type.String({ maxLength: 256 })),
   cpuCores: Type.Number({ minimum: 0 }),
   memoryBytes: Type.Number({ minimum: 0 }),
+  /** Of the file system that holds the Engine's data; absent: not known. */
+  diskBytes: Type.Optional(Type.Number({ minimum: 0 })),
+  /** Countable things of this host that tasks may reserve, as GPUs; absent: none. */
+  generic: Type.Optional(GenericResources),
   cpuModel: Type.Optional(Type.String({ maxLength: 256 })),
   addresses: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 }),
   engineLabels: Labels,

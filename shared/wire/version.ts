@@ -11,8 +11,9 @@ export const WIRE_VERSION_MIN = 1
 export const WIRE_HISTORY: { version: number; fingerprint: string; brought: string }[] = [
   {
     version: 1,
-    fingerprint: 'c2fa69fa18d6cd12cc2df857bb33c688',
-    brought: 'hello, observations, heartbeats, assignments and their changes, log streams, renewal of certificates',
+    fingerprint: 'b6cfa81ed746066d762902c5b92def2a',
+    brought:
+      'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, renewal of certificates',
   },
 ]
 

@@ -57,6 +57,8 @@ export type ServiceSpecGiven = {
   global?: boolean
   cpuCores?: number
   memoryBytes?: number
+  diskBytes?: number
+  generic?: Record<string, number>
   ports?: Port[]
   /** Named volumes, by source. */
   volumes?: string[]
@@ -67,6 +69,8 @@ export type ServiceSpecGiven = {
   rollback?: Partial<UpdateConfig>
   dependsOn?: Record<string, Dependency['condition'] | Dependency>
   labels?: Record<string, string>
+  priority?: number
+  preemption?: ServiceSpec['preemption']
 }
 
 export function aServiceSpec(given: ServiceSpecGiven = {}): ServiceSpec {
@@ -80,7 +84,12 @@ export function aServiceSpec(given: ServiceSpecGiven = {}): ServiceSpec {
           mounts: given.volumes.map((source) => ({ type: 'volume', source, target: `/${source}`, readOnly: false })),
         }),
         resources: {
-          reservation: { cpuCores: given.cpuCores ?? 0, memoryBytes: given.memoryBytes ?? 0 },
+          reservation: {
+            cpuCores: given.cpuCores ?? 0,
+            memoryBytes: given.memoryBytes ?? 0,
+            ...(given.diskBytes !== undefined && { diskBytes: given.diskBytes }),
+            ...(given.generic && { generic: given.generic }),
+          },
           limit: {},
         },
         ...given.container,
@@ -98,6 +107,8 @@ export function aServiceSpec(given: ServiceSpecGiven = {}): ServiceSpec {
       ]),
     ),
     labels: given.labels ?? {},
+    ...(given.priority !== undefined && { priority: given.priority }),
+    ...(given.preemption && { preemption: given.preemption }),
   }
 }
 

@@ -2,8 +2,9 @@
 import { rebuildIndexes } from '../../coordinator/store/indexes.ts'
 import type { Node, Observed, Service, ServiceVersion, Stack, Task, World } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
+import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettingsChange, withSettings } from '../../shared/cluster-settings.ts'
 import { fullServiceName } from '../../shared/names.ts'
-import { specHash } from '../../shared/spec.ts'
+import { type GenericResources, specHash, type Taint, type TaintEffect } from '../../shared/spec.ts'
 import type { EngineInfo, NodeInventory } from '../../shared/wire/up.ts'
 import { aServiceSpec, GiB, type ServiceSpecGiven } from './spec.ts'
 
@@ -11,7 +12,14 @@ import { aServiceSpec, GiB, type ServiceSpecGiven } from './spec.ts'
 export const NOW: Instant = Date.UTC(2026, 10, 23, 12)
 
 export function aWorld(
-  given: { nodes?: Node[]; services?: Service[]; stacks?: Stack[]; tasks?: Task[]; revision?: number } = {},
+  given: {
+    nodes?: Node[]
+    services?: Service[]
+    stacks?: Stack[]
+    tasks?: Task[]
+    revision?: number
+    settings?: ClusterSettingsChange
+  } = {},
 ): World {
   const services = given.services ?? []
   const stackNames = new Set(services.map((service) => service.stack))
@@ -21,6 +29,7 @@ export function aWorld(
     cluster: 'berth-test',
     revision: given.revision ?? 1,
     nextTaskNumber: 1000 + tasks.length,
+    settings: withSettings(CLUSTER_SETTINGS_DEFAULT, given.settings ?? {}),
     nodes: byName(given.nodes ?? []),
     stacks: byName(stacks),
     services: byName(services),
@@ -34,8 +43,19 @@ export function aWorld(
   return world
 }
 
-export function aNode(given: Partial<Node> & { cpuCores?: number; memoryBytes?: number } = {}): Node {
-  const { cpuCores, memoryBytes, ...node } = given
+/** The shortcuts reach into what the node has, keeps back and may promise; a taint may be written `gpu=yes:no-schedule`. */
+export type NodeGiven = Omit<Partial<Node>, 'taints' | 'reserve' | 'overcommit'> & {
+  cpuCores?: number
+  memoryBytes?: number
+  diskBytes?: number
+  generic?: GenericResources
+  taints?: (Taint | string)[]
+  reserve?: Partial<Node['reserve']>
+  overcommit?: Partial<Node['overcommit']>
+}
+
+export function aNode(given: NodeGiven = {}): Node {
+  const { cpuCores, memoryBytes, diskBytes, generic, taints, reserve, overcommit, ...node } = given
   const name = given.name ?? 'n1'
   return {
     name,
@@ -44,7 +64,16 @@ export function aNode(given: Partial<Node> & { cpuCores?: number; memoryBytes?: 
     availability: 'active',
     operatorLabels: {},
     agentLabels: {},
-    inventory: anInventory({ hostname: name, cpuCores: cpuCores ?? 4, memoryBytes: memoryBytes ?? 8 * GiB }),
+    inventory: anInventory({
+      hostname: name,
+      cpuCores: cpuCores ?? 4,
+      memoryBytes: memoryBytes ?? 8 * GiB,
+      ...(diskBytes !== undefined && { diskBytes }),
+      ...(generic && { generic }),
+    }),
+    taints: (taints ?? []).map((taint) => (typeof taint === 'string' ? aTaint(taint) : taint)),
+    reserve: { cpuCores: 0, memoryBytes: 0, diskBytes: 0, ...reserve },
+    overcommit: { cpu: 1, memory: 1, disk: 1, ...overcommit },
     assignmentRevision: 1,
     status: { name: 'ready', since: NOW - 600_000 },
     engine: anEngine(),
@@ -59,6 +88,12 @@ export function aNode(given: Partial<Node> & { cpuCores?: number; memoryBytes?: 
     appliedRevision: 1,
     ...node,
   }
+}
+
+/** `key=value:effect`; without a value `key:effect`. */
+export function aTaint(text: string): Taint {
+  const [, key = '', value = '', effect = ''] = /^([^=:]+)(?:=([^:]*))?:(.+)$/.exec(text) ?? []
+  return { key, value, effect: effect as TaintEffect }
 }
 
 /** `n1`, `n2`, … */

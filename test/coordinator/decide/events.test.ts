@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { eventsOf } from '../../../coordinator/decide/events.ts'
 import { apply } from '../../../coordinator/store/apply.ts'
-import type { Observation, Rollout, World } from '../../../coordinator/world.ts'
+import type { Change, Observation, Rollout, World } from '../../../coordinator/world.ts'
 import type { TaskObservation } from '../../../shared/wire/up.ts'
 import { aHostLoad } from '../../build/wire.ts'
-import { aNode, anEngine, aService, aTask, aWorld, NOW } from '../../build/world.ts'
+import { aNode, anEngine, aService, aTaint, aTask, aWorld, NOW } from '../../build/world.ts'
 
 const running = () => aWorld({ nodes: [aNode()], services: [aService()], tasks: [aTask()] })
 
@@ -91,4 +91,20 @@ test("a notice is its node's word about its own tasks: what it says of another n
   }
   expect(from('n1')).toMatchObject([{ node: 'n1', task: 'shop_web.1.a', service: 'shop_web' }])
   expect(from('n2')).toEqual([{ at: NOW, level: 'warning', kind: 'noted', message: 'n2: look', node: 'n2' }])
+})
+
+test('what operators set is told in words', () => {
+  const world = running()
+  const told = (change: Change) => eventsOf(world, { at: NOW, change }).map(({ message }) => message)
+  const set = [aTaint('gpu=yes:no-schedule'), aTaint('old:no-execute')]
+  expect(told({ kind: 'taint-node', node: 'n1', set, remove: [{ key: 'slow' }] })).toEqual([
+    'n1: taint gpu=yes:no-schedule, taint old:no-execute, taint slow removed',
+  ])
+  const reserve = { memoryBytes: 1024 }
+  expect(told({ kind: 'set-node', node: 'n1', reserve, overcommit: { cpu: 1.5 } })).toEqual([
+    'n1: reserve.memoryBytes 1024, overcommit.cpu 1.5',
+  ])
+  expect(told({ kind: 'set-cluster', settings: { policy: 'binpack', rebalance: { auto: true } } })).toEqual([
+    'the cluster: policy binpack, rebalance.auto true',
+  ])
 })

@@ -1,10 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { apply } from '../../../coordinator/store/apply.ts'
-import { compactWrites, emptyWorld, loadWorld } from '../../../coordinator/store/records.ts'
+import { compactWrites, emptyWorld, loadWorld, putNode } from '../../../coordinator/store/records.ts'
 import type { Change, Decision, Observation, World } from '../../../coordinator/world.ts'
+import type { Taint, TaintEffect } from '../../../shared/spec.ts'
 import type { Hello, TaskObservation } from '../../../shared/wire/up.ts'
 import { aStackSpec } from '../../build/spec.ts'
-import { aNode, anEngine, anInventory, aService, aTask, aVersion, aWorld, NOW, versionMap } from '../../build/world.ts'
+import {
+  aNode,
+  anEngine,
+  anInventory,
+  aService,
+  aTaint,
+  aTask,
+  aVersion,
+  aWorld,
+  NOW,
+  versionMap,
+} from '../../build/world.ts'
 
 const load = {
   cpuCoresUsed: 1,
@@ -98,6 +110,27 @@ describe('what is durable', () => {
 
   test('a world that was never written to is empty and has the cluster’s name', () => {
     expect(loadWorld([], 'berth-test')).toEqual(emptyWorld('berth-test'))
+  })
+
+  test('what is set for the cluster comes back, and a store that does not know it yet gives what is usual', () => {
+    const world = emptyWorld('berth-test')
+    const writes = change(world, { kind: 'set-cluster', settings: { policy: 'binpack', rebalance: { auto: true } } })
+    const stored = writes.filter((write) => 'value' in write)
+    const policy = { policy: 'binpack', survive: 'nothing', preemption: true }
+    expect(loadWorld(stored).settings).toEqual({ ...policy, rebalance: { auto: true, movesPerHour: 20 } })
+    expect(loadWorld([]).settings).toMatchObject({ policy: 'spread', rebalance: { auto: false } })
+  })
+
+  test('a node of an older store comes back without taints and reserve, and promises what it has', () => {
+    const { key, value } = putNode(aNode()) as { key: string[]; value: object }
+    const older = Object.fromEntries(
+      Object.entries(value).filter(([name]) => !['taints', 'reserve', 'overcommit'].includes(name)),
+    )
+    expect(loadWorld([{ key, value: older }]).nodes.get('n1')).toMatchObject({
+      taints: [],
+      reserve: { cpuCores: 0, memoryBytes: 0, diskBytes: 0 },
+      overcommit: { cpu: 1, memory: 1, disk: 1 },
+    })
   })
 
   test('of several writes to one key only the last is kept', () => {
@@ -294,4 +327,30 @@ test('the grace of a node that was silent while nobody was heard begins with its
   expect(statusOf(world)).toEqual({ ...status, why })
   observe(world, hello())
   expect(statusOf(world)).toEqual({ name: 'disconnected', since: NOW, why })
+})
+
+describe('an operator sets a node', () => {
+  test('a taint takes the place of the one of its key and effect, and is removed with or without naming the effect', () => {
+    const world = aWorld({
+      nodes: [aNode({ taints: ['gpu=yes:no-schedule', 'gpu=yes:no-execute', 'old:no-schedule'] })],
+    })
+    const taint = (set: Taint[], remove: { key: string; effect?: TaintEffect }[]) => {
+      change(world, { kind: 'taint-node', node: 'n1', set, remove })
+      return world.nodes.get('n1')?.taints
+    }
+    const gpu = aTaint('gpu=some:no-schedule')
+    const others = [aTaint('gpu=yes:no-execute'), aTaint('old:no-schedule')]
+    expect(taint([gpu], [])).toEqual([...others, gpu])
+    expect(taint([], [{ key: 'old', effect: 'no-execute' }])).toEqual([...others, gpu])
+    expect(taint([], [{ key: 'gpu', effect: 'no-execute' }, { key: 'old' }])).toEqual([gpu])
+  })
+
+  test('of reserve and overcommit only what is named changes', () => {
+    const world = aWorld({ nodes: [aNode({ reserve: { cpuCores: 1 }, overcommit: { cpu: 2 } })] })
+    change(world, { kind: 'set-node', node: 'n1', reserve: { memoryBytes: 512 }, overcommit: { disk: 0.5 } })
+    expect(world.nodes.get('n1')).toMatchObject({
+      reserve: { cpuCores: 1, memoryBytes: 512, diskBytes: 0 },
+      overcommit: { cpu: 2, memory: 1, disk: 0.5 },
+    })
+  })
 })

@@ -6,6 +6,7 @@ type Schema = {
   const?: unknown
   anyOf?: Schema[]
   items?: Schema
+  minItems?: number
   required?: string[]
   properties?: Record<string, Schema>
   patternProperties?: Record<string, Schema>
@@ -26,7 +27,8 @@ export function arbitraryOf(given: object): fc.Arbitrary<unknown> {
     return fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => within(schema, number))
   }
   if (schema.type === 'string') return textFor(schema)
-  if (schema.type === 'array') return fc.array(arbitraryOf(schema.items!), { maxLength: 4 })
+  if (schema.type === 'array')
+    return fc.array(arbitraryOf(schema.items!), { minLength: schema.minItems ?? 0, maxLength: 4 })
   if (schema.patternProperties) return recordOf(Object.values(schema.patternProperties)[0]!)
   if (schema.type === 'object') return objectOf(schema)
   throw new Error(`no generator for ${JSON.stringify(schema)}`)
