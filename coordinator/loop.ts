@@ -16,6 +16,8 @@ import { createDeafness } from './deafness.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
 import type { DecideSettings } from './decide/settings.ts'
 import type { EventLog, NewEvent } from './events.ts'
+import type { Recorder } from './journal/journal.ts'
+import { decideInRounds } from './rounds.ts'
 import { apply } from './store/apply.ts'
 import { carryObserved } from './store/carry-observed.ts'
 import { compactWrites, loadWorld, WORLD_PREFIX } from './store/records.ts'
@@ -48,6 +50,8 @@ export type LoopOptions = {
   clock: Clock
   log: Log
   metrics?: LoopMetrics
+  /** Told of all that is applied, for `berth record`. */
+  recorder?: Recorder
   /** For tests: after each beat asserts that deciding again, about everything, decides nothing. */
   checkTwice?: boolean
 }
@@ -63,8 +67,6 @@ export type Loop = Core & {
   run(signal: AbortSignal): Promise<void>
 }
 
-/** What decisions mark is looked at in the same beat, so that one flush holds it all; what is left after this many waits. */
-const ROUNDS_MAX = 8
 /** Submitters that wait for a flush; more are told to try again. */
 const SUBMITTERS_MAX = 10_000
 /** Above this, writes to the same keys are folded together while a flush is in flight. */
@@ -74,12 +76,12 @@ const DISK_RETRY_MS = 1_000
 const DISK_TRIED_KEY = ['disk', 'tried'] as const
 
 export function createLoop(options: LoopOptions): Loop {
-  const { store, events, judgement, clock, log, metrics } = options
+  const { store, events, judgement, clock, log, metrics, recorder } = options
   const wakeUp = createWakeUp(clock)
   const deafness = createDeafness(clock)
   const beatListeners = new Set<() => void>()
   let world = options.world
-  let marks: Marks = { ...newMarks(), all: true }
+  const marks: { due: Marks } = { due: { ...newMarks(), all: true } }
   let batch = newBatch()
   let dispatcher: Dispatcher | null = null
   let diskFull: BerthError | null = null
@@ -156,11 +158,12 @@ export function createLoop(options: LoopOptions): Loop {
       batch.isEmpty = false
     }
     if (diskFull !== null) queueMicrotask(tellNodesDespiteDisk)
-    else if (!batch.isEmpty || isMarked(marks)) wakeUp.now()
+    else if (!batch.isEmpty || isMarked(marks.due)) wakeUp.now()
   }
 
   function take(value: WorldValue): void {
-    addMarks(marks, judgement.marksOf(world, value))
+    recorder?.value(value, world, marks.due)
+    addMarks(marks.due, judgement.marksOf(world, value))
     // With no room for them, events would only grow in memory; the log has what matters.
     const told = diskFull === null ? judgement.eventsOf(world, value) : []
     const writes = apply(world, value)
@@ -183,17 +186,13 @@ export function createLoop(options: LoopOptions): Loop {
     const now = clock.now()
     const settings = { ...options.settings, stalls: deafness.look() }
     const startedAt = performance.now()
-    const decisions: Decision[] = []
-    for (let round = 0; round === 0 || (round < ROUNDS_MAX && isMarked(marks)); round++) {
-      const due = marks
-      marks = newMarks()
-      const decided = judgement.decide(world, due, now, settings)
-      for (const decision of decided.decisions) take({ at: now, decision })
-      decisions.push(...decided.decisions)
-      wakeUp.at(decided.wakeAt)
-    }
+    recorder?.beat(now, settings, world, marks.due)
+    const { decisions, wakeAt } = decideInRounds(judgement, world, marks, now, settings, (decision) =>
+      take({ at: now, decision }),
+    )
+    wakeUp.at(wakeAt)
     if (options.checkTwice) assertNothingLeft(now, settings)
-    if (isMarked(marks)) wakeUp.now()
+    if (isMarked(marks.due)) wakeUp.now()
     metrics?.beat({ durationMs: performance.now() - startedAt, decisions, stallMs: lateMs })
     await save(takeBatch())
   }
@@ -246,7 +245,7 @@ export function createLoop(options: LoopOptions): Loop {
   }
 
   function assertNothingLeft(now: Instant, settings: DecideSettings): void {
-    if (isMarked(marks)) return
+    if (isMarked(marks.due)) return
     const again = judgement.decide(world, { ...newMarks(), all: true }, now, settings)
     assert.deepEqual(again.decisions, [], 'deciding twice on the same world decides nothing the second time')
   }
@@ -260,6 +259,7 @@ export function createLoop(options: LoopOptions): Loop {
     refuseAll(failed, error)
     refuseAll(batch, error)
     events.forgetUnpublished()
+    recorder?.lost()
     const ahead = world
     world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
     const nodes = new Set([...failed.nodes, ...batch.nodes])
@@ -296,7 +296,7 @@ export function createLoop(options: LoopOptions): Loop {
     }
     diskFull = null
     log.info({}, 'the store has room again: changes are taken')
-    marks.all = true
+    marks.due.all = true
     wakeUp.now()
     tell(trying)
   }

@@ -6,6 +6,8 @@ import { assignmentOf } from '../../coordinator/decide/assignment.ts'
 import { decide } from '../../coordinator/decide/decide.ts'
 import { addMarks, type Marks, marksOf, newMarks } from '../../coordinator/decide/marks.ts'
 import { type DecideSettings, defaultSettings } from '../../coordinator/decide/settings.ts'
+import type { Recorder } from '../../coordinator/journal/journal.ts'
+import { decideInRounds } from '../../coordinator/rounds.ts'
 import { apply } from '../../coordinator/store/apply.ts'
 import { emptyWorld, loadWorld } from '../../coordinator/store/records.ts'
 import type { Key, Write } from '../../coordinator/store/store.ts'
@@ -40,11 +42,13 @@ export type Cluster = {
   wakeAt: Instant | null
   /** Every decision made so far. */
   decided: Decision[]
+  /** Told of all that happens, as by the loop. */
+  recorder: Recorder | null
 }
 
 export function aCluster(
   names: string[],
-  options: { cpuCores?: number; settings?: Partial<DecideSettings> } = {},
+  options: { cpuCores?: number; settings?: Partial<DecideSettings>; recorder?: Recorder } = {},
 ): Cluster {
   const cluster: Cluster = {
     world: emptyWorld('berth-test'),
@@ -55,6 +59,7 @@ export function aCluster(
     stored: new Map(),
     wakeAt: null,
     decided: [],
+    recorder: options.recorder ?? null,
   }
   for (const name of names) {
     change(cluster, { kind: 'join-node', node: name, keyFingerprint: `key-${name}` })
@@ -73,6 +78,7 @@ function newAgent(name: string, cpuCores: number): Agent {
 // ---------------------------------------------------------------- values in
 
 export function put(cluster: Cluster, value: WorldValue): void {
+  cluster.recorder?.value(value, cluster.world, cluster.marks)
   addMarks(cluster.marks, marksOf(cluster.world, value))
   for (const write of apply(cluster.world, value)) store(cluster.stored, write)
 }
@@ -95,10 +101,19 @@ export function observe(cluster: Cluster, observation: Observation): void {
 
 /** One beat; returns what was decided. Throws when deciding again on the world it led to gives anything. */
 export function beat(cluster: Cluster): Decision[] {
-  const marks = cluster.marks
-  cluster.marks = newMarks()
-  const { decisions, wakeAt } = decide(cluster.world, marks, cluster.now, cluster.settings)
-  for (const decision of decisions) put(cluster, { at: cluster.now, decision })
+  const { world, now, settings } = cluster
+  cluster.recorder?.beat(now, settings, world, cluster.marks)
+  const marks = {
+    get due() {
+      return cluster.marks
+    },
+    set due(next) {
+      cluster.marks = next
+    },
+  }
+  const { decisions, wakeAt } = decideInRounds({ decide }, world, marks, now, settings, (decision) =>
+    put(cluster, { at: now, decision }),
+  )
   cluster.wakeAt = wakeAt
   cluster.decided.push(...decisions)
   const again = decide(cluster.world, { ...newMarks(), all: true }, cluster.now, cluster.settings).decisions

@@ -1,0 +1,37 @@
+/**
+ * One beat's judging: what decisions mark is looked at in the same beat, so that one flush holds it all. The loop and the
+ * replay of a recording share it, since a replay must come to the same decisions.
+ */
+import type { Instant } from '../shared/clock.ts'
+import { isMarked, type Marks, newMarks } from './decide/marks.ts'
+import type { DecideSettings } from './decide/settings.ts'
+import type { Judgement } from './loop.ts'
+import type { Decision, World } from './world.ts'
+
+/** What is left after so many waits for the next beat. */
+const ROUNDS_MAX = 8
+
+/**
+ * Asks `decide` about what `marks.due` holds, hands each decision to `take` (which applies it and marks what follows from it in
+ * `marks.due`), and again until nothing is marked.
+ */
+export function decideInRounds(
+  { decide }: Pick<Judgement, 'decide'>,
+  world: World,
+  marks: { due: Marks },
+  now: Instant,
+  settings: DecideSettings,
+  take: (decision: Decision) => void,
+): { decisions: Decision[]; wakeAt: Instant | null } {
+  const decisions: Decision[] = []
+  let wakeAt: Instant | null = null
+  for (let round = 0; round === 0 || (round < ROUNDS_MAX && isMarked(marks.due)); round++) {
+    const due = marks.due
+    marks.due = newMarks()
+    const decided = decide(world, due, now, settings)
+    for (const decision of decided.decisions) take(decision)
+    decisions.push(...decided.decisions)
+    wakeAt = decided.wakeAt
+  }
+  return { decisions, wakeAt }
+}
