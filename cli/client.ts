@@ -92,6 +92,8 @@ export function createClient(connection: Connection, { silenceMaxMs = SILENCE_MA
     put: <Answer>(path: string, body: unknown, query?: Query) => ask<Answer>('PUT', path, query, body),
     delete: <Answer>(path: string) => ask<Answer>('DELETE', path),
     lines,
+    /** The answer's bytes as they come. The caller reads them to their end. */
+    download: (path: string) => send('GET', path, {}, { timeoutMs: answerTimeoutMs }),
     /** Server-sent events, until the stream ends or `signal` is aborted. */
     async *events(path: string, query: Query = {}, signal?: AbortSignal): AsyncIterable<ServerEvent> {
       let event = 'message'

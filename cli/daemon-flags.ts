@@ -1,5 +1,6 @@
 /** Flags of `berth coordinator` and `berth agent`, as values of the options they take. No token is ever an argument. */
 import { type Command, InvalidArgumentError } from 'commander'
+import { parseBytes } from '../shared/compose/units.ts'
 import { parseDuration } from './figures.ts'
 
 export type CoordinatorFlags = {
@@ -11,6 +12,8 @@ export type CoordinatorFlags = {
   agentGrace?: number
   goodbyeGrace?: number
   engineGrace?: number
+  /** bytes */
+  journalSize?: number
   logLevel?: string
   checkTwice?: boolean
 }
@@ -37,6 +40,7 @@ export function addCoordinatorFlags(command: Command): Command {
     .option('--agent-grace <TIME>', 'how long a node may be away before its tasks move', ms)
     .option('--goodbye-grace <TIME>', 'the same for an agent that said it will be back', ms)
     .option('--engine-grace <TIME>', "how long a node's Engine may be down before its tasks move", ms)
+    .option('--journal-size <SIZE>', 'room for what `berth record` hands out (default: 64M; 0: keep none)', size)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
     .option('--check-twice', 'for tests: after each beat, assert that nothing is left to decide')
 }
@@ -59,6 +63,12 @@ export function parseListen(text: string): { host: string; port: number } {
   const port = Number(match?.[3])
   if (!match || port > 65_535) throw new InvalidArgumentError('Write it like 0.0.0.0:23784 or [::]:23784.')
   return { host: match[1] || match[2] || '0.0.0.0', port }
+}
+
+function size(text: string): number {
+  const parsed = parseBytes(text)
+  if (parsed === undefined) throw new InvalidArgumentError('Write it like 64M or 1G.')
+  return parsed
 }
 
 function ms(text: string): number {

@@ -72,6 +72,14 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('--service <SERVICE>', 'only of this service')
     .option('--node <NODE>', 'only of this node')
     .action(async ({ json, ...options }) => (await import('./commands/events.ts')).events(context(json), options))
+  const recordings = () => import('./commands/record.ts')
+  addJson(program.command('record').description('keep in a file what was observed and decided of late'))
+    .option('-o, --output <FILE>', 'the file (default: berth-TIME.recording)')
+    .option('--force', 'even if the file is there already')
+    .action(async ({ json, ...options }) => (await recordings()).record(context(json), options))
+  addJson(program.command('replay [FILE]').description('judge a recording again, by the same rules or another policy'))
+    .option('--policy <POLICY>', 'first-fit, binpack, spread or least-loaded')
+    .action(async (file, { json, ...options }) => (await recordings()).replay(context(json), file, options))
 }
 
 function addChanging(program: Command, context: MakeContext): void {

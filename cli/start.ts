@@ -1,4 +1,4 @@
-/** The one file that starts the coordinator or the agent within this process. */
+/** The one file that starts the coordinator, the agent or a replay within this process. */
 import type { AgentFlags, CoordinatorFlags } from './daemon-flags.ts'
 import { onParentGone } from './lifeline.ts'
 
@@ -19,6 +19,7 @@ export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
       agentGraceMs: flags.agentGrace,
       goodbyeGraceMs: flags.goodbyeGrace,
       engineGraceMs: flags.engineGrace,
+      journalBytes: flags.journalSize,
       logLevel: logLevel as Given['logLevel'],
       checkTwice,
     }),
@@ -32,6 +33,12 @@ export async function startAgent(flags: AgentFlags, env: NodeJS.ProcessEnv): Pro
   const { agentOptions } = await import('../agent/options.ts')
   const { runAgent } = await import('../agent/main.ts')
   await runAgent(agentOptions(flags, env), signalOfStop())
+}
+
+/** Judges a recording again; see coordinator/replay/main.ts. */
+export async function startReplay(path: string, policy: string | undefined) {
+  const { replay } = await import('../coordinator/replay/main.ts')
+  return replay(path, policy)
 }
 
 /** Aborted by the first request to stop; the second ends the process as it would have without us. */

@@ -11,6 +11,7 @@ import { installerRoutes } from './api/installer.ts'
 import type { ApiSettings } from './api/parts.ts'
 import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
+import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
@@ -45,7 +46,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   // The store first: its lock keeps a second coordinator from touching anything in the folder.
   const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
-  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null }
+  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null, journal: null }
   try {
     return await serve(options, opened, startedAt, log, signal)
   } catch (error) {
@@ -60,6 +61,7 @@ type Opened = {
   sessions: Sessions | null
   api: Api | null
   upkeep: Upkeep | null
+  journal: Journal | null
 }
 
 async function serve(
@@ -78,6 +80,9 @@ async function serve(
   })
   const metrics = createMetrics()
   opened.metrics = metrics
+  const version = versionOf(ROOT)
+  const journal = options.journalBytes === 0 ? null : openJournal(journalOptions(options, version, log))
+  opened.journal = journal
   const loop = createLoop({
     store,
     world: loadWorld(store.range(WORLD_PREFIX), security.cluster),
@@ -87,6 +92,7 @@ async function serve(
     clock: systemClock,
     log,
     metrics,
+    recorder: journal ?? undefined,
     checkTwice: options.checkTwice,
   })
   const { heartbeatIntervalMs } = options
@@ -98,6 +104,7 @@ async function serve(
     now: systemClock.now,
     storeBytes: () => store.sizeBytes(),
     wire: () => sessions.stats(),
+    ...(journal && { journal: () => journal.stats() }),
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const api = createApi({
@@ -106,7 +113,8 @@ async function serve(
     security,
     metrics,
     settings,
-    version: versionOf(ROOT),
+    journal: journal ?? undefined,
+    version,
     log,
     installer: installerRoutes({ root: ROOT, cacheDir: join(options.dataDir, 'bundles'), url: settings.url, security }),
   })
@@ -152,6 +160,7 @@ async function closeAll(opened: Opened): Promise<void> {
   await within(STOP_LIMIT_MS, closeInterfaces(opened)).catch(() => {})
   opened.upkeep?.stop()
   opened.metrics?.close()
+  await opened.journal?.close()
   await opened.store.close()
 }
 
@@ -179,6 +188,10 @@ async function listen(api: Api, { host, port }: CoordinatorOptions): Promise<num
   }
   const address = api.server.address()
   return address !== null && typeof address === 'object' ? address.port : port
+}
+
+function journalOptions({ dataDir, journalBytes }: CoordinatorOptions, version: string, log: Logger) {
+  return { dir: join(dataDir, 'journal'), bytesMax: journalBytes, version, clock: systemClock, log }
 }
 
 function gracesOf({ startGraceMs, agentGraceMs, goodbyeGraceMs, engineGraceMs }: CoordinatorOptions) {

@@ -7,6 +7,9 @@ import { type DecideSettings, defaultSettings } from './decide/settings.ts'
 export const PORT_DEFAULT = 23784
 export const DATA_DIR_DEFAULT = '/var/lib/berth/coordinator'
 const HEARTBEAT_INTERVAL_MS_DEFAULT = 1_000
+const JOURNAL_BYTES_DEFAULT = 64 * 1024 * 1024
+/** Less would hold no more than a moment beside the picture that each of its parts begins with. */
+const JOURNAL_BYTES_MIN = 1024 * 1024
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 /** How patient the coordinator is; see DecideSettings. */
@@ -21,6 +24,8 @@ export type CoordinatorOptions = Graces & {
   /** Names and addresses under which operators and agents reach it, the first of them in the join line. */
   advertise: string[]
   heartbeatIntervalMs: number
+  /** Room for the journal; 0: none is kept. */
+  journalBytes: number
   logLevel: (typeof LOG_LEVELS)[number]
   /** For tests: after each beat asserts that deciding again decides nothing. */
   checkTwice: boolean
@@ -41,6 +46,7 @@ export function coordinatorOptions(given: Partial<CoordinatorOptions> = {}): Coo
     port: portNumber(given.port ?? PORT_DEFAULT),
     advertise: given.advertise?.map((name) => nonEmpty('name to advertise', name)) ?? ownNames(host),
     heartbeatIntervalMs,
+    journalBytes: journalSize(given.journalBytes ?? JOURNAL_BYTES_DEFAULT),
     startGraceMs: milliseconds('start grace', given.startGraceMs ?? graces.startGraceMs),
     agentGraceMs: milliseconds('agent grace', given.agentGraceMs ?? graces.agentGraceMs),
     goodbyeGraceMs: milliseconds('goodbye grace', given.goodbyeGraceMs ?? graces.goodbyeGraceMs),
@@ -82,6 +88,11 @@ function portNumber(port: number): number {
 function milliseconds(what: string, ms: number, min = 0): number {
   if (Number.isInteger(ms) && ms >= min && ms <= 86_400_000) return ms
   throw invalid(`the ${what} must be ${min} ms to one day in whole milliseconds, not ${ms}`)
+}
+
+function journalSize(bytes: number): number {
+  if (Number.isInteger(bytes) && (bytes === 0 || bytes >= JOURNAL_BYTES_MIN)) return bytes
+  throw invalid(`the journal must have at least ${JOURNAL_BYTES_MIN} bytes (1M), or 0 for none, not ${bytes}`)
 }
 
 function nonEmpty(what: string, text: string): string {

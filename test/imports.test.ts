@@ -72,15 +72,21 @@ describe('who may import whom', () => {
     expect(offences('coordinator/', under('coordinator', 'shared'))).toEqual([])
   })
 
-  test('the command line imports only itself and shared, but for one file that starts an agent or a coordinator', () => {
-    const entries = ['agent/main.ts', 'agent/options.ts', 'coordinator/main.ts', 'coordinator/options.ts']
+  test('the command line imports only itself and shared, but for one file that starts an agent, a coordinator or a replay', () => {
+    const entries = [
+      'agent/main.ts',
+      'agent/options.ts',
+      'coordinator/main.ts',
+      'coordinator/options.ts',
+      'coordinator/replay/main.ts',
+    ]
     expect(offences('cli/', (name) => entries.includes(name) || under('cli', 'shared')(name))).toEqual([])
     const starting = files.filter(
       ({ path, imports }) => path.startsWith('cli/') && imports.some((name) => entries.includes(name)),
     )
     expect(
       starting.map(({ path }) => path).slice(1),
-      'only one file of cli/ may start an agent or a coordinator',
+      'only one file of cli/ may start an agent, a coordinator or a replay',
     ).toEqual([])
   })
 

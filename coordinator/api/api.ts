@@ -12,6 +12,7 @@ import { eventRoutes } from './routes/events.ts'
 import { logRoutes } from './routes/logs.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { progressRoutes } from './routes/progress.ts'
+import { recordingRoutes } from './routes/recording.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { stackRoutes } from './routes/stacks.ts'
 import { taskRoutes } from './routes/tasks.ts'
@@ -77,4 +78,5 @@ const ROUTES = [
   progressRoutes,
   logRoutes,
   tokenRoutes,
+  recordingRoutes,
 ]

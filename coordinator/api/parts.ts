@@ -3,6 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Clock, Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Core, LogReader } from '../core.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Security } from '../security/security.ts'
 import type { StreamLimits } from './stream.ts'
 
@@ -23,6 +24,8 @@ export type ApiParts = {
   security: Security
   metrics: MetricsText
   settings: ApiSettings
+  /** Absent: none is kept. */
+  journal?: Pick<Journal, 'read'>
   version: string
   clock?: Clock
   log?: Log

@@ -11,6 +11,7 @@ export type MetricSources = {
   now: () => Instant
   storeBytes?: () => number
   wire?: () => WireCounts
+  journal?: () => { bytes: number; gaps: number }
 }
 
 export type WireCounts = {
@@ -49,6 +50,8 @@ export function createMetrics(): Metrics {
   const world = worldMetrics(registry)
   const wire = wireMetrics(registry)
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
+  const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
+  const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
   const loopDelay = gauge(
     registry,
     'berth_event_loop_delay_seconds',
@@ -69,6 +72,11 @@ export function createMetrics(): Metrics {
         world(sources.world(), sources.now())
         if (sources.storeBytes) storeBytes.set(sources.storeBytes())
         if (sources.wire) wire(sources.wire())
+        const journal = sources.journal?.()
+        if (journal) {
+          journalBytes.set(journal.bytes)
+          journalGaps.set(journal.gaps)
+        }
       }
       return registry.metrics()
     },

@@ -8,6 +8,7 @@ import { createApi } from '../../coordinator/api/api.ts'
 import type { StreamLimits } from '../../coordinator/api/stream.ts'
 import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
+import type { Journal } from '../../coordinator/journal/journal.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
 import type { EventRecord } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
@@ -45,13 +46,16 @@ export type ApiServerOptions = {
   streams?: Partial<StreamLimits>
   /** Of a server before, which this one comes after on the same port, with the same cluster and tokens. */
   before?: ApiServer
+  /** Told of all that happens, and handed out. */
+  journal?: Journal
 }
 
 export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiServerOptions = {}): Promise<ApiServer> {
   const { before } = options
   const dir = before?.dir ?? (await temporaryFolder())
   const security = await openSecurity({ dir, names: ['localhost', '127.0.0.1'], now: Date.now })
-  const cluster = before?.cluster ?? aCluster(nodes)
+  const { journal } = options
+  const cluster = before?.cluster ?? aCluster(nodes, journal && { recorder: journal })
   const events: EventRecord[] = before?.events ?? []
   const beats = new Set<() => void>()
   const eventListeners = new Set<(event: EventRecord) => void>()
@@ -89,6 +93,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     metrics: { contentType: 'text/plain; version=0.0.4', metrics: async () => 'berth_nodes 2\n' },
     settings: { url: 'https://10.0.0.5:23784', startedAt: Date.now() - 60_000, storeBytes: () => 18 * 2 ** 20 },
     version: '0.1.0',
+    journal: options.journal,
     streams: options.streams,
   })
   await api.listen({ host: '127.0.0.1', port: before ? Number(new URL(before.url).port) : 0 })

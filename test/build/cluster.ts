@@ -13,9 +13,8 @@ import { emptyWorld, loadWorld } from '../../coordinator/store/records.ts'
 import type { Key, Write } from '../../coordinator/store/store.ts'
 import type { Change, Decision, Observation, Task, World, WorldValue } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
-import type { HostLoad } from '../../shared/load.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
-import { anEngine, anInventory, NOW } from './world.ts'
+import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
 export type Container = Pick<TaskObservation, 'task' | 'spec' | 'attempt' | 'state' | 'health'> & { since: Instant }
 
@@ -181,7 +180,7 @@ export function plugIn(cluster: Cluster, name: string): void {
 export function heartbeat(cluster: Cluster, name: string): void {
   const agent = agentOf(cluster, name)
   if (!agent.isPlugged || agent.instance === null) return
-  observe(cluster, { kind: 'heartbeat', node: name, revision: agent.revision, load: IDLE, containers: [] })
+  observe(cluster, { kind: 'heartbeat', node: name, revision: agent.revision, load: aHostLoad(), containers: [] })
 }
 
 export function sayAll(cluster: Cluster, name: string): void {
@@ -279,17 +278,4 @@ export function running({ world }: Cluster, service: string): Task[] {
     ({ desired, observed, node }) =>
       desired === 'running' && observed.state === 'running' && world.nodes.get(node ?? '')?.status.name === 'ready',
   )
-}
-
-const IDLE: HostLoad = {
-  cpuCoresUsed: 0,
-  memoryBytesUsed: 0,
-  memoryBytesTotal: 8 * 1024 ** 3,
-  loadAverage1m: 0,
-  diskBytesUsed: 0,
-  diskBytesTotal: 1,
-  diskReadBytesPerSecond: 0,
-  diskWriteBytesPerSecond: 0,
-  networkReceiveBytesPerSecond: 0,
-  networkSendBytesPerSecond: 0,
 }

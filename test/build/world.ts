@@ -3,6 +3,7 @@ import { rebuildIndexes } from '../../coordinator/store/indexes.ts'
 import type { Node, Observed, Service, ServiceVersion, Stack, Task, World } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
 import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettingsChange, withSettings } from '../../shared/cluster-settings.ts'
+import type { HostLoad } from '../../shared/load.ts'
 import { fullServiceName } from '../../shared/names.ts'
 import { type GenericResources, specHash, type Taint, type TaintEffect } from '../../shared/spec.ts'
 import type { EngineInfo, NodeInventory } from '../../shared/wire/up.ts'
@@ -119,6 +120,23 @@ export function anInventory(given: Partial<NodeInventory> = {}): NodeInventory {
 }
 
 /** A settled service of one version unless `rollout`, `version` and `versions` say otherwise. */
+/** Of an idle host, unless told otherwise. */
+export function aHostLoad(given: Partial<HostLoad> = {}): HostLoad {
+  return {
+    cpuCoresUsed: 0,
+    memoryBytesUsed: 0,
+    memoryBytesTotal: 8 * GiB,
+    loadAverage1m: 0,
+    diskBytesUsed: 0,
+    diskBytesTotal: 1,
+    diskReadBytesPerSecond: 0,
+    diskWriteBytesPerSecond: 0,
+    networkReceiveBytesPerSecond: 0,
+    networkSendBytesPerSecond: 0,
+    ...given,
+  }
+}
+
 export function aService(given: Partial<Service> & { spec?: ServiceSpecGiven } = {}): Service {
   const { spec, ...service } = given
   const stack = given.stack ?? 'shop'

@@ -3,46 +3,11 @@ import { appendFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { FORMAT, readSegments, type Segment } from '../../../coordinator/journal/format.ts'
-import { type Journal, openJournal } from '../../../coordinator/journal/journal.ts'
 import { reproduce } from '../../../coordinator/replay/reproduce.ts'
-import { aCluster, agentOf, type Cluster, change, crash, plugIn, run, unplug } from '../../build/cluster.ts'
-import { aFakeLog } from '../../build/fake-core.ts'
-import { aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
-import { temporaryFolder } from '../../build/temporary-folder.ts'
-import { NOW } from '../../build/world.ts'
+import { aCluster, run } from '../../build/cluster.ts'
+import { aJournal, bytesOf, deploy, journalIn, live } from '../../build/recording.ts'
 
 const KiB = 1024
-const MiB = 1024 * KiB
-
-async function aJournal(bytesMax = 64 * MiB): Promise<{ journal: Journal; dir: string }> {
-  const dir = await temporaryFolder()
-  return { journal: openJournal({ dir, bytesMax, version: '1.2.3', clock: aClock(), log: aFakeLog() }), dir }
-}
-
-function deploy(cluster: Cluster, services: Record<string, ServiceSpecGiven>): void {
-  change(cluster, { kind: 'deploy-stack', spec: aStackSpec('shop', services), prune: true })
-}
-
-/** A day in the life: deployments, a crash, a host that is lost and comes back. */
-function live(cluster: Cluster): void {
-  deploy(cluster, { web: { replicas: 5, cpuCores: 0.5 }, db: { replicas: 1, volumes: ['data'] } })
-  run(cluster, 4_000)
-  const task = [...agentOf(cluster, 'n1').containers.keys()][0]
-  if (task) crash(cluster, 'n1', task)
-  deploy(cluster, { web: { replicas: 7, image: 'example/a:2' }, db: { replicas: 1, volumes: ['data'] } })
-  run(cluster, 6_000)
-  unplug(cluster, 'n2')
-  run(cluster, 40_000)
-  plugIn(cluster, 'n2')
-  change(cluster, { kind: 'set-availability', node: 'n3', availability: 'drain' })
-  run(cluster, 8_000)
-}
-
-async function bytesOf(journal: Journal): Promise<Buffer> {
-  const parts: Uint8Array[] = []
-  for await (const part of (await journal.read()).stream) parts.push(part)
-  return Buffer.concat(parts)
-}
 
 const segmentsOf = (bytes: Buffer): Segment[] => [...readSegments(bytes, 'test')].map((segment) => segment)
 
@@ -146,7 +111,7 @@ test('a coordinator that starts again goes on in another segment, which does not
   const { journal, dir } = await aJournal()
   live(aCluster(['n1', 'n2', 'n3'], { recorder: journal }))
   await journal.close()
-  const second = openJournal({ ...{ dir, bytesMax: 64 * MiB, version: '1.2.4' }, clock: aClock(), log: aFakeLog() })
+  const second = journalIn(dir, '1.2.4')
   live(aCluster(['n1', 'n2'], { recorder: second }))
   expect(segmentsOf(await bytesOf(second)).map(({ header }) => [header.version, header.follows])).toEqual([
     ['1.2.3', false],
@@ -177,7 +142,3 @@ test.each([
 ])('%s is refused with a sentence', (_what, bytes, message) => {
   expect(() => segmentsOf(bytes)).toThrow(message)
 })
-
-function aClock() {
-  return { now: () => NOW, sleep: () => Promise.resolve() }
-}
