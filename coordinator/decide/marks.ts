@@ -30,12 +30,21 @@ export function addMarks(marks: Marks, more: Marks): void {
 
 /** What `value` makes worth a look. Called BEFORE it is applied, while what it takes away can still be asked for. */
 export function marksOf(world: World, value: WorldValue): Marks {
+  if ('observation' in value && isQuiet(world, value.observation)) return NO_MARKS
   const marks = newMarks()
   if ('change' in value) markChange(world, value.change, marks)
   else if ('observation' in value) markObservation(world, value.observation, marks)
   else markDecision(world, value.decision, marks)
   return marks
 }
+
+/** Almost all values of a large fleet: nothing is built for them. */
+function isQuiet(world: World, { kind, node }: Observation): boolean {
+  return kind === 'heartbeat' && world.nodes.get(node)?.status.name === 'ready'
+}
+
+/** Of nobody's to write to: `addMarks` only reads what it adds. */
+const NO_MARKS: Marks = newMarks()
 
 function markChange(world: World, change: Change, marks: Marks): void {
   switch (change.kind) {

@@ -8,6 +8,7 @@ import { BerthError } from '../errors.ts'
 import { DOWN_CHECKS, UP_CHECKS } from './checks.ts'
 import type { DownMessage } from './down.ts'
 import type { firstFault as FirstFault } from './faults.ts'
+import { readHeartbeat } from './read-heartbeat.ts'
 import { faultOfFrame } from './skim.ts'
 import type { UpMessage } from './up.ts'
 
@@ -40,6 +41,12 @@ export function encode(message: UpMessage | DownMessage): Uint8Array {
 
 /** Never throws, whatever the bytes. */
 export function decodeUp(bytes: Uint8Array): Decoded<UpMessage> {
+  const heartbeat = readHeartbeat(bytes)
+  return heartbeat === null ? decodeUpInFull(bytes) : { ok: true, message: heartbeat }
+}
+
+/** The same without the short way of heartbeats: what that is held to. */
+export function decodeUpInFull(bytes: Uint8Array): Decoded<UpMessage> {
   return decode(bytes, UP)
 }
 
