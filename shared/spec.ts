@@ -264,7 +264,7 @@ export const Constraint = Type.Object(
 )
 export type Constraint = Static<typeof Constraint>
 
-/** How tasks are placed where the choice is free; each is a file in coordinator/decide/score/. */
+/** How tasks are placed where the choice is free; each is a file in coordinator/decide/policies/. */
 export const POLICY_NAMES = ['first-fit', 'binpack', 'spread', 'least-loaded'] as const
 export const PolicyName = Type.Enum([...POLICY_NAMES])
 export type PolicyName = Static<typeof PolicyName>

@@ -106,7 +106,7 @@ function forgetStacks(beat: Beat): void {
 function placeAll(beat: Beat): void {
   if (beat.requests.length === 0) return
   const picture = pictureOfBeat(beat)
-  const { placements, held } = schedule(beat.requests, picture)
+  const { placements, held } = schedule(beat.requests, picture, beat.world.settings.policy)
   beat.decisions.push(...placements)
   // After all placements: the figures of a refusal are those that the next beat will find as well.
   for (const request of held) {

@@ -3,8 +3,10 @@
  * the world, then kept up to date by the placements decided in it, so that later ones see earlier ones.
  */
 import type { Port } from '../../shared/spec.ts'
-import type { Node, NodeName, ServiceName, ServiceVersion, TaskId, World } from '../world.ts'
+import type { Node, NodeName, ServiceName, ServiceVersion, Task, TaskId, World } from '../world.ts'
 import { isBoundTo } from './checks/host-port.ts'
+import { needOf } from './demand.ts'
+import type { Need } from './policies/policy.ts'
 import { holdsRoom } from './task-facts.ts'
 
 export type NodePicture = {
@@ -14,20 +16,33 @@ export type NodePicture = {
   taskCount: number
   tasksByService: Map<ServiceName, number>
   portsHeld: HeldPort[]
+  /** Of all its tasks. */
+  need: Need
+  /** Of those that are too young for the measured load to show them. */
+  needUnmeasured: Need
+  /** The same object for all nodes of a picture. */
+  cluster: ClusterPicture
 }
 
 export type HeldPort = { port: Port; task: TaskId }
 
+/** What scheduling knows of services, whatever the node. */
+export type ClusterPicture = {
+  tasksByService: Map<ServiceName, number>
+  needOf(service: ServiceName, version: ServiceVersion): Need
+}
+
 export type Picture = Map<NodeName, NodePicture>
 
 export function pictureOf(world: World): Picture {
+  const cluster = clusterPicture()
   const picture: Picture = new Map()
-  for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node))
+  for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, cluster))
   return picture
 }
 
 /** The node as if nothing ran there. */
-export function emptyPicture(node: Node): NodePicture {
+export function emptyPicture(node: Node, cluster: ClusterPicture = clusterPicture()): NodePicture {
   return {
     node,
     cpuCoresPromised: 0,
@@ -35,26 +50,57 @@ export function emptyPicture(node: Node): NodePicture {
     taskCount: 0,
     tasksByService: new Map(),
     portsHeld: [],
+    need: { cpuCores: 0, memoryBytes: 0 },
+    needUnmeasured: { cpuCores: 0, memoryBytes: 0 },
+    cluster,
   }
 }
 
-function nodePicture(world: World, node: Node): NodePicture {
-  const seen = emptyPicture(node)
+function clusterPicture(): ClusterPicture {
+  const needs = new Map<ServiceVersion, Need>()
+  return {
+    tasksByService: new Map(),
+    needOf(_service, version) {
+      const known = needs.get(version)
+      if (known) return known
+      const need = needOf(version, null)
+      needs.set(version, need)
+      return need
+    },
+  }
+}
+
+function nodePicture(world: World, node: Node, cluster: ClusterPicture): NodePicture {
+  const seen = emptyPicture(node, cluster)
   for (const task of world.tasksByNode.get(node.name) ?? []) {
     const version = world.services.get(task.service)?.versions.get(task.version)
-    if (version && holdsRoom(task)) hold(seen, task.id, task.service, version)
+    if (!version || !holdsRoom(task)) continue
+    hold(seen, task.id, task.service, version)
+    if (isMeasured(task, node)) take(seen.needUnmeasured, cluster.needOf(task.service, version))
   }
   return seen
 }
 
+/** Whether what the task uses has had time to show in the node's load. */
+function isMeasured(task: Task, node: Node): boolean {
+  return node.load !== null && task.placedAt + SHOWS_AFTER_MS <= node.heard.lastBeatAt
+}
+
+/** Pulling an image, starting and warming up take time; until then what a task will use is not measured. */
+const SHOWS_AFTER_MS = 60_000
+
 /** The node takes the task: its room is held from now on. */
 export function hold(seen: NodePicture, task: TaskId, service: ServiceName, version: ServiceVersion): void {
-  const { reservation } = version.spec.task.container.resources
-  seen.cpuCoresPromised += reservation.cpuCores
-  seen.memoryBytesPromised += reservation.memoryBytes
+  const { resources, ports } = version.spec.task.container
+  const need = seen.cluster.needOf(service, version)
+  seen.cpuCoresPromised += resources.reservation.cpuCores
+  seen.memoryBytesPromised += resources.reservation.memoryBytes
   seen.taskCount += 1
-  seen.tasksByService.set(service, (seen.tasksByService.get(service) ?? 0) + 1)
-  for (const port of version.spec.task.container.ports) {
+  count(seen.tasksByService, service)
+  count(seen.cluster.tasksByService, service)
+  give(seen.need, need)
+  give(seen.needUnmeasured, need)
+  for (const port of ports) {
     if (isBoundTo(port)) seen.portsHeld.push({ port, task })
   }
 }
@@ -62,12 +108,29 @@ export function hold(seen: NodePicture, task: TaskId, service: ServiceName, vers
 /** The same node as if the task had left: for asking whether stopping it would make room. */
 export function without(seen: NodePicture, task: TaskId, service: ServiceName, version: ServiceVersion): NodePicture {
   const { reservation } = version.spec.task.container.resources
-  return {
+  const left = {
     ...seen,
     cpuCoresPromised: seen.cpuCoresPromised - reservation.cpuCores,
     memoryBytesPromised: seen.memoryBytesPromised - reservation.memoryBytes,
     taskCount: seen.taskCount - 1,
     tasksByService: new Map(seen.tasksByService).set(service, (seen.tasksByService.get(service) ?? 1) - 1),
     portsHeld: seen.portsHeld.filter((held) => held.task !== task),
+    need: { ...seen.need },
   }
+  take(left.need, seen.cluster.needOf(service, version))
+  return left
+}
+
+function count(counts: Map<ServiceName, number>, service: ServiceName): void {
+  counts.set(service, (counts.get(service) ?? 0) + 1)
+}
+
+function give(to: Need, need: Need): void {
+  to.cpuCores += need.cpuCores
+  to.memoryBytes += need.memoryBytes
+}
+
+function take(from: Need, need: Need): void {
+  from.cpuCores -= need.cpuCores
+  from.memoryBytes -= need.memoryBytes
 }

@@ -1,5 +1,5 @@
 /** All checks, cheapest and most telling first. A new one is a new file and a line here. */
-import type { Refusal } from '../../world.ts'
+import type { Refusal, ServiceVersion } from '../../world.ts'
 import type { NodePicture } from '../picture.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { availability } from './availability.ts'
@@ -18,7 +18,9 @@ import { volume } from './volume.ts'
 const FIXED: readonly Check[] = [liveness, engine, availability, platform, constraint]
 const LASTING: readonly Check[] = [availability, platform, constraint]
 /** Asked again after each placement, and for each slot. */
-const MOVING: readonly Check[] = [volume, maxPerNode, hostPort, cpu, memory]
+const MOVING: readonly Check[] = [volume, maxPerNode, hostPort]
+/** Moving, too, but what they compare stands in columns: see `placement/nodes.ts`. */
+const AMOUNTS: readonly Check[] = [cpu, memory]
 
 export function refusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
   return fixedRefusalOf(request, seen) ?? movingRefusalOf(request, seen)
@@ -29,7 +31,23 @@ export function fixedRefusalOf(request: PlaceRequest, seen: NodePicture): Refusa
 }
 
 export function movingRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
+  return otherRefusalOf(request, seen) ?? firstRefusal(AMOUNTS, request, seen)
+}
+
+/** Of the moving checks all but those of CPU and memory. */
+export function otherRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
   return firstRefusal(MOVING, request, seen)
+}
+
+/** All that the fixed checks read of a version, as text: two versions of one text are refused by the same nodes. */
+export function fixedKeyOf({ spec }: ServiceVersion): string {
+  const { constraints, tolerations } = spec.placement
+  let key = spec.task.container.platform ?? ''
+  for (const { attribute, operator, value, values } of constraints) {
+    key += `\n${attribute}\t${operator}\t${value}`
+    if (values) key += `\t${JSON.stringify(values)}`
+  }
+  return tolerations && tolerations.length > 0 ? `${key}\n\n${JSON.stringify(tolerations)}` : key
 }
 
 /** Whether a global service wants a task on the node at all: lasting reasons, not how full or how well it is. */

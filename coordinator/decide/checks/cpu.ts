@@ -1,16 +1,17 @@
+import { roomOf } from '../room.ts'
 import type { Check } from './check.ts'
 
-/** What is promised on a node never exceeds its cores. A task that is promised nothing fits anywhere. */
+/** What is promised on a node never exceeds its room. A task that is promised nothing fits anywhere. */
 export const cpu: Check = ({ version }, { node, cpuCoresPromised }) => {
   const neededCores = version.spec.task.container.resources.reservation.cpuCores
   if (neededCores === 0) return null
-  const freeCores = (node.inventory?.cpuCores ?? 0) - cpuCoresPromised
-  if (neededCores <= freeCores + ROUNDING) return null
+  const freeCores = roomOf(node).cpuCores - cpuCoresPromised
+  if (neededCores <= freeCores + CORES_ROUNDING) return null
   return { node: node.name, check: 'cpu', figures: { neededCores, freeCores: Math.max(0, rounded(freeCores)) } }
 }
 
 /** Sums of fractions such as 0.1 are inexact. */
-const ROUNDING = 1e-6
+export const CORES_ROUNDING = 1e-6
 
 function rounded(cores: number): number {
   return Math.round(cores * 1000) / 1000

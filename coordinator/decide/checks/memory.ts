@@ -1,10 +1,11 @@
+import { roomOf } from '../room.ts'
 import type { Check } from './check.ts'
 
-/** What is promised on a node never exceeds its memory. A task that is promised nothing fits anywhere. */
+/** What is promised on a node never exceeds its room. A task that is promised nothing fits anywhere. */
 export const memory: Check = ({ version }, { node, memoryBytesPromised }) => {
   const neededBytes = version.spec.task.container.resources.reservation.memoryBytes
   if (neededBytes === 0) return null
-  const freeBytes = (node.inventory?.memoryBytes ?? 0) - memoryBytesPromised
+  const freeBytes = roomOf(node).memoryBytes - memoryBytesPromised
   if (neededBytes <= freeBytes) return null
   return { node: node.name, check: 'memory', figures: { neededBytes, freeBytes: Math.max(0, freeBytes) } }
 }

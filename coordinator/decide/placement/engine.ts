@@ -1,0 +1,282 @@
+/**
+ * The placement engine: from requests to nodes. Every task gets the node that looking at all of them would give, never a
+ * sample's best; how it is found depends on how many tasks ask alike.
+ *
+ * - Many of one version: what depends on the node and the version alone is checked once per node, the fitting nodes stand in
+ *   a heap by the policy's score, and each placement takes the first and lets it sink. Nodes + tasks × log(nodes).
+ * - Few of one version: branch and bound over blocks of nodes (`search.ts`).
+ *
+ * Both look at columns of figures (`nodes.ts`); a test holds both to a reference that knows neither.
+ */
+import type { PolicyName } from '../../../shared/spec.ts'
+import type { NodeName } from '../../world.ts'
+import { fixedKeyOf, fixedRefusalOf, otherRefusalOf } from '../checks/all.ts'
+import { attributeOf } from '../checks/constraint.ts'
+import { hold, type Picture } from '../picture.ts'
+import { POLICIES } from '../policies/all.ts'
+import type { Need, Policy } from '../policies/policy.ts'
+import type { PlaceRequest } from '../requests.ts'
+import { hasNamedVolume } from '../service-facts.ts'
+import { Blocks } from './blocks.ts'
+import { firstNode, type Group, groupFor, newGroup, order, settleFirst } from './groups.ts'
+import { NodeHeap } from './node-heap.ts'
+import { Nodes } from './nodes.ts'
+import { searchBest, type Wanted } from './search.ts'
+
+/** Told of each request in turn, before the node takes it; `index` -1: no node can take it. `fitting` null: not counted. */
+export type Chosen = (request: PlaceRequest, index: number, fitting: number | null) => void
+
+/** What it took, for the test that holds it to its complexity. */
+export type Cost = { checks: number; scores: number; bounds: number; comparisons: number }
+
+/** Up to so many tasks alike are looked for one by one; for more a heap of all nodes is cheaper. */
+const SEARCHED_MAX = 16
+
+export class Engine {
+  readonly nodes: Nodes
+  readonly cost: Cost = { checks: 0, scores: 0, bounds: 0, comparisons: 0 }
+  readonly #policy: PolicyName
+  readonly #eligible = new Map<string, Int32Array>()
+  readonly #blocks = new Map<string, Blocks>()
+  readonly #scores: Float64Array
+  readonly #heap: NodeHeap
+  readonly #one = new Int32Array(1)
+  readonly #oneScore = new Float64Array(1)
+
+  /** `policy`: for services that name none. */
+  constructor(picture: Picture, policy: PolicyName) {
+    this.nodes = new Nodes(picture)
+    this.#policy = policy
+    this.#scores = new Float64Array(this.nodes.count)
+    this.#heap = new NodeHeap(this.nodes.count)
+  }
+
+  /** In the order of the requests' first of each version; the picture takes note of each placement. */
+  place(requests: readonly PlaceRequest[], chosen: Chosen): void {
+    for (const batch of batches(requests)) this.#placeBatch(batch, chosen)
+  }
+
+  policyOf({ version }: PlaceRequest): Policy {
+    return POLICIES[version.spec.placement.policy ?? this.#policy]
+  }
+
+  needOf({ service, version }: PlaceRequest): Need {
+    return this.nodes.seen[0]!.cluster.needOf(service.name, version)
+  }
+
+  /** How many nodes could take the task now. */
+  countFitting(request: PlaceRequest): number {
+    const wanted = this.#wanted(request)
+    let fitting = 0
+    for (const index of this.#eligibleFor(request)) if (this.#fits(wanted, index)) fitting += 1
+    return fitting
+  }
+
+  /** The parts of a node's score for the task. */
+  partsOf(request: PlaceRequest, index: number): Record<string, number> {
+    this.nodes.askFor(request.service.name)
+    return this.policyOf(request).parts(this.nodes.figures, index, this.needOf(request))
+  }
+
+  // ---------------------------------------------------------------- one batch
+
+  #placeBatch(batch: readonly PlaceRequest[], chosen: Chosen): void {
+    if (this.nodes.count === 0) {
+      for (const request of batch) chosen(request, -1, 0)
+      return
+    }
+    const free = this.#placeBound(batch, chosen)
+    const first = free[0]
+    if (!first) return
+    this.nodes.askFor(first.service.name)
+    const wanted = this.#wanted(first)
+    if (first.version.spec.placement.spreadOver.length > 0) this.#placeInGroups(free, wanted, chosen)
+    else if (free.length > SEARCHED_MAX) this.#placeByHeap(free, wanted, chosen)
+    else this.#placeBySearch(free, wanted, chosen)
+  }
+
+  #placeBySearch(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
+    const blocks = this.#blocksFor(batch[0]!, wanted.policy)
+    for (const request of batch) {
+      const index = searchBest(wanted, this.nodes, blocks, this.cost)
+      chosen(request, index, null)
+      if (index !== -1) this.#take(request, index)
+    }
+  }
+
+  #placeByHeap(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
+    const heap = this.#heap
+    heap.clear()
+    this.#eachFitting(batch[0]!, wanted, (index, score) => heap.add(index, score))
+    heap.order()
+    for (const request of batch) {
+      const index = heap.first
+      chosen(request, index, heap.size)
+      if (index === -1) continue
+      this.#take(request, index)
+      if (this.#fits(wanted, index)) heap.changeFirst(this.#scoreOf(wanted, index))
+      else heap.removeFirst()
+    }
+    this.cost.comparisons += heap.comparisons
+    heap.comparisons = 0
+  }
+
+  #placeInGroups(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
+    const { root, fitting } = this.#groupsFor(batch[0]!, wanted)
+    let left = fitting
+    for (const request of batch) {
+      const index = left === 0 ? -1 : firstNode(root)
+      chosen(request, index, left)
+      if (index === -1) continue
+      this.#take(request, index)
+      const fits = this.#fits(wanted, index)
+      if (!fits) left -= 1
+      settleFirst(root, fits ? this.#scoreOf(wanted, index) : null)
+    }
+  }
+
+  /** Tasks of all eligible nodes count in their groups, also where there is no room for more. */
+  #groupsFor(request: PlaceRequest, wanted: Wanted): { root: Group; fitting: number } {
+    const { spreadOver } = request.version.spec.placement
+    const { seen, figures } = this.nodes
+    const root = newGroup()
+    const groups = new Map<number, Group>()
+    for (const index of this.#eligibleFor(request)) {
+      const values = spreadOver.map((attribute) => attributeOf(seen[index]!.node, attribute) ?? '')
+      const group = groupFor(root, values, figures.ownTasks.low[index]!)
+      group.nodeCount += 1
+      groups.set(index, group)
+    }
+    let fitting = 0
+    this.#eachFitting(request, wanted, (index, score) => {
+      const group = groups.get(index)!
+      group.nodes ??= new NodeHeap(group.nodeCount)
+      group.nodes.add(index, score)
+      fitting += 1
+    })
+    order(root, this.cost)
+    return { root, fitting }
+  }
+
+  #eachFitting(request: PlaceRequest, wanted: Wanted, found: (index: number, score: number) => void): void {
+    const list = this.#eligibleFor(request)
+    wanted.policy.scores(this.nodes.figures, list, 0, list.length, wanted.need, this.#scores)
+    this.cost.scores += list.length
+    for (let at = 0; at < list.length; at++) {
+      if (this.#fits(wanted, list[at]!)) found(list[at]!, this.#scores[at]!)
+    }
+  }
+
+  #fits(wanted: Wanted, index: number): boolean {
+    return (
+      this.nodes.cpuFree[index]! >= wanted.cpuCores &&
+      this.nodes.memoryFree[index]! >= wanted.memoryBytes &&
+      wanted.passes(index)
+    )
+  }
+
+  #scoreOf({ policy, need }: Wanted, index: number): number {
+    this.#one[0] = index
+    policy.scores(this.nodes.figures, this.#one, 0, 1, need, this.#oneScore)
+    this.cost.scores += 1
+    return this.#oneScore[0]!
+  }
+
+  #take({ task, service, version }: PlaceRequest, index: number): void {
+    hold(this.nodes.seen[index]!, task, service.name, version)
+    this.nodes.took(index)
+  }
+
+  #wanted(request: PlaceRequest): Wanted {
+    const { cpuCores, memoryBytes } = request.version.spec.task.container.resources.reservation
+    const { seen } = this.nodes
+    return {
+      policy: this.policyOf(request),
+      need: this.needOf(request),
+      cpuCores: cpuCores === 0 ? Number.NEGATIVE_INFINITY : cpuCores,
+      memoryBytes: memoryBytes === 0 ? Number.NEGATIVE_INFINITY : memoryBytes,
+      passes: (index) => otherRefusalOf(request, seen[index]!) === null,
+    }
+  }
+
+  // ---------------------------------------------------------------- bound to one node
+
+  /** Places those that can go to one node only; returns the others. */
+  #placeBound(batch: readonly PlaceRequest[], chosen: Chosen): readonly PlaceRequest[] {
+    if (!batch.some((request) => boundTo(request) !== null)) return batch
+    const free: PlaceRequest[] = []
+    for (const request of batch) {
+      const name = boundTo(request)
+      if (name === null) free.push(request)
+      else this.#placeOn(request, name, chosen)
+    }
+    return free
+  }
+
+  #placeOn(request: PlaceRequest, name: NodeName, chosen: Chosen): void {
+    const index = this.nodes.indexOf(name)
+    const seen = this.nodes.seen[index]
+    this.cost.checks += 1
+    this.nodes.askFor(request.service.name)
+    if (!seen || fixedRefusalOf(request, seen) !== null || !this.#fits(this.#wanted(request), index)) {
+      chosen(request, -1, 0)
+      return
+    }
+    chosen(request, index, 1)
+    this.#take(request, index)
+  }
+
+  // ---------------------------------------------------------------- what passes the fixed checks
+
+  #eligibleFor(request: PlaceRequest): Int32Array {
+    const key = fixedKeyOf(request.version)
+    let eligible = this.#eligible.get(key)
+    if (!eligible) {
+      const { seen } = this.nodes
+      const indexes: number[] = []
+      for (let index = 0; index < seen.length; index++) {
+        if (fixedRefusalOf(request, seen[index]!) === null) indexes.push(index)
+      }
+      this.cost.checks += seen.length
+      eligible = Int32Array.from(indexes)
+      keep(this.#eligible, key, eligible)
+    }
+    return eligible
+  }
+
+  #blocksFor(request: PlaceRequest, policy: Policy): Blocks {
+    const key = `${policy.name} ${fixedKeyOf(request.version)}`
+    let blocks = this.#blocks.get(key)
+    if (!blocks) {
+      blocks = new Blocks(this.nodes, policy, this.#eligibleFor(request))
+      keep(this.#blocks, key, blocks)
+    }
+    return blocks
+  }
+}
+
+/** Kept per set of constraints: each costs some ten bytes a node. */
+const KEPT_MAX = 256
+
+/** The one that was made first gives way. */
+function keep<T>(kept: Map<string, T>, key: string, value: T): void {
+  if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!)
+  kept.set(key, value)
+}
+
+/** By version, in the order of their first. */
+function batches(requests: readonly PlaceRequest[]): Iterable<PlaceRequest[]> {
+  const byVersion = new Map<PlaceRequest['version'], PlaceRequest[]>()
+  for (const request of requests) {
+    const batch = byVersion.get(request.version)
+    if (batch) batch.push(request)
+    else byVersion.set(request.version, [request])
+  }
+  return byVersion.values()
+}
+
+/** The one node that the task can go to, if there is only one. */
+export function boundTo({ onlyNode, service, slot, version }: PlaceRequest): NodeName | null {
+  if (onlyNode !== null) return onlyNode
+  return hasNamedVolume(version.spec) ? (service.homes.get(slot) ?? null) : null
+}
