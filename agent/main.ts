@@ -1,4 +1,5 @@
 /** The agent's process: joins its parts and runs them until told to stop. Containers go on afterwards. */
+import { uptime } from 'node:os'
 import pino from 'pino'
 import version from '../package.json' with { type: 'json' }
 import { systemClock } from '../shared/clock.ts'
@@ -24,7 +25,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const { dataDir, pullStallMs } = options
   /** Whose containers this agent looks after: known once this host has joined. */
   const owner = Promise.withResolvers<Owner>()
-  const supervisor = createSupervisor({ engine, owner: owner.promise, dataDir, pullStallMs, log })
+  // The kernel's own count of seconds, so that a clock that was set since does not matter much.
+  const bootedAt = systemClock.now() - uptime() * 1000
+  const supervisor = createSupervisor({ engine, owner: owner.promise, dataDir, pullStallMs, bootedAt, log })
   const loadMeter = createLoadMeter({ diskPath: dataRootOf(engine, supervisor) })
   const link = createLink({
     options: { ...options, agentVersion: version.version },

@@ -50,8 +50,8 @@ export interface LoadMeter {
   close(): void
 }
 
-/** The slow facts (systeminformation), read once and again every few minutes. */
-export type ReadInventory = () => Promise<NodeInventory>
+/** The slow facts (systeminformation), read once and again every few minutes; `anew`: now. */
+export type ReadInventory = (options?: { anew?: boolean }) => Promise<NodeInventory>
 
 export type LogSink = {
   /** False: the queue is full; wait for `drained` before the next. */

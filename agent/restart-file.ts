@@ -38,7 +38,8 @@ export class RestartFile {
 
   /** Writes when there is something new that a container's label does not tell. */
   keep(task: string, memory: TaskMemory): void {
-    const isTold = memory.attempt <= 1 && memory.failures === 0 && memory.endedWith === null
+    const { attempt, failures, interruptions, endedWith } = memory
+    const isTold = attempt <= 1 && failures === 0 && interruptions === 0 && endedWith === null
     if (isTold) {
       this.forget(task)
       return

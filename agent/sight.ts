@@ -4,6 +4,7 @@
  */
 import { BerthError } from '../shared/errors.ts'
 import { belongsTo, type Container, type Owner } from './decide/container.ts'
+import type { EngineStops } from './decide/engine-stop.ts'
 import { afterLook } from './decide/memory.ts'
 import type { ContainerEvent, Engine, ListedContainer } from './docker/engine.ts'
 import { Lane } from './lane.ts'
@@ -17,6 +18,8 @@ export type SightNeeds = {
   /** How many containers are looked at at once. */
   width: number
   keepMemory: (record: TaskRecord) => void
+  /** When the Engine and the host were away. */
+  stops: () => EngineStops
   /** Something happened to the record's containers. */
   marked: (record: TaskRecord) => void
   notice: (code: string, message: string, task?: string) => void
@@ -99,7 +102,8 @@ export class Sight {
     if (!belongsTo(this.needs.owner(), container)) return
     record.containers.set(container.id, container)
     const isWanted = record.assigned?.spec === container.spec && record.assigned.desired === 'running'
-    record.memory = afterLook(record.memory, container, isWanted ? (record.spec?.restart ?? null) : null)
+    const policy = isWanted ? (record.spec?.restart ?? null) : null
+    record.memory = afterLook(record.memory, container, policy, this.needs.stops())
     this.needs.keepMemory(record)
   }
 

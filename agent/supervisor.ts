@@ -13,6 +13,7 @@ import { makePrivateFolder } from '../shared/private-file.ts'
 import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import { applyMessage, type KeptAssignment, readAssignment, writeAssignment } from './assignment-file.ts'
 import type { Owner } from './decide/container.ts'
+import { type EngineStops, engineCameBack, engineWentAway } from './decide/engine-stop.ts'
 import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
 import type { Engine } from './docker/engine.ts'
 import { answers, type EngineSession, openSession } from './engine-session.ts'
@@ -33,6 +34,8 @@ export type SupervisorOptions = {
   clock?: Clock
   widths?: Partial<Widths>
   pullStallMs?: number
+  /** When this host was switched on; null: not known. */
+  bootedAt?: number | null
   log?: Log
 }
 type Notice = { code: string; message: string; task?: string }
@@ -74,8 +77,11 @@ class ContainerSupervisor implements Supervisor {
   /** It has shown its containers in this session. */
   private isUp = false
   private downMessage = ''
+  private stops: EngineStops
 
-  constructor({ engine, owner, dataDir, clock = systemClock, widths, pullStallMs, log = SILENT }: SupervisorOptions) {
+  constructor(options: SupervisorOptions) {
+    const { engine, owner, dataDir, clock = systemClock, widths, pullStallMs, bootedAt = null, log = SILENT } = options
+    this.stops = { absence: null, bootedAt }
     this.engine = engine
     this.ownerToCome = owner
     this.dataDir = dataDir
@@ -94,7 +100,8 @@ class ContainerSupervisor implements Supervisor {
     const changed = (record: TaskRecord) => this.reporter.mark(record)
     this.performer = new Performer({ ...shared, now, widths: allWidths, pullStallMs, changed })
     const marked = (record: TaskRecord) => this.mark(record)
-    this.sight = new Sight({ ...shared, records: this.records, width: allWidths.looks, marked })
+    const stops = () => this.stops
+    this.sight = new Sight({ ...shared, records: this.records, width: allWidths.looks, stops, marked })
   }
 
   get revision(): number {
@@ -114,7 +121,9 @@ class ContainerSupervisor implements Supervisor {
         await this.superviseWhileUp(signal)
       } catch (error) {
         const wasUp = this.isUp
-        await this.engineFailed(error, wasUp)
+        const failedAt = this.clock.now()
+        const isAway = await this.engineFailed(error, wasUp)
+        if (isAway) this.stops = engineWentAway(this.stops, failedAt)
         const lastedLong = wasUp && this.clock.now() - since > ENGINE_RETRY_MAX_MS
         retryMs = lastedLong ? ENGINE_RETRY_FIRST_MS : Math.min(retryMs * 2, ENGINE_RETRY_MAX_MS)
         await this.clock.sleep(retryMs, signal).catch(() => {})
@@ -214,6 +223,7 @@ class ContainerSupervisor implements Supervisor {
     )
     this.session = session
     try {
+      await this.engineIsBack()
       await this.sight.readAll()
       for (const record of this.records.values()) this.reporter.mark(record)
       this.engineIsUp(session.facts)
@@ -224,6 +234,13 @@ class ContainerSupervisor implements Supervisor {
     }
   }
 
+  /** What ended while it was away is judged by whether it takes its containers with it. */
+  private async engineIsBack(): Promise<void> {
+    const { absence } = this.stops
+    if (absence === null || absence.until !== null) return
+    this.stops = engineCameBack(this.stops, this.clock.now(), await this.engine.endsContainers())
+  }
+
   private engineIsUp(facts: { version: string; apiVersion: string }): void {
     this.log.info(facts, `the Engine at ${this.engine.place} is up`)
     this.isUp = true
@@ -232,12 +249,16 @@ class ContainerSupervisor implements Supervisor {
     this.listed.resolve()
   }
 
-  /** A stream that ended says little: ask first. An Engine that answers, but has not shown its containers, is down all the same. */
-  private async engineFailed(error: unknown, wasUp: boolean): Promise<void> {
+  /**
+   * A stream that ended says little: ask first. An Engine that answers, but has not shown its containers, is down all the same.
+   * True: nobody answers there, so that its containers may have ended with it.
+   */
+  private async engineFailed(error: unknown, wasUp: boolean): Promise<boolean> {
     const hangs = error instanceof BerthError && error.code === 'timed-out'
     const isThere = wasUp && !hangs && (await answers(this.engine))
     if (isThere) this.log.warn({ err: error }, `the containers of the Engine at ${this.engine.place} are listed anew`)
     else this.engineIsDown(error)
+    return !isThere && error instanceof BerthError && error.code === 'engine-unavailable'
   }
 
   private engineIsDown(error: unknown): void {

@@ -195,6 +195,8 @@ export type Observed = {
   imageId: string | null
   exitCode: number | null
   oomKilled: boolean
+  /** How many of its runs ended because their Engine or host stopped. */
+  interruptions: number
   error: TaskError | null
   restartAt: Instant | null
   ports: { containerPort: number; hostPort: number; protocol: string }[]
@@ -263,6 +265,7 @@ export type Observation =
       /** The host's clock: it may be set while the connection lasts. */
       hostAt?: Instant
     }
+  | { kind: 'inventory'; node: NodeName; inventory: NodeInventory }
   | { kind: 'notice'; node: NodeName; notice: Notice }
 
 /** What the loop decided, complete: the one who acts only obeys. */

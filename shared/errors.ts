@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   'timed-out': { status: 504, exit: 4 },
   'disk-full': { status: 507, exit: 1 },
   'engine-unavailable': { status: 503, exit: 1 },
+  'engine-stopped': { status: 503, exit: 1 },
   'engine-too-old': { status: 503, exit: 1 },
   'engine-forbidden': { status: 503, exit: 3 },
   'image-not-found': { status: 502, exit: 1 },

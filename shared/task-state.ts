@@ -29,6 +29,9 @@ export function compareProgress(
   return a.attempt - b.attempt || TASK_STATES.indexOf(a.state) - TASK_STATES.indexOf(b.state)
 }
 
+/** Code of the error of a task whose Engine or host stopped under it: the task is not to blame. */
+export const ENGINE_STOPPED = 'engine-stopped'
+
 export const HEALTH_STATES = ['none', 'starting', 'healthy', 'unhealthy'] as const
 /** `none`: the container has no healthcheck; running is all that can be said. */
 export type Health = (typeof HEALTH_STATES)[number]

@@ -1,9 +1,11 @@
 /** What the agent remembers of a task beside what the Engine shows: the counts that the Engine does not keep. */
 import type { Instant } from '../../shared/clock.ts'
 import type { RestartPolicy } from '../../shared/spec.ts'
+import { ENGINE_STOPPED } from '../../shared/task-state.ts'
 import type { TaskError } from '../../shared/wire/up.ts'
 import { diedYoung, restartDelayMs, wantsRestart } from './back-off.ts'
 import type { Container } from './container.ts'
+import { type EngineStops, endedWithEngine, NEVER_STOPPED } from './engine-stop.ts'
 
 export type TaskMemory = {
   /** Of the latest start, or of the one under way; 0 before the first. Never goes back. */
@@ -14,6 +16,10 @@ export type TaskMemory = {
   failures: number
   /** Start of the run whose end is in `failures`, so that an end counts once however often it is seen. */
   countedRun: Instant | null
+  /** Runs that ended because their Engine or host stopped; each of them was or will be followed by another attempt. */
+  interruptions: number
+  /** Start of the latest such run. */
+  interruptedRun: Instant | null
   /** Start of the latest run that was seen, so that a start by another hand is noticed. */
   seenRun: Instant | null
   /** Exit code of the end after which it is not to be started again; kept, so that it stays so when its container is pruned. */
@@ -37,6 +43,8 @@ export const NOTHING_REMEMBERED: TaskMemory = {
   begun: false,
   failures: 0,
   countedRun: null,
+  interruptions: 0,
+  interruptedRun: null,
   seenRun: null,
   endedWith: null,
   restartAt: null,
@@ -47,11 +55,19 @@ export const NOTHING_REMEMBERED: TaskMemory = {
   holdUntil: null,
 }
 
+/** What is said of a task whose Engine stopped under it. */
+const INTERRUPTED: TaskError = { code: ENGINE_STOPPED, message: 'ended because its Engine or its host stopped' }
+
 /**
  * After looking at its container: counts an end not yet counted, and starts made by another hand. Idempotent.
  * `policy` null: its ends do not count, since nobody wants it or it was made from another spec.
  */
-export function afterLook(memory: TaskMemory, container: Container, policy: RestartPolicy | null): TaskMemory {
+export function afterLook(
+  memory: TaskMemory,
+  container: Container,
+  policy: RestartPolicy | null,
+  stops: EngineStops = NEVER_STOPPED,
+): TaskMemory {
   let next = memory
   if (next.attempt < container.createdForAttempt) {
     // The agent was started anew. A container that never ran is an attempt that was cut off between making and starting.
@@ -63,7 +79,7 @@ export function afterLook(memory: TaskMemory, container: Container, policy: Rest
     next = { ...next, seenRun: container.startedAt, attempt, begun: false }
   }
   if (container.state === 'running' && next.error) next = { ...next, error: null, restartAt: null }
-  return policy && container.state === 'exited' ? afterEnd(next, container, policy) : next
+  return policy && container.state === 'exited' ? afterEnd(next, container, policy, stops) : next
 }
 
 /** The next attempt begins, unless one is under way (pulling its image, say). */
@@ -99,9 +115,10 @@ export function afterFailedAttempt(
   return { ...memory, failures, error, restartAt, failedAt: now, begun: false, startsRefused, image: 'unknown' }
 }
 
-function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolicy): TaskMemory {
+function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolicy, stops: EngineStops): TaskMemory {
   if (container.startedAt === null || container.startedAt === memory.countedRun) return memory
   const endedAt = container.finishedAt ?? container.startedAt
+  if (endedWithEngine(container, stops)) return afterInterruption(memory, container, policy, endedAt)
   const failures = diedYoung(endedAt - container.startedAt, policy) ? memory.failures + 1 : 1
   return {
     ...memory,
@@ -109,6 +126,26 @@ function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolic
     countedRun: container.startedAt,
     endedWith: wantsRestart(container.exitCode, policy) ? null : (container.exitCode ?? 0),
     restartAt: endedAt + restartDelayMs(failures, policy),
+    image: 'unknown',
+  }
+}
+
+/** The task is not to blame: no failure, no waiting. One that is never to be restarted has not done its work, and says so. */
+function afterInterruption(
+  memory: TaskMemory,
+  { startedAt, exitCode }: Container,
+  policy: RestartPolicy,
+  endedAt: Instant,
+): TaskMemory {
+  return {
+    ...memory,
+    countedRun: startedAt,
+    interruptions: memory.interruptions + 1,
+    interruptedRun: startedAt,
+    endedWith: policy.condition === 'none' ? (exitCode ?? 0) : null,
+    restartAt: null,
+    error: INTERRUPTED,
+    failedAt: endedAt,
     image: 'unknown',
   }
 }

@@ -85,9 +85,15 @@ export function ownContainer(picture: Pick<TaskPicture, 'assigned' | 'containers
 export function endedForGood(container: Container | null, spec: TaskSpec, memory: TaskMemory): boolean {
   if (container?.state === 'running') return false
   if (memory.endedWith !== null || hasGivenUp(memory.failures, spec.restart)) return true
-  if (container?.state === 'exited') return !wantsRestart(container.exitCode, spec.restart)
+  if (container?.state === 'exited' && !wasInterrupted(container, memory)) {
+    return !wantsRestart(container.exitCode, spec.restart)
+  }
   // Nothing ran that could have ended; a failed attempt is over for good only when nothing is ever to be retried.
   return memory.error !== null && spec.restart.condition === 'none'
+}
+
+function wasInterrupted({ startedAt }: Container, { interruptedRun }: TaskMemory): boolean {
+  return startedAt !== null && startedAt === interruptedRun
 }
 
 /** No container yet: fetch the image if need be, then make one. */

@@ -31,6 +31,7 @@ export function observe(
     attempt: Math.max(memory.attempt, container && container.state !== 'created' ? 1 : 0),
     ...phase(assigned, picture.spec, container, memory, activity, now),
   }
+  if (memory.interruptions > 0) observation.interruptions = memory.interruptions
   if (container) describe(observation, container)
   const isWanted = assigned?.desired === 'running'
   return keepMoments(isWanted ? observation : neverBack(observation, previous), previous, now)

@@ -27,6 +27,8 @@ export interface Engine {
   /** @throws BerthError `engine-unavailable`, `engine-forbidden`, `engine-too-old`, `timed-out` */
   check(): Promise<EngineFacts>
   ping(): Promise<void>
+  /** Whether its containers end with it: not so with live restore, nor with Podman, which has no daemon over them. */
+  endsContainers(): Promise<boolean>
   /** Labels that the Engine itself was started with. */
   engineLabels(): Promise<Record<string, string>>
   /** The folder in which it keeps images and containers, on its own host. */
@@ -95,10 +97,14 @@ export function connectEngine(options: { host?: string } = {}): Engine {
   return new DockerEngine(place.name, docker, agent)
 }
 
+type VersionAnswer = { Version: string; ApiVersion: string; Components?: { Name: string }[] }
+
 class DockerEngine implements Engine {
   readonly place: string
   private readonly docker: Dockerode
   private readonly agent: Agent
+  /** Known after `check`. */
+  private isPodman = false
 
   constructor(place: string, docker: Dockerode, agent: Agent) {
     this.place = place
@@ -108,8 +114,9 @@ class DockerEngine implements Engine {
 
   async check(): Promise<EngineFacts> {
     const answer = await this.ask('tell its version', QUICK_LIMIT_MS, (abortSignal) =>
-      this.get<{ Version: string; ApiVersion: string }>('/version', abortSignal),
+      this.get<VersionAnswer>('/version', abortSignal),
     )
+    this.isPodman = (answer.Components ?? []).some(({ Name }) => Name.startsWith('Podman'))
     if (compareVersions(answer.ApiVersion, API_VERSION_MIN) < 0) {
       throw new BerthError(
         'engine-too-old',
@@ -123,6 +130,10 @@ class DockerEngine implements Engine {
 
   async ping() {
     await this.ask('answer', QUICK_LIMIT_MS, (abortSignal) => this.get('/_ping', abortSignal))
+  }
+
+  async endsContainers() {
+    return !this.isPodman && !(await this.info()).LiveRestoreEnabled
   }
 
   async engineLabels() {
@@ -292,7 +303,10 @@ class DockerEngine implements Engine {
 
   private info() {
     return this.ask('describe itself', QUICK_LIMIT_MS, (abortSignal) =>
-      this.get<{ Labels?: string[] | null; DockerRootDir?: string }>('/info', abortSignal),
+      this.get<{ Labels?: string[] | null; DockerRootDir?: string; LiveRestoreEnabled?: boolean }>(
+        '/info',
+        abortSignal,
+      ),
     )
   }
 

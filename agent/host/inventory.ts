@@ -24,12 +24,15 @@ export type InventoryOptions = {
 export type HostFacts = { kernel?: string; cpuModel?: string }
 export type AskHost = () => Promise<HostFacts>
 
-/** The slow facts of this host; asked anew at most every ten minutes. Never rejects: what cannot be had is left out. */
+/**
+ * The slow facts of this host; asked anew at most every ten minutes, or when the caller knows that they have changed. Never
+ * rejects: what cannot be had is left out.
+ */
 export function createReadInventory(options: InventoryOptions = {}): ReadInventory {
   const now = options.now ?? (() => performance.now())
   let kept: { inventory: Promise<NodeInventory>; atMs: number } | null = null
-  return () => {
-    if (kept === null || now() - kept.atMs >= INVENTORY_EVERY_MS) {
+  return ({ anew = false } = {}) => {
+    if (anew || kept === null || now() - kept.atMs >= INVENTORY_EVERY_MS) {
       kept = { inventory: readInventory(options.ask ?? askSystemInformation, options.engineLabels), atMs: now() }
     }
     return kept.inventory

@@ -10,6 +10,7 @@ import { CertificateRenewal } from './certificate-renewal.ts'
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
 import { newHello } from './hello.ts'
 import type { Identity } from './identity.ts'
+import { InventoryTeller } from './inventory-teller.ts'
 import type { LinkOptions } from './link.ts'
 import { createLogSinks, type LogSinks } from './log-sinks.ts'
 import type { Outbox } from './outbox.ts'
@@ -65,6 +66,7 @@ class Connection {
   readonly #coordinator: PeerWatch
   readonly #logs: LogSinks
   readonly #teller: Teller
+  readonly #inventory: InventoryTeller
   readonly #renewal: CertificateRenewal
   readonly #assignments: AssignmentQueue
   /** Null before the welcome. */
@@ -90,6 +92,7 @@ class Connection {
     })
     this.#logs = createLogSinks({ ...parts, tail: needs.logTail, bufferedBytes })
     this.#teller = new Teller({ ...parts, unsentBytes: bufferedBytes })
+    this.#inventory = new InventoryTeller(parts, hello)
     this.#renewal = new CertificateRenewal({ ...parts, dataDir: options.dataDir })
     this.#assignments = this.#assignmentQueue()
     this.#timers.after(times.greetingTimeoutMs, () => {
@@ -173,6 +176,7 @@ class Connection {
     // In case heartbeats are rarer than pings.
     this.#timers.every(times.pingIntervalMs, () => this.#coordinator.look(2 * times.pingIntervalMs))
     this.#renewal.begin(at)
+    this.#inventory.welcomed()
     this.#teller.begin().catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
   }
 
@@ -208,6 +212,7 @@ class Connection {
     this.#timers.end()
     this.#heartbeat?.stop()
     this.#teller.end()
+    this.#inventory.end()
     this.#renewal.end()
     this.#needs.signal.removeEventListener('abort', this.#stop)
     this.#logs.closeAll()

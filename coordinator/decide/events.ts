@@ -103,6 +103,8 @@ function observationEvents(world: World, observation: Observation, at: Instant):
       const { code, message } = observation.notice
       return [event(at, 'warning', code, `${node.name}: ${message}`, { ...names, ...ownTask(world, observation) })]
     }
+    case 'inventory':
+      return []
     case 'tasks':
       return observation.tasks.flatMap((seen) => taskEvents(world, node.name, seen, at))
     case 'heartbeat': {

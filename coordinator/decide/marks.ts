@@ -88,6 +88,7 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
   switch (observation.kind) {
     case 'connected':
     case 'disconnected':
+    case 'inventory':
       marks.nodes.add(node.name)
       return
     case 'tasks': {

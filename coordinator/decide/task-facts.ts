@@ -1,6 +1,6 @@
 /** What a task's observed state means for those who judge. */
 import type { Instant } from '../../shared/clock.ts'
-import { hasEnded } from '../../shared/task-state.ts'
+import { ENGINE_STOPPED, hasEnded } from '../../shared/task-state.ts'
 import type { Task } from '../world.ts'
 
 /** Does its work: runs, and is healthy where it has a healthcheck; or has completed what it was there for. */
@@ -29,16 +29,22 @@ export function holdsRoom(task: Task): boolean {
   return task.node !== null && !hasEnded(task.observed.state)
 }
 
-/** When and why a task went wrong in its present attempt (or had to be restarted); null: it did not. */
+/**
+ * When and why a task went wrong in its present attempt (or had to be restarted); null: it did not. Where its Engine or host
+ * stopped under it the task is not to blame.
+ */
 export function troubleOf(task: Task): { at: Instant; why: string } | null {
   const { state, since, exitCode, error, oomKilled, attempt, health, healthSince, healthMessage } = task.observed
-  if (state === 'failed' || state === 'restarting') {
+  const isInterrupted = state === 'restarting' && error?.code === ENGINE_STOPPED
+  if (state === 'failed' || (state === 'restarting' && !isInterrupted)) {
     const cause = error?.message ?? `exited ${exitCode ?? 'without a code'}${oomKilled ? ' (out of memory)' : ''}`
     return { at: since, why: state === 'failed' ? `failed: ${cause}` : cause }
   }
   if (state === 'running' && health === 'unhealthy') {
     return { at: healthSince, why: `unhealthy${healthMessage ? `: ${healthMessage}` : ''}` }
   }
-  if (attempt > 1 && !hasEnded(state)) return { at: since, why: `had to be restarted (attempt ${attempt})` }
+  // Each interruption is followed by another attempt; the latest one's is still to come while the task is restarting.
+  const blameless = task.observed.interruptions + (isInterrupted ? 0 : 1)
+  if (attempt > blameless && !hasEnded(state)) return { at: since, why: `had to be restarted (attempt ${attempt})` }
   return null
 }

@@ -33,7 +33,14 @@ function handle(shared: Sessionry, session: Session, frame: Uint8Array): Refusal
  * A heartbeat may come before the full observation: an Engine that takes long to list its containers is no dead host. So may
  * a request for a certificate: that of a host which was off for long is due at once, whatever its Engine does.
  */
-const ALWAYS_AFTER_WELCOME = ['observation', 'heartbeat', 'notice', 'certificate-request', 'goodbye'] as const
+const ALWAYS_AFTER_WELCOME = [
+  'inventory',
+  'observation',
+  'heartbeat',
+  'notice',
+  'certificate-request',
+  'goodbye',
+] as const
 const MAY_COME: Record<SessionState['name'], ReadonlySet<UpMessage['kind']>> = {
   greeting: new Set(['hello']),
   contending: new Set([]),
@@ -52,6 +59,9 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
       shared.core.observe({ kind: 'heartbeat', node, revision, load, containers, hostAt })
       return null
     }
+    case 'inventory':
+      shared.core.observe({ kind: 'inventory', node, inventory: message.inventory })
+      return null
     case 'observation':
       return observed(shared, session, message)
     case 'notice':

@@ -171,6 +171,7 @@ export function unseen(state: 'waiting' | 'assigned', since: Instant): Observed 
     imageId: null,
     exitCode: null,
     oomKilled: false,
+    interruptions: 0,
     error: null,
     restartAt: null,
     ports: [],

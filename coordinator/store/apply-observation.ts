@@ -43,6 +43,9 @@ export function applyObservation(world: World, observation: Observation, at: Ins
         if (world.tasks.get(load.task)?.node === node.name) node.containerLoads.set(load.task, load)
       }
       return
+    case 'inventory':
+      setInventory(node, { labels: node.agentLabels, inventory: observation.inventory }, writes)
+      return
     case 'notice':
       return
   }
@@ -66,11 +69,7 @@ function connected(node: Node, { hello, connection }: Seen<'connected'>, at: Ins
     node.status = { name: 'disconnected', since: at, why: node.status.why }
     writes.push(putNode(node))
   }
-  if (canonicalJson([node.agentLabels, node.inventory]) !== canonicalJson([hello.labels, hello.inventory])) {
-    node.agentLabels = hello.labels
-    node.inventory = hello.inventory
-    writes.push(putNode(node))
-  }
+  setInventory(node, hello, writes)
   // The agent has seen a revision that we have not: our store was restored from an older copy. Ours must be the newer
   // one again, or the agent would refuse every assignment as stale.
   if (hello.revision > node.assignmentRevision) {
@@ -102,6 +101,17 @@ function disconnected(
     ...(goodbye && { goodbye }),
     ...(alone && { alone }),
   }
+  writes.push(putNode(node))
+}
+
+function setInventory(
+  node: Node,
+  { labels, inventory }: Pick<Seen<'connected'>['hello'], 'labels' | 'inventory'>,
+  writes: Write[],
+): void {
+  if (canonicalJson([node.agentLabels, node.inventory]) === canonicalJson([labels, inventory])) return
+  node.agentLabels = labels
+  node.inventory = inventory
   writes.push(putNode(node))
 }
 
@@ -174,6 +184,7 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
     imageId: seen.imageId ?? (isSameAttempt ? before.imageId : null),
     exitCode: seen.exitCode ?? null,
     oomKilled: seen.oomKilled ?? false,
+    interruptions: seen.interruptions ?? 0,
     error: seen.error ?? null,
     restartAt: seen.restartAt === undefined ? null : ourTime(seen.restartAt, skewMs, TIME_MAX),
     ports: seen.ports ?? [],

@@ -56,6 +56,10 @@ export const Hello = Type.Object({
 })
 export type Hello = Static<typeof Hello>
 
+/** The inventory is another one than the hello's, or than told last: the Engine came up and has told its labels. */
+export const InventoryMessage = Type.Object({ kind: Type.Literal('inventory'), inventory: NodeInventory })
+export type InventoryMessage = Static<typeof InventoryMessage>
+
 export const TaskError = Type.Object({ code: Type.String({ maxLength: 64 }), message: Text })
 export type TaskError = Static<typeof TaskError>
 
@@ -78,6 +82,8 @@ export const TaskObservation = Type.Object({
   imageId: Type.Optional(Type.String({ maxLength: 256 })),
   exitCode: Type.Optional(Type.Integer()),
   oomKilled: Type.Optional(Type.Boolean()),
+  /** How many of its runs ended because their Engine or host stopped, and so say nothing about the task; absent: none. */
+  interruptions: Type.Optional(Type.Integer({ minimum: 0 })),
   error: Type.Optional(TaskError),
   restartAt: Type.Optional(Time),
   /** Host ports as the Engine bound them. */
@@ -181,6 +187,7 @@ export type Goodbye = Static<typeof Goodbye>
 
 export const UpMessage = Type.Union([
   Hello,
+  InventoryMessage,
   ObservationMessage,
   Heartbeat,
   Resync,

@@ -13,10 +13,14 @@ import { emptyWorld, loadWorld } from '../../coordinator/store/records.ts'
 import type { Key, Write } from '../../coordinator/store/store.ts'
 import type { Change, Decision, Observation, Task, World, WorldValue } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
+import { ENGINE_STOPPED } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
-export type Container = Pick<TaskObservation, 'task' | 'spec' | 'attempt' | 'state' | 'health'> & { since: Instant }
+export type Container = Pick<
+  TaskObservation,
+  'task' | 'spec' | 'attempt' | 'state' | 'health' | 'interruptions' | 'error'
+> & { since: Instant }
 
 export type Agent = {
   name: string
@@ -213,6 +217,7 @@ export function work(cluster: Cluster, name: string): void {
       state: next,
       health: 'none',
       since: cluster.now,
+      ...(known?.interruptions && { interruptions: known.interruptions }),
     }
     agent.containers.set(id, container)
     changed.push(container)
@@ -249,6 +254,15 @@ export function crash(cluster: Cluster, name: string, task: string, state: Conta
   container.state = state
   container.since = cluster.now
   say(cluster, name, false, [container], [])
+}
+
+/** The container of a running task ends with its Engine, and is to be started again. */
+export function interrupt(cluster: Cluster, name: string, task: string): void {
+  const container = agentOf(cluster, name).containers.get(task)
+  if (container?.state !== 'running') return
+  container.interruptions = (container.interruptions ?? 0) + 1
+  container.error = { code: ENGINE_STOPPED, message: 'ended because its Engine or its host stopped' }
+  crash(cluster, name, task)
 }
 
 export function agentOf(cluster: Cluster, name: string): Agent {

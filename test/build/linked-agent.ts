@@ -4,7 +4,7 @@ import { createLink, type LinkOptions } from '../../agent/link/link.ts'
 import type { AssignOutcome, LogSink, ObservedChange, Supervisor } from '../../agent/parts.ts'
 import { type Instant, systemClock } from '../../shared/clock.ts'
 import type { Assignment, AssignmentChange, LogAdd, LogOpen } from '../../shared/wire/down.ts'
-import type { TaskObservation } from '../../shared/wire/up.ts'
+import type { EngineInfo, NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
 import type { Door } from './coordinator-door.ts'
 import { aFakeLog } from './fake-core.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -13,9 +13,11 @@ import { anEngine, anInventory } from './world.ts'
 
 export type FakeSupervisor = Omit<Supervisor, 'revision'> & {
   revision: number
+  engine: EngineInfo
   tasks: TaskObservation[]
   assigned: (Assignment | AssignmentChange)[]
   outcome(message: Assignment | AssignmentChange): AssignOutcome
+  engineIs(engine: EngineInfo): void
   /** A task is seen in this state. */
   see(observation: Partial<TaskObservation>): void
   notice(code: string): void
@@ -26,6 +28,7 @@ export function aFakeSupervisor(): FakeSupervisor {
   const notices = new Set<(notice: { code: string; message: string }) => void>()
   const supervisor: FakeSupervisor = {
     revision: 0,
+    engine: anEngine(),
     tasks: [],
     assigned: [],
     outcome: () => ({ outcome: 'applied' }),
@@ -36,7 +39,7 @@ export function aFakeSupervisor(): FakeSupervisor {
       if (outcome.outcome === 'applied') supervisor.revision = message.revision
       return outcome
     },
-    observeAll: async (): Promise<ObservedChange> => ({ engine: anEngine(), tasks: supervisor.tasks, gone: [] }),
+    observeAll: async (): Promise<ObservedChange> => ({ engine: supervisor.engine, tasks: supervisor.tasks, gone: [] }),
     onChange(listener: (change: ObservedChange) => void) {
       changes.add(listener)
       return () => changes.delete(listener)
@@ -46,8 +49,12 @@ export function aFakeSupervisor(): FakeSupervisor {
       return () => notices.delete(listener)
     },
     containers: () => [],
+    engineIs(engine) {
+      supervisor.engine = engine
+      for (const listener of changes) listener({ engine, tasks: [], gone: [] })
+    },
     see(observation) {
-      const change = { engine: anEngine(), tasks: [aTaskObservation(observation)], gone: [] }
+      const change = { engine: supervisor.engine, tasks: [aTaskObservation(observation)], gone: [] }
       for (const listener of changes) listener(change)
     },
     notice(code: string) {
@@ -72,13 +79,21 @@ export function aFakeLogTail() {
   }
 }
 
+type AgentGiven = {
+  random?: () => number
+  now?: () => Instant
+  engine?: EngineInfo
+  engineLabels?: NodeInventory['engineLabels']
+}
+
 /** Runs until the test ends or `stop`. */
 export async function aLinkedAgent(
   door: Pick<Door, 'url' | 'security'>,
-  given: Partial<LinkOptions> & { random?: () => number; now?: () => Instant } = {},
+  given: Partial<LinkOptions> & AgentGiven = {},
 ) {
-  const { random = Math.random, now = systemClock.now, ...options } = given
+  const { random = Math.random, now = systemClock.now, engine = anEngine(), engineLabels = {}, ...options } = given
   const supervisor = aFakeSupervisor()
+  supervisor.engine = engine
   const logTail = aFakeLogTail()
   const log = aFakeLog()
   const samples: (boolean | undefined)[] = []
@@ -103,7 +118,8 @@ export async function aLinkedAgent(
       },
       close: () => undefined,
     },
-    inventory: async () => anInventory(),
+    // As the real one: an Engine that is down tells no labels.
+    inventory: async () => anInventory(supervisor.engine.state === 'up' ? { engineLabels } : {}),
     log,
     clock: { ...systemClock, now },
     random,

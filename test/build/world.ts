@@ -215,6 +215,7 @@ export function anObserved(given: Partial<Observed> = {}): Observed {
     imageId: null,
     exitCode: null,
     oomKilled: false,
+    interruptions: 0,
     error: null,
     restartAt: null,
     ports: [],

@@ -252,6 +252,32 @@ test('a volume that must exist and does not is an error', async () => {
   await node.runs('t.t')
 })
 
+test.each(['SIGTERM', 'SIGKILL'] as const)(
+  'what an Engine ended by %s took down with it runs again as if nothing had been, also where exit code 0 would be the end',
+  async (signal) => {
+    // Heeds SIGTERM with exit code 0, as good programs do.
+    const polite = { image: BUSYBOX, stopGraceMs: 5_000 }
+    const spec = aTaskSpec({ container: polite, restart: { condition: 'on-failure', delayMs: 30_000, maxAttempts: 0 } })
+    const job = aTaskSpec({ container: polite, restart: { condition: 'none' } })
+    const done = aTaskSpec({ container: { image: BUSYBOX, command: ['true'] }, restart: { condition: 'on-failure' } })
+    await node.assign([
+      { id: 't.polite', spec },
+      { id: 't.job', spec: job },
+      { id: 't.done', spec: done },
+    ])
+    await Promise.all([node.runs('t.polite'), node.runs('t.job')])
+    await node.sees('t.done', ({ state }) => state === 'completed', 'to complete')
+    await host.restartEngine(signal)
+    const again = await node.runs('t.polite', 2)
+    expect(again).toMatchObject({ attempt: 2, interruptions: 1 })
+    const ended = node.told.find(({ task, state }) => task === 't.polite' && state === 'restarting')
+    expect(ended).toMatchObject({ error: { code: 'engine-stopped' } })
+    await node.sees('t.job', ({ state }) => state === 'failed', 'to have failed')
+    expect(node.tasks.get('t.job')).toMatchObject({ attempt: 1, error: { code: 'engine-stopped' } })
+    expect(node.tasks.get('t.done')).toMatchObject({ state: 'completed', attempt: 1 })
+  },
+)
+
 test('the Engine killed and started again is said, and what ran with it runs again', async () => {
   await node.assign(['t.a', 't.b'].map((id) => ({ id, spec: sleeper })))
   await Promise.all(['t.a', 't.b'].map((id) => node.runs(id)))

@@ -20,7 +20,7 @@ test('what cannot be had is left out, and the rest is told all the same', async 
   expect(inventory).toMatchObject({ engineLabels: {}, hostname: expect.stringMatching(/./) })
 })
 
-test('the host is asked at most every ten minutes', async () => {
+test('the host is asked at most every ten minutes, unless somebody knows that it has changed', async () => {
   let nowMs = 0
   let asked = 0
   const ask = async () => ({ cpuModel: `asked ${++asked} times` })
@@ -30,6 +30,8 @@ test('the host is asked at most every ten minutes', async () => {
   expect((await read()).cpuModel).toBe('asked 1 times')
   nowMs = INVENTORY_EVERY_MS
   expect((await read()).cpuModel).toBe('asked 2 times')
+  expect((await read({ anew: true })).cpuModel).toBe('asked 3 times')
+  expect((await read()).cpuModel).toBe('asked 3 times')
 })
 
 test('only addresses by which others can reach the host are told', () => {

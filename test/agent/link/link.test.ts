@@ -9,6 +9,7 @@ import { aLinkedAgent } from '../../build/linked-agent.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
 import { until } from '../../build/until.ts'
 import { aTaskObservation } from '../../build/wire.ts'
+import { anEngine } from '../../build/world.ts'
 
 /** Between agent and coordinator: passes bytes on until it is told to pass none, as a network that swallows them. */
 async function aNetwork(port: number) {
@@ -57,6 +58,20 @@ describe('the link', () => {
     ])
     expect(agent.supervisor.assigned).toMatchObject([{ kind: 'assignment', revision: 1 }])
     expect(agent.link.state.name).toBe('open')
+  })
+
+  test('tells the labels of an Engine that was down at the hello as soon as it is up, and only once', async () => {
+    const door = await aDoor()
+    const engine = { state: 'down' as const, message: 'no answer' }
+    const agent = await aLinkedAgent(door, { engine, engineLabels: { disk: 'ssd' } })
+    await until(() => agent.supervisor.assigned.length === 1)
+    expect(door.core.seen('connected')).toMatchObject([{ hello: { inventory: { engineLabels: {} } } }])
+    agent.supervisor.engineIs(anEngine())
+    await until(() => door.core.seen('inventory').length > 0)
+    for (const state of ['down', 'up'] as const) agent.supervisor.engineIs(anEngine({ state }))
+    agent.supervisor.see({ task: 'last' })
+    await until(() => door.core.seen('tasks').some(({ tasks }) => tasks.some(({ task }) => task === 'last')))
+    expect(door.core.seen('inventory')).toMatchObject([{ node: 'web-1', inventory: { engineLabels: { disk: 'ssd' } } }])
   })
 
   test('tells who this host is as soon as it has joined, and from then on without asking anybody', async () => {
