@@ -8,7 +8,7 @@ import { type Beat, create, forget, statusOf, stop } from './beat.ts'
 import { globalUnits } from './global.ts'
 import { judgeRelease } from './release.ts'
 import { replicatedUnits } from './replicated.ts'
-import { judgeFailures, judgeFinished, replaceAllowance, rolloutConfig } from './rollout.ts'
+import { judgeFailures, judgeFinished, mayReplace, replaceAllowance, rolloutConfig } from './rollout.ts'
 import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
 import { hasBegun, isUp } from './task-facts.ts'
 import { isDrained, isHome, mustMove, type Unit } from './units.ts'
@@ -137,15 +137,15 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
   const [keeper, ...others] = unit.fresh
   if (!keeper) return
   for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
-  for (const task of unit.stale) if (mayGo(beat, keeper, task)) stop(beat, task, `replaced by ${keeper.id}`)
+  for (const task of unit.stale) if (mayGo(beat, service, keeper, task)) stop(beat, task, `replaced by ${keeper.id}`)
   if (keeper.node !== null) return
   request(beat, service, target, unit, keeper.id, keeper.waitsFor)
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
 }
 
 /** Once the keeper is up. What does not work and stands on a drained node goes before: it would keep the node from emptying. */
-function mayGo(beat: Beat, keeper: Task, replaced: Task): boolean {
-  return isUp(keeper) || (hasBegun(keeper) && isDrained(beat, replaced) && !isUp(replaced))
+function mayGo(beat: Beat, service: Service, keeper: Task, replaced: Task): boolean {
+  return mayReplace(beat, service, keeper) || (hasBegun(keeper) && isDrained(beat, replaced) && !isUp(replaced))
 }
 
 /**
@@ -159,7 +159,7 @@ function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, uni
   const [first] = leaving
   if (keeper) {
     for (const task of [...leaving, ...others]) {
-      if (mayGo(beat, keeper, task)) stop(beat, task, `moved: ${keeper.id} has its place`)
+      if (mayGo(beat, service, keeper, task)) stop(beat, task, `moved: ${keeper.id} has its place`)
     }
     const version = ownVersionOf(service, target, keeper)
     if (keeper.node === null) request(beat, service, version, unit, keeper.id, keeper.waitsFor)

@@ -116,31 +116,74 @@ function wantedCount(service: Service, tasks: readonly Task[]): number {
 // ---------------------------------------------------------------- how many at a time
 
 /**
- * How many more units may be replaced now. In flight is a unit whose new task is not up yet, or was not up for `delayMs`
- * yet; one that has been counted as a failure holds nobody up.
+ * How many more units may be replaced now. In flight is a unit whose new task is not up yet, is not proven yet, or was not up
+ * for `delayMs` yet; one that has been counted as a failure holds nobody up.
  */
 export function replaceAllowance(beat: Beat, service: Service, units: readonly Unit[]): number {
   const { rollout } = service
   if (rollout.state === 'paused' || service.release.state === 'held') return 0
-  const { parallelism, delayMs } = rolloutConfig(service)
+  const { parallelism, delayMs, monitorMs } = rolloutConfig(service)
   const atOnce = parallelism === 0 ? Number.POSITIVE_INFINITY : parallelism
   const failed = failedTasks(rollout)
   let inFlight = 0
-  for (const unit of units) if (isInFlight(beat, unit, rollout, failed, delayMs)) inFlight += 1
+  for (const unit of units) if (isInFlight(beat, unit, rollout, failed, { delayMs, monitorMs })) inFlight += 1
   return Math.max(0, atOnce - inFlight)
 }
 
-function isInFlight(beat: Beat, unit: Unit, rollout: Rollout, failed: Set<string>, delayMs: number): boolean {
+function isInFlight(
+  beat: Beat,
+  unit: Unit,
+  rollout: Rollout,
+  failed: Set<string>,
+  { delayMs, monitorMs }: Pick<UpdateConfig, 'delayMs' | 'monitorMs'>,
+): boolean {
   const keeper = unit.fresh[0]
   // Nothing there at all: made in this beat or as soon as what stops is gone.
   if (!keeper) return unit.stale.length === 0 && (unit.away.length === 0 || unit.stopping.length > 0)
   if (failed.has(keeper.id) || hasFailed(keeper)) return false
   if (!isUp(keeper)) return true
-  if (delayMs === 0 || !('startedAt' in rollout) || keeper.createdAt < rollout.startedAt) return false
-  const readyAt = (keeper.firstUpAt ?? beat.now) + delayMs
+  if (!isOfRollout(keeper, rollout)) return false
+  const readyAt = Math.max(provenAtOf(beat, keeper, monitorMs), (keeper.firstUpAt ?? beat.now) + delayMs)
   if (readyAt <= beat.now) return false
   wakeBy(beat, readyAt)
   return true
+}
+
+/**
+ * Whether a new task may take the place of the one before it: it is up and, where it belongs to a rollout, proven. A version
+ * that crashes in its first second thus costs a start-first rollout no working task.
+ */
+export function mayReplace(beat: Beat, service: Service, task: Task): boolean {
+  if (!isUp(task)) return false
+  const { rollout } = service
+  if (!isOfRollout(task, rollout)) return true
+  const provenAt = provenAtOf(beat, task, rolloutConfig(service).monitorMs)
+  if (provenAt <= beat.now) return true
+  wakeBy(beat, provenAt)
+  return false
+}
+
+/**
+ * That a container runs says little where no healthcheck looks at it: it is believed once it has run for a second (or `monitor`,
+ * when that is shorter). So a version that crashes at once is found out while the first units are replaced, and one that
+ * crashes after `s` seconds, within `monitor`, before more than `s + 1` times as many are.
+ */
+function provenAtOf(beat: Beat, task: Task, monitorMs: number): Instant {
+  return hasCompleted(task) ? 0 : ranForAt(beat, task, Math.min(monitorMs, PROVEN_AFTER_MS))
+}
+
+const PROVEN_AFTER_MS = 1_000
+
+/** When its present run has lasted for so long; 0: a healthcheck has answered better than any waiting could. */
+function ranForAt(beat: Beat, { observed: { health, since } }: Task, watchMs: number): Instant {
+  // A host whose clock runs ahead is not waited for.
+  return health !== 'none' || since > beat.now + watchMs ? 0 : since + watchMs
+}
+
+/** Made by a rollout that replaces another version; a first version's tasks are started all at once. */
+function isOfRollout(task: Task, rollout: Rollout): boolean {
+  if (rollout.state === 'rolling' && rollout.from === null) return false
+  return 'startedAt' in rollout && task.createdAt >= rollout.startedAt
 }
 
 function failedTasks(rollout: Rollout): Set<string> {
@@ -193,10 +236,7 @@ function watchedUntilOf(beat: Beat, keeper: Task, rollout: Rollout, monitorMs: n
  * start is not taken for one that works; where there is a healthcheck, that has answered the question. Each restart begins anew.
  */
 function firstWatchedUntilOf(beat: Beat, keeper: Task, monitorMs: number): Instant {
-  const { health, since } = keeper.observed
-  const watchMs = Math.min(monitorMs, FIRST_WATCH_MS)
-  // A host whose clock runs ahead is not waited for.
-  return health !== 'none' || since > beat.now + watchMs ? 0 : since + watchMs
+  return ranForAt(beat, keeper, Math.min(monitorMs, FIRST_WATCH_MS))
 }
 
 const FIRST_WATCH_MS = 2_000

@@ -8,6 +8,8 @@ import {
   crash,
   disconnect,
   heartbeat,
+  interrupt,
+  observe,
   plugIn,
   restartCoordinator,
   run,
@@ -16,6 +18,7 @@ import {
   work,
 } from '../../build/cluster.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+import { anInventory } from '../../build/world.ts'
 
 function deploy(cluster: ReturnType<typeof aCluster>, services: Record<string, ServiceSpecGiven>, stack = 'shop') {
   change(cluster, { kind: 'deploy-stack', spec: aStackSpec(stack, services), prune: false })
@@ -242,6 +245,84 @@ test('a rollout whose tasks fail goes back to the version before, and says why',
   expect(cluster.world.tasks.size).toBe(3)
 })
 
+/** Runs while each container of version 2 ends `livesMs` after it began to run. */
+function runShortLived(cluster: ReturnType<typeof aCluster>, livesMs: number, forMs: number): void {
+  for (let pastMs = 0; pastMs < forMs; pastMs += 100) {
+    run(cluster, 100, 100)
+    for (const task of running(cluster, 'shop_web')) {
+      const ranMs = cluster.now - agentOf(cluster, task.node!).containers.get(task.id)!.since
+      if (task.version === 2 && ranMs >= livesMs) crash(cluster, task.node!, task.id)
+    }
+    beat(cluster)
+  }
+}
+
+/** Ids of version 2's tasks, once the rollout from version 1 has gone through or wrong. */
+function rolledOut(livesMs: number, update: ServiceSpecGiven['update']) {
+  const cluster = aCluster(THREE)
+  deploy(cluster, { web: { replicas: 12, update } })
+  run(cluster, 10_000)
+  const before = running(cluster, 'shop_web').map(({ id }) => id)
+  deploy(cluster, { web: { replicas: 12, update, image: 'example/web:2' } })
+  runShortLived(cluster, livesMs, 30_000)
+  const made = cluster.decided.filter((each) => each.kind === 'create-task' && each.version === 2)
+  return { cluster, before, made: made.length }
+}
+
+test('a version that crashes in its first second is found out with the first units, and start-first costs no working task', () => {
+  const update = { order: 'start-first', parallelism: 2, monitorMs: 5_000 } as const
+  for (const livesMs of [0, 300, 900]) {
+    const { cluster, before, made } = rolledOut(livesMs, update)
+    expect(made).toBe(2)
+    expect(cluster.world.services.get('shop_web')?.rollout.state).toBe('paused')
+    const oldOnes = running(cluster, 'shop_web').filter(({ version }) => version === 1)
+    expect(oldOnes.map(({ id }) => id)).toEqual(before)
+  }
+})
+
+test('a version that crashes later, but within monitor, stops the rollout that has gone on meanwhile', () => {
+  const update = { order: 'start-first', parallelism: 1, monitorMs: 5_000, failureAction: 'rollback' } as const
+  const { cluster, made } = rolledOut(3_000, update)
+  expect(made).toBeGreaterThan(1)
+  // One a second, and the one that crashes first after three.
+  expect(made).toBeLessThanOrEqual(4)
+  expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'rolled-back', version: 1 })
+  expect(running(cluster, 'shop_web').map(({ version }) => version)).toEqual(Array(12).fill(1))
+})
+
+test('with nothing to monitor a rollout goes on as soon as tasks run, and a healthcheck that answers is enough', () => {
+  const quick = (update: ServiceSpecGiven['update']) => {
+    const cluster = aCluster(THREE)
+    deploy(cluster, { web: { replicas: 6, update } })
+    run(cluster, 10_000)
+    deploy(cluster, { web: { replicas: 6, update, image: 'example/web:2' } })
+    const began = cluster.now
+    const all = () => running(cluster, 'shop_web').filter(({ version }) => version === 2).length === 6
+    while (!all()) run(cluster, 100, 100)
+    return cluster.now - began
+  }
+  const withoutMs = quick({ order: 'start-first', parallelism: 2, monitorMs: 0 })
+  const withMs = quick({ order: 'start-first', parallelism: 2, monitorMs: 5_000 })
+  expect(withoutMs).toBeLessThan(1_500)
+  expect(withMs).toBeGreaterThanOrEqual(withoutMs + 2_000)
+})
+
+test('restarts because an Engine was restarted in the midst of a rollout are not held against the new version', () => {
+  const cluster = aCluster(THREE)
+  const update = { order: 'start-first', parallelism: 1, failureAction: 'rollback' } as const
+  deploy(cluster, { web: { replicas: 6, update } })
+  run(cluster, 10_000)
+  deploy(cluster, { web: { replicas: 6, update, image: 'example/web:2' } })
+  run(cluster, 4_000)
+  const hit = running(cluster, 'shop_web').filter(({ version, node }) => version === 2 && node === 'n1')
+  expect(hit.length).toBeGreaterThan(0)
+  for (const { id } of running(cluster, 'shop_web').filter(({ node }) => node === 'n1')) interrupt(cluster, 'n1', id)
+  run(cluster, 30_000)
+  expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'settled', version: 2 })
+  const decided = cluster.decided.filter((each) => each.kind === 'set-rollout' && each.rollout.state === 'rolling-back')
+  expect(decided).toEqual([])
+})
+
 test('a rollout that is to pause on failure goes no further until something is deployed', () => {
   const cluster = aCluster(THREE)
   deploy(cluster, { web: { replicas: 3 } })
@@ -334,6 +415,18 @@ function runCrashingVersion2(cluster: ReturnType<typeof aCluster>, forMs: number
     for (const task of running(cluster, 'shop_web')) if (task.version === 2) crash(cluster, task.node!, task.id)
   }
 }
+
+test('a service that waits for a label of an Engine is placed as soon as the Engine tells it', () => {
+  const cluster = aCluster(['n1'])
+  const constraint = { attribute: 'engine.labels.disk', operator: '==', value: 'ssd' } as const
+  deploy(cluster, { web: { placement: { constraints: [constraint] } } })
+  run(cluster, 2_000)
+  expect(running(cluster, 'shop_web')).toEqual([])
+  observe(cluster, { kind: 'inventory', node: 'n1', inventory: anInventory({ engineLabels: { disk: 'ssd' } }) })
+  beat(cluster)
+  run(cluster, 3_000)
+  expect(running(cluster, 'shop_web')).toHaveLength(1)
+})
 
 test('scaling replaces no task: it adds free slots, and takes away the highest', () => {
   const cluster = aCluster(THREE)
