@@ -9,6 +9,7 @@ import { BerthError } from '../shared/errors.ts'
 import { type Api, createApi } from './api/api.ts'
 import { installerRoutes } from './api/installer.ts'
 import type { ApiSettings } from './api/parts.ts'
+import { createPort } from './connections/port.ts'
 import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
@@ -96,7 +97,8 @@ async function serve(
     checkTwice: options.checkTwice,
   })
   const { heartbeatIntervalMs } = options
-  const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, log })
+  const port = createPort({ log })
+  const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, port, log })
   opened.sessions = sessions
   loop.setDispatcher(sessions)
   metrics.watch({
@@ -105,6 +107,7 @@ async function serve(
     storeBytes: () => store.sizeBytes(),
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),
+    port: port.stats,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const api = createApi({
@@ -115,6 +118,7 @@ async function serve(
     settings,
     journal: journal ?? undefined,
     version,
+    port,
     log,
     installer: installerRoutes({ root: ROOT, cacheDir: join(options.dataDir, 'bundles'), url: settings.url, security }),
   })

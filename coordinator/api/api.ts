@@ -51,7 +51,7 @@ export function createApi(parts: ApiParts): Api {
 
   const clock = parts.clock ?? systemClock
   const routeParts: RouteParts = { ...parts, clock, streams: streamLimit(parts.streams) }
-  api.addHook('onRequest', requireOperator(parts.security, clock))
+  api.addHook('onRequest', requireOperator(parts.security, clock, parts.port))
   api.addHook('preClose', async () => routeParts.streams.endAll())
 
   api.register(swagger, {

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
+import type { Port } from '../connections/port.ts'
 import { createFailureLimit } from '../security/failure-limit.ts'
 import type { Security } from '../security/security.ts'
 
@@ -15,14 +16,17 @@ const PUBLIC_ROUTES = [
   '/v1/agent-bundle.tar.gz',
 ]
 
-export function requireOperator(security: Security, clock: Clock) {
+export function requireOperator(security: Security, clock: Clock, port?: Port) {
   const failures = createFailureLimit()
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     if (isPublic(request.routeOptions.url)) return
     const token = bearerToken(request.headers.authorization)
     // A right token passes even from an address with failures: nobody can lock operators out from behind the same NAT,
     // and 256 random bits need no lock against guessing. The limit spares the coordinator work.
-    if (token !== null && security.isOperator(token)) return
+    if (token !== null && security.isOperator(token)) {
+      port?.authenticated(request.raw.socket)
+      return
+    }
     const waitMs = failures.waitMs(request.ip, clock.now())
     if (waitMs > 0) {
       reply.header('retry-after', Math.ceil(waitMs / 1000))

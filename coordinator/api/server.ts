@@ -4,7 +4,6 @@ import { createServer, type Server } from 'node:https'
 import { httpsOptions } from '../security/https-options.ts'
 import type { Security } from '../security/security.ts'
 
-const connectionsMax = 10_000
 /** Between the first byte of a request and its last; answers, which may be streams, are not limited. */
 const requestTimeoutMs = 60_000
 const headersTimeoutMs = 15_000
@@ -12,7 +11,6 @@ const keepAliveTimeoutMs = 75_000
 
 export function httpsServer(security: Security, handler: RequestListener): Server {
   const server = createServer(httpsOptions(security), handler)
-  server.maxConnections = connectionsMax
   server.requestTimeout = requestTimeoutMs
   server.headersTimeout = headersTimeoutMs
   server.keepAliveTimeout = keepAliveTimeoutMs

@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Instant } from '../../shared/clock.ts'
+import type { PortCounts } from '../connections/port.ts'
 import type { Decision, World } from '../world.ts'
 import { worldFigures } from './world-metrics.ts'
 
@@ -12,6 +13,7 @@ export type MetricSources = {
   storeBytes?: () => number
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
+  port?: () => PortCounts
 }
 
 export type WireCounts = {
@@ -49,6 +51,7 @@ export function createMetrics(): Metrics {
   const loop = loopMetrics(registry)
   const world = worldMetrics(registry)
   const wire = wireMetrics(registry)
+  const port = portMetrics(registry)
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -77,6 +80,7 @@ export function createMetrics(): Metrics {
           journalBytes.set(journal.bytes)
           journalGaps.set(journal.gaps)
         }
+        if (sources.port) port(sources.port())
       }
       return registry.metrics()
     },
@@ -170,6 +174,15 @@ function wireMetrics(registry: Registry): (counts: WireCounts) => void {
     countEach(refused, 'reason', Object.fromEntries(counts.refused))
     dropped.reset()
     dropped.inc(counts.logLinesDropped)
+  }
+}
+
+function portMetrics(registry: Registry): (counts: PortCounts) => void {
+  const strangers = gauge(registry, 'berth_strangers', 'Connections that have shown neither certificate nor token')
+  const refused = counter(registry, 'berth_strangers_refused_total', 'Connections closed for lack of room', ['reason'])
+  return (counts) => {
+    strangers.set(counts.strangers)
+    countEach(refused, 'reason', Object.fromEntries(counts.refused))
   }
 }
 

@@ -6,8 +6,8 @@ export const LIMITS = {
   sessionsMax: 10_000,
   /** A node has one; while it comes back there may be the old one, too. One node must not take the room of the others. */
   sessionsOfNodeMax: 8,
-  /** Connections that are not sessions: operators, browsers, hosts that join, handshakes that hang. */
-  otherConnectionsMax: 2_000,
+  /** Connections of operators: those that have shown their token. Those that have shown nothing: coordinator/connections. */
+  operatorConnectionsMax: 2_000,
   /** From the end of the TLS handshake to the hello. */
   helloTimeoutMs: 5_000,
   /** From the welcome to the full observation: an Engine may take its time over the first list. */

@@ -5,6 +5,7 @@ import type { Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import type { Port } from '../connections/port.ts'
 import type { Core, Dispatcher, LogReader } from '../core.ts'
 import type { Security } from '../security/security.ts'
 import { type Caller, callerOf, judgeCaller } from './door.ts'
@@ -42,6 +43,8 @@ export type SessionsOptions = {
   security: Security
   settings: SessionSettings
   log: Log
+  /** Bounds who is connected; told of each that is let in. */
+  port?: Port
   now?: () => Instant
   /** For tests; see LIMITS. */
   limits?: Partial<Limits>
@@ -50,7 +53,8 @@ export type SessionsOptions = {
 export const AGENT_PATH = '/v1/agent'
 const SWEEP_INTERVAL_MS = 1_000
 
-export function createSessions({ core, security, settings, log, now = Date.now, limits }: SessionsOptions): Sessions {
+export function createSessions(options: SessionsOptions): Sessions {
+  const { core, security, settings, log, port, now = Date.now, limits } = options
   const doorway = createDoorway()
   const caKey = new X509Certificate(security.caCertificatePem).publicKey
   const allLimits = limitsFor(settings.heartbeatIntervalMs, limits)
@@ -108,13 +112,14 @@ export function createSessions({ core, security, settings, log, now = Date.now, 
       const detail = `${sessionsOfNodeMax} connections of node ${caller.node} are open already`
       answer(socket, '503 Service Unavailable', detail)
     } else {
+      port?.authenticated(request.socket)
       doorway.open(request, socket, head, (agentSocket) => begin(shared, caller, request, agentSocket))
     }
   }
 
   return {
     attach(server) {
-      server.maxConnections = shared.limits.sessionsMax + shared.limits.otherConnectionsMax
+      port?.watch(server, shared.limits.sessionsMax + shared.limits.operatorConnectionsMax)
       server.on('upgrade', (request, socket, head) => {
         // Whatever goes wrong on it before the websocket takes over must not end the process.
         socket.on('error', () => socket.destroy())

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import { onTestFinished } from 'vitest'
 import { joinRoutes } from '../../coordinator/api/join.ts'
+import { createPort, type Port, type PortOptions } from '../../coordinator/connections/port.ts'
 import { httpsOptions } from '../../coordinator/security/https-options.ts'
 import { type OpenedSecurity, openSecurity, type SecurityOptions } from '../../coordinator/security/open.ts'
 import { createSessions, type Sessions, type SessionsOptions } from '../../coordinator/sessions/sessions.ts'
@@ -17,6 +18,7 @@ export type Door = {
   core: FakeCore
   security: OpenedSecurity
   sessions: Sessions
+  connections: Port
   log: ReturnType<typeof aFakeLog>
   server: Server
   /** As a process that is killed: every socket breaks, the port is free. */
@@ -30,6 +32,7 @@ export type DoorOptions = {
   now?: () => number
   lifetimes?: SecurityOptions['lifetimes']
   limits?: SessionsOptions['limits']
+  strangers?: PortOptions['limits']
   heartbeatIntervalMs?: number
 }
 
@@ -44,7 +47,8 @@ export async function aDoor(options: DoorOptions = {}): Promise<Door> {
   const core = options.core ?? aFakeCore()
   const log = aFakeLog()
   const settings = { heartbeatIntervalMs: options.heartbeatIntervalMs ?? 100 }
-  const sessions = createSessions({ core, security, settings, log, now, limits: options.limits })
+  const connections = createPort({ log, now, limits: options.strangers })
+  const sessions = createSessions({ core, security, settings, port: connections, log, now, limits: options.limits })
 
   let server = createServer(httpsOptions(security))
   const api = Fastify({
@@ -75,5 +79,5 @@ export async function aDoor(options: DoorOptions = {}): Promise<Door> {
     await closed
   }
   onTestFinished(kill)
-  return { url: `https://127.0.0.1:${port}`, port, core, security, sessions, log, server, kill }
+  return { url: `https://127.0.0.1:${port}`, port, core, security, sessions, connections, log, server, kill }
 }
