@@ -3,12 +3,10 @@
  * checksum, then the assignment as JSON. A file that cannot be trusted is not acted on; the coordinator's word is awaited.
  */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { writePrivateFile } from '../shared/private-file.ts'
 import type { TaskSpec } from '../shared/spec.ts'
 import type { AssignedTask, Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import type { Owner } from './decide/container.ts'
+import type { AgentFiles } from './files.ts'
 import type { AssignOutcome } from './parts.ts'
 
 export type KeptAssignment = {
@@ -26,19 +24,17 @@ export type ReadAssignment =
 
 const FORMAT = 1
 
-export function assignmentPath(dataDir: string): string {
-  return join(dataDir, 'assignment')
-}
+export const ASSIGNMENT_FILE = 'assignment'
 
-export async function readAssignment(dataDir: string, owner: Owner): Promise<ReadAssignment> {
-  const path = assignmentPath(dataDir)
-  let text: string
+export async function readAssignment(files: AgentFiles, owner: Owner): Promise<ReadAssignment> {
+  const path = files.pathOf(ASSIGNMENT_FILE)
+  let text: string | null
   try {
-    text = await readFile(path, 'utf8')
+    text = await files.read(ASSIGNMENT_FILE)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { found: 'nothing' }
     return { found: 'unusable', reason: `${path} cannot be read: ${(error as Error).message}` }
   }
+  if (text === null) return { found: 'nothing' }
   const [header = '', body = ''] = splitOnce(text, '\n')
   if (header !== headerOf(body)) return { found: 'unusable', reason: `${path} is damaged: its checksum does not match` }
   const { cluster, node, ...assignment } = JSON.parse(body) as KeptAssignment & Owner
@@ -49,9 +45,9 @@ export async function readAssignment(dataDir: string, owner: Owner): Promise<Rea
 }
 
 /** Durable when it resolves. */
-export async function writeAssignment(dataDir: string, owner: Owner, assignment: KeptAssignment): Promise<void> {
+export async function writeAssignment(files: AgentFiles, owner: Owner, assignment: KeptAssignment): Promise<void> {
   const body = JSON.stringify({ ...owner, ...assignment })
-  await writePrivateFile(assignmentPath(dataDir), `${headerOf(body)}\n${body}`)
+  await files.replace(ASSIGNMENT_FILE, `${headerOf(body)}\n${body}`)
 }
 
 export type Applied =

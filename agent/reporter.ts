@@ -1,4 +1,5 @@
 /** Tells what changed: what settles at once, what is on its way a moment later, so that a quick start is one message, not three. */
+import type { Clock, Timer } from '../shared/clock.ts'
 import { WIRE_TEXT_CHARS_MAX, wellFormedBrief, wellFormedCut } from '../shared/text.ts'
 import type { EngineInfo, TaskObservation } from '../shared/wire/up.ts'
 import { observe, sameObservation } from './decide/observe.ts'
@@ -15,12 +16,12 @@ export class Reporter {
   private engine: EngineInfo
   private engineChanged = false
   private soon = false
-  private later: NodeJS.Timeout | null = null
-  private readonly now: () => number
+  private later: Timer | null = null
+  private readonly clock: Pick<Clock, 'now' | 'after'>
 
-  constructor(engine: EngineInfo, now: () => number) {
+  constructor(engine: EngineInfo, clock: Pick<Clock, 'now' | 'after'>) {
     this.engine = engine
-    this.now = now
+    this.clock = clock
   }
 
   onChange(listener: (change: ObservedChange) => void): () => void {
@@ -44,10 +45,10 @@ export class Reporter {
       this.flushSoon()
       return
     }
-    this.later ??= setTimeout(() => {
+    this.later ??= this.clock.after(PASSING_STATE_DELAY_MS, () => {
       this.later = null
       this.flush('all')
-    }, PASSING_STATE_DELAY_MS).unref()
+    })
   }
 
   markGone(record: TaskRecord): void {
@@ -68,12 +69,12 @@ export class Reporter {
   }
 
   close(): void {
-    if (this.later) clearTimeout(this.later)
+    this.later?.stop()
     this.listeners.clear()
   }
 
   private look(record: TaskRecord): TaskObservation | null {
-    record.observation = observe(pictureOf(record), record.activity, record.observation, this.now())
+    record.observation = observe(pictureOf(record), record.activity, record.observation, this.clock.now())
     return record.observation
   }
 

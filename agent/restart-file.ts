@@ -3,21 +3,24 @@
  * is started anew. Tasks that run in their first attempt need no entry (their container's label says as much), so a
  * deployment writes nothing here. A lost or damaged file costs numbers, never a container.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import type { Clock, Timer } from '../shared/clock.ts'
 import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
+import type { AgentFiles } from './files.ts'
 
 /** Written at once; flushed to the disk a little later, many restarts in one. */
 const FLUSH_DELAY_MS = 1_000
+const RESTART_FILE = 'restarts.json'
 
 export class RestartFile {
-  private readonly path: string
+  private readonly files: AgentFiles
+  private readonly clock: Pick<Clock, 'after'>
   private readonly entries = new Map<string, string>()
-  private flushTimer: NodeJS.Timeout | null = null
+  private flushTimer: Timer | null = null
   private readonly onError: (error: Error) => void
 
-  constructor(dataDir: string, onError: (error: Error) => void) {
-    this.path = join(dataDir, 'restarts.json')
+  constructor(files: AgentFiles, clock: Pick<Clock, 'after'>, onError: (error: Error) => void) {
+    this.files = files
+    this.clock = clock
     this.onError = onError
   }
 
@@ -25,13 +28,13 @@ export class RestartFile {
   read(): Map<string, TaskMemory> {
     const memories = new Map<string, TaskMemory>()
     try {
-      const kept = JSON.parse(readFileSync(this.path, 'utf8')) as Record<string, Partial<TaskMemory>>
+      const kept = JSON.parse(this.files.readNow(RESTART_FILE) ?? '{}') as Record<string, Partial<TaskMemory>>
       for (const [task, memory] of Object.entries(kept)) {
         memories.set(task, { ...NOTHING_REMEMBERED, ...memory })
         this.entries.set(task, JSON.stringify(memory))
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.onError(error as Error)
+      this.onError(error as Error)
     }
     return memories
   }
@@ -56,15 +59,15 @@ export class RestartFile {
 
   close(): void {
     if (!this.flushTimer) return
-    clearTimeout(this.flushTimer)
+    this.flushTimer.stop()
     this.flushNow()
   }
 
   private write(): void {
     const members = [...this.entries].map(([task, entry]) => `${JSON.stringify(task)}:${entry}`)
     try {
-      writeWhole(this.path, `{${members.join(',\n')}}`)
-      this.flushTimer ??= setTimeout(() => this.flushNow(), FLUSH_DELAY_MS).unref()
+      this.files.replaceNow(RESTART_FILE, `{${members.join(',\n')}}`)
+      this.flushTimer ??= this.clock.after(FLUSH_DELAY_MS, () => this.flushNow())
     } catch (error) {
       this.onError(error as Error)
     }
@@ -73,28 +76,9 @@ export class RestartFile {
   private flushNow(): void {
     this.flushTimer = null
     try {
-      flush(this.path)
+      this.files.flushNow(RESTART_FILE)
     } catch (error) {
       this.onError(error as Error)
     }
-  }
-}
-
-const MODE = 0o600
-
-/** Whole, and safe from the end of this process, though not yet from a power cut: quick enough to stand before a restart. */
-function writeWhole(path: string, content: string): void {
-  const beside = `${path}.new`
-  writeFileSync(beside, content, { mode: MODE })
-  renameSync(beside, path)
-}
-
-/** Flushes what `writeWhole` wrote. */
-function flush(path: string): void {
-  const file = openSync(path, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
   }
 }

@@ -9,14 +9,20 @@
 import { type Clock, systemClock } from '../shared/clock.ts'
 import { BerthError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { makePrivateFolder } from '../shared/private-file.ts'
 import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
-import { applyMessage, type KeptAssignment, readAssignment, writeAssignment } from './assignment-file.ts'
+import {
+  ASSIGNMENT_FILE,
+  applyMessage,
+  type KeptAssignment,
+  readAssignment,
+  writeAssignment,
+} from './assignment-file.ts'
 import type { Owner } from './decide/container.ts'
 import { type EngineStops, engineCameBack, engineWentAway } from './decide/engine-stop.ts'
 import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
 import type { Engine } from './docker/engine.ts'
 import { answers, type EngineSession, openSession } from './engine-session.ts'
+import { type AgentFiles, filesIn } from './files.ts'
 import type { AssignOutcome, ContainerHandle, ObservedChange, Supervisor } from './parts.ts'
 import { isEngineAway, Performer, WIDTHS, type Widths } from './perform.ts'
 import { Reporter } from './reporter.ts'
@@ -31,6 +37,8 @@ export type SupervisorOptions = {
   owner: Owner | Promise<Owner>
   /** Exists or can be made; only this agent writes to it. */
   dataDir: string
+  /** For simulations: another disk. */
+  files?: AgentFiles
   clock?: Clock
   widths?: Partial<Widths>
   pullStallMs?: number
@@ -54,7 +62,7 @@ class ContainerSupervisor implements Supervisor {
   private readonly engine: Engine
   private readonly ownerToCome: Owner | Promise<Owner>
   private owner: Owner = { cluster: '', node: '' }
-  private readonly dataDir: string
+  private readonly files: AgentFiles
   private readonly clock: Clock
   private readonly log: Log
   private readonly performer: Performer
@@ -80,17 +88,17 @@ class ContainerSupervisor implements Supervisor {
   private stops: EngineStops
 
   constructor(options: SupervisorOptions) {
-    const { engine, owner, dataDir, clock = systemClock, widths, pullStallMs, bootedAt = null, log = SILENT } = options
+    const { engine, owner, clock = systemClock, widths, pullStallMs, bootedAt = null, log = SILENT, ...given } = options
     this.stops = { absence: null, bootedAt }
     this.engine = engine
     this.ownerToCome = owner
-    this.dataDir = dataDir
+    this.files = given.files ?? filesIn(given.dataDir)
     this.clock = clock
     this.log = log
     const now = () => clock.now()
     const allWidths = { ...WIDTHS, ...widths }
-    this.reporter = new Reporter({ state: 'down', message: `the Engine at ${engine.place} was not reached yet` }, now)
-    this.restartFile = new RestartFile(dataDir, (error) => this.notice('restarts-not-kept', error.message))
+    this.reporter = new Reporter({ state: 'down', message: `the Engine at ${engine.place} was not reached yet` }, clock)
+    this.restartFile = new RestartFile(this.files, clock, (error) => this.notice('restarts-not-kept', error.message))
     const shared = {
       engine,
       owner: () => this.owner,
@@ -160,9 +168,9 @@ class ContainerSupervisor implements Supervisor {
   // ------------------------------------------------------------------ what should run
 
   private async load(): Promise<void> {
-    await makePrivateFolder(this.dataDir)
+    await this.files.make()
     for (const [task, memory] of this.restartFile.read()) this.records.set(task, newRecord(task, memory))
-    const read = await readAssignment(this.dataDir, this.owner)
+    const read = await readAssignment(this.files, this.owner)
     if (read.found === 'unusable') {
       this.notice('assignment-unusable', `${read.reason}. Containers are left as they are until the coordinator speaks`)
     }
@@ -174,13 +182,13 @@ class ContainerSupervisor implements Supervisor {
     const applied = applyMessage(this.assignment, message)
     if (applied.outcome !== 'applied') return applied
     try {
-      await writeAssignment(this.dataDir, this.owner, applied.assignment)
+      await writeAssignment(this.files, this.owner, applied.assignment)
     } catch (error) {
       // A full disk must not keep this node from stopping or starting what it was told to; after a restart of the agent the
       // coordinator's complete assignment puts right what the older file says.
       this.notice(
         'assignment-not-kept',
-        `the assignment could not be written to ${this.dataDir}: ${(error as Error).message}`,
+        `the assignment could not be written to ${this.files.pathOf(ASSIGNMENT_FILE)}: ${(error as Error).message}`,
       )
     }
     this.adopt(applied.assignment)

@@ -185,7 +185,7 @@ export function createLoop(options: LoopOptions): Loop {
   async function beat(lateMs: number): Promise<void> {
     const now = clock.now()
     const settings = { ...options.settings, stalls: deafness.look() }
-    const startedAt = performance.now()
+    const startedAt = clock.monotonicMs()
     recorder?.beat(now, settings, world, marks.due)
     const { decisions, wakeAt } = decideInRounds(judgement, world, marks, now, settings, (decision) =>
       take({ at: now, decision }),
@@ -193,7 +193,7 @@ export function createLoop(options: LoopOptions): Loop {
     wakeUp.at(wakeAt)
     if (options.checkTwice) assertNothingLeft(now, settings)
     if (isMarked(marks.due)) wakeUp.now()
-    metrics?.beat({ durationMs: performance.now() - startedAt, decisions, stallMs: lateMs })
+    metrics?.beat({ durationMs: clock.monotonicMs() - startedAt, decisions, stallMs: lateMs })
     await save(takeBatch())
   }
 
@@ -219,14 +219,14 @@ export function createLoop(options: LoopOptions): Loop {
   }
 
   async function flush(writes: Write[]): Promise<void> {
-    const startedAt = performance.now()
+    const startedAt = clock.monotonicMs()
     let failed = true
     afterFlush = []
     try {
       await store.transact(writes)
       failed = false
     } finally {
-      metrics?.flush({ durationMs: performance.now() - startedAt, writes: writes.length, failed })
+      metrics?.flush({ durationMs: clock.monotonicMs() - startedAt, writes: writes.length, failed })
     }
   }
 

@@ -47,7 +47,7 @@ export function createWakeUp(clock: Clock): WakeUp {
         wake = null
       }
       // Notes of this turn share the beat.
-      await new Promise(setImmediate)
+      await new Promise<void>(clock.soon)
       const now = clock.now()
       const meantAt = Math.min(notedAt ?? now, dueAt ?? now, now)
       notedAt = null

@@ -1,5 +1,5 @@
 /** Asks for the next certificate in time, over one connection, and keeps it. */
-import type { Instant } from '../../shared/clock.ts'
+import type { Clock, Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { UpMessage } from '../../shared/wire/up.ts'
 import { type Identity, renewIdentity, requestFor } from './identity.ts'
@@ -7,6 +7,7 @@ import { renewalDueAt, renewalRepeatMs } from './renewal.ts'
 import type { Timers } from './timers.ts'
 
 export type CertificateRenewalNeeds = {
+  clock: Pick<Clock, 'monotonicMs'>
   identity: Identity
   dataDir: string
   timers: Timers
@@ -30,7 +31,7 @@ export class CertificateRenewal {
 
   /** `coordinatorAt`: the coordinator's time just now. */
   begin(coordinatorAt: Instant): void {
-    this.#coordinatorNow = goingOnFrom(coordinatorAt)
+    this.#coordinatorNow = goingOnFrom(coordinatorAt, this.#needs.clock)
     this.#plan()
   }
 
@@ -69,7 +70,7 @@ export class CertificateRenewal {
 }
 
 /** A clock that was told once and is kept going by ours: its hour may be wrong, its seconds are not. */
-function goingOnFrom(at: Instant): () => Instant {
-  const toldAt = performance.now()
-  return () => at + performance.now() - toldAt
+function goingOnFrom(at: Instant, clock: Pick<Clock, 'monotonicMs'>): () => Instant {
+  const toldAt = clock.monotonicMs()
+  return () => at + clock.monotonicMs() - toldAt
 }

@@ -14,8 +14,9 @@ import { InventoryTeller } from './inventory-teller.ts'
 import type { LinkOptions } from './link.ts'
 import { createLogSinks, type LogSinks } from './log-sinks.ts'
 import type { Outbox } from './outbox.ts'
+import type { Outside } from './outside.ts'
 import { PeerWatch } from './peer-watch.ts'
-import { type CoordinatorSocket, connect } from './socket.ts'
+import type { CoordinatorSocket } from './socket.ts'
 import { Teller } from './teller.ts'
 import { Timers } from './timers.ts'
 import type { LinkTimes } from './times.ts'
@@ -26,6 +27,7 @@ export type ConnectionEnd =
 
 export type ConnectionNeeds = {
   options: LinkOptions
+  outside: Outside
   identity: Identity
   /** Of this start of the agent. */
   instance: string
@@ -61,7 +63,7 @@ export async function holdConnection(needs: ConnectionNeeds): Promise<Connection
 class Connection {
   readonly #needs: ConnectionNeeds
   readonly #resolve: (end: ConnectionEnd) => void
-  readonly #timers = new Timers()
+  readonly #timers: Timers
   readonly #socket: CoordinatorSocket
   readonly #coordinator: PeerWatch
   readonly #logs: LogSinks
@@ -76,8 +78,9 @@ class Connection {
   constructor(needs: ConnectionNeeds, hello: Hello, resolve: (end: ConnectionEnd) => void) {
     this.#needs = needs
     this.#resolve = resolve
-    const { options, identity, times, signal } = needs
-    this.#socket = connect(options.coordinator, identity, {
+    const { options, identity, times, signal, clock } = needs
+    this.#timers = new Timers(clock)
+    this.#socket = needs.outside.connect(options.coordinator, identity, {
       opened: () => this.#send(hello),
       frame: (bytes) => this.#receive(bytes),
       pong: () => this.#coordinator.heard(),
@@ -86,6 +89,7 @@ class Connection {
     const parts = { ...needs, timers: this.#timers, send: (message: UpMessage) => this.#send(message) }
     const bufferedBytes = () => this.#socket.bufferedBytes
     this.#coordinator = new PeerWatch({
+      clock,
       ping: () => this.#socket.ping(),
       silenceMs: times.silenceMs,
       silent: (why) => this.#lose(why),
@@ -166,13 +170,14 @@ class Connection {
   }
 
   #welcomed({ heartbeatIntervalMs, at }: Welcome): void {
-    const { welcomed, times } = this.#needs
+    const { welcomed, times, clock } = this.#needs
     welcomed()
-    this.#heartbeat = startHeartbeat(heartbeatIntervalMs, () => {
+    const beat = () => {
       this.#teller.beat()
       // Beside the heartbeat, so that the coordinator wakes up once for both.
       this.#coordinator.look(0.9 * times.pingIntervalMs)
-    })
+    }
+    this.#heartbeat = startHeartbeat(heartbeatIntervalMs, beat, clock)
     // In case heartbeats are rarer than pings.
     this.#timers.every(times.pingIntervalMs, () => this.#coordinator.look(2 * times.pingIntervalMs))
     this.#renewal.begin(at)

@@ -1,26 +1,25 @@
 /** A timer that keeps its step: not drifting with the work it starts, and after a stall one beat instead of all that were missed. */
+import type { Clock, Timer } from '../../shared/clock.ts'
+
 export type Heartbeat = { stop(): void }
 
-/** Calls `beat` at once and then every `intervalMs`. `now` is monotonic, milliseconds. */
+/** Calls `beat` at once and then every `intervalMs`. */
 export function startHeartbeat(
   intervalMs: number,
   beat: () => void,
-  now: () => number = performance.now.bind(performance),
+  clock: Pick<Clock, 'monotonicMs' | 'after'>,
 ): Heartbeat {
-  const startedAt = now()
-  let timer: NodeJS.Timeout
+  const startedAt = clock.monotonicMs()
+  let timer: Timer
   const next = () => {
-    timer = setTimeout(
-      () => {
-        beat()
-        next()
-      },
-      untilNext(now() - startedAt, intervalMs),
-    )
+    timer = clock.after(untilNext(clock.monotonicMs() - startedAt, intervalMs), () => {
+      beat()
+      next()
+    })
   }
   beat()
   next()
-  return { stop: () => clearTimeout(timer) }
+  return { stop: () => timer.stop() }
 }
 
 /** From `elapsedMs` since the first beat to the next multiple of the interval; never 0, or one beat would come twice. */

@@ -6,10 +6,10 @@ import { parseJoinToken } from '../../shared/join-token.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Link, LoadMeter, LogTail, ReadInventory, Supervisor } from '../parts.ts'
 import { type ConnectionEnd, holdConnection } from './connection.ts'
-import { type Identity, loadIdentity } from './identity.ts'
-import { joinCluster } from './join.ts'
+import type { Identity } from './identity.ts'
 import { FIRST_LINK_STATE, type LinkEvent, type LinkState, nextLinkState } from './link-state.ts'
 import { Outbox } from './outbox.ts'
+import { OUTSIDE, type Outside } from './outside.ts'
 import { hasExpired } from './renewal.ts'
 import { LINK_TIMES, type LinkTimes } from './times.ts'
 
@@ -37,6 +37,10 @@ export type LinkNeeds = {
   clock: Clock
   /** In [0, 1). */
   random: () => number
+  /** Of this start of the agent: no two starts have the same. */
+  instance?: string
+  /** For simulations. */
+  outside?: Outside
   /** Told once it is known who this host is: at the start, or when it has joined; and again after joining anew. */
   onIdentity?: (identity: Identity) => void
 }
@@ -44,10 +48,10 @@ export type LinkNeeds = {
 export type RunningLink = Link & { readonly state: LinkState }
 
 export function createLink(needs: LinkNeeds): RunningLink {
-  const { options, supervisor, log, clock, random } = needs
+  const { options, supervisor, log, clock, random, outside = OUTSIDE } = needs
   const times = { ...LINK_TIMES, ...options.times }
   const outbox = new Outbox()
-  const instance = randomUUID()
+  const { instance = randomUUID() } = needs
   let state: LinkState = FIRST_LINK_STATE
   let identity: Identity | null = null
 
@@ -59,7 +63,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
   async function run(signal: AbortSignal): Promise<void> {
     const stopListening = listen()
     try {
-      identity = await loadIdentity(options.dataDir)
+      identity = await outside.loadIdentity(options.dataDir)
       checkCluster(identity, options)
       if (hasIdentity(identity)) needs.onIdentity?.(identity)
       while (!signal.aborted) {
@@ -99,6 +103,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
   async function hold(known: Identity, signal: AbortSignal): Promise<ConnectionEnd> {
     const end = await holdConnection({
       ...needs,
+      outside,
       identity: known,
       instance,
       outbox,
@@ -121,7 +126,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
     const token = options.joinToken()
     if (token === null) return withoutToken()
     try {
-      identity = await joinCluster({ ...options, token, now: clock.now })
+      identity = await outside.joinCluster({ ...options, token, now: clock.now })
       log.info(
         { node: identity.node, cluster: identity.cluster },
         `joined cluster ${identity.cluster} as ${identity.node}`,

@@ -71,7 +71,7 @@ export class Teller {
   #markFlush(): void {
     if (!this.#mayTellChanges || this.#flushWaits) return
     this.#flushWaits = true
-    setImmediate(() => {
+    this.#needs.clock.soon(() => {
       this.#flushWaits = false
       if (!this.#ended && this.#needs.unsentBytes() <= UNSENT_BYTES_MAX) this.#flush()
     })

@@ -9,7 +9,7 @@
 import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Marks } from '../decide/marks.ts'
 import type { DecideSettings } from '../decide/settings.ts'
@@ -71,7 +71,7 @@ class FileJournal implements Journal {
   /** Copies of what is to be written first: the header and picture of the open segment. */
   private head: Buffer[] = []
   private writing: Promise<void> = Promise.resolve()
-  private timer: NodeJS.Timeout | null = null
+  private timer: Timer | null = null
   private pausedUntil = 0
   private gaps = 0
   private saidWhy = ''
@@ -145,7 +145,7 @@ class FileJournal implements Journal {
     this.waiting.push(entry)
     if (this.waiting.length >= ENTRIES_WAITING_MAX) this.gap('the disk does not keep up')
     else if (this.waiting.length % FRAME_ENTRIES === 0) void this.flush()
-    else this.timer ??= setTimeout(() => void this.flush(), FLUSH_MS).unref()
+    else this.timer ??= this.options.clock.after(FLUSH_MS, () => void this.flush())
   }
 
   private gap(why: string): void {
@@ -161,7 +161,7 @@ class FileJournal implements Journal {
   // ---------------------------------------------------------------- writing
 
   private flush(): Promise<void> {
-    if (this.timer) clearTimeout(this.timer)
+    this.timer?.stop()
     this.timer = null
     const segment = this.segments.at(-1)
     if (!this.isOpen || !segment) return this.writing

@@ -29,14 +29,14 @@ function contend(shared: Sessionry, session: Session, holder: Session): Refusal 
   if (shared.contenders.has(session.node)) return nameTaken(shared, session.node, true)
   shared.contenders.set(session.node, session)
   holder.socket.ping()
-  setTimeout(() => {
+  shared.clock.after(shared.limits.duplicatePingMs, () => {
     const { state } = session
     if (state.name !== 'contending') return
     shared.contenders.delete(session.node)
     const silent = shared.byNode.get(session.node)
     if (silent !== undefined) end(shared, silent, 'it did not answer when the agent connected anew', 'at-once')
     welcome(shared, session, state)
-  }, shared.limits.duplicatePingMs).unref()
+  })
   return null
 }
 

@@ -155,7 +155,7 @@ function mayNote(shared: Sessionry, { notices }: Session): boolean {
 function slowDown(shared: Sessionry, session: Session, waitMs: number): void {
   shared.counts.pauses++
   session.socket.pause()
-  setTimeout(() => session.socket.resume(), waitMs).unref()
+  shared.clock.after(waitMs, () => session.socket.resume())
 }
 
 export function badFrame(offence: string, reason: string): Refusal {

@@ -1,5 +1,5 @@
 /** One agent's session: what it is, and the few things that can be done to it whatever it does itself. */
-import type { Instant } from '../../shared/clock.ts'
+import type { Clock, Instant } from '../../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
@@ -49,6 +49,7 @@ export type Sessionry = {
   limits: Limits
   log: Log
   now: () => Instant
+  clock: Clock
   /** Every socket that was let in. */
   all: Set<Session>
   /** Sessions that were welcomed: one for a node. */

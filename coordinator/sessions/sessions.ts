@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Server } from 'node:https'
 import type { Duplex } from 'node:stream'
-import type { Instant } from '../../shared/clock.ts'
+import { type Clock, type Instant, systemClock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, Dispatcher, LogReader } from '../core.ts'
@@ -30,6 +30,8 @@ import { fullBucket } from './token-bucket.ts'
 export interface Sessions extends Dispatcher, LogReader {
   /** Takes over upgrades of the server to `/v1/agent`. The server must ask for client certificates (see httpsOptions). */
   attach(server: Server): void
+  /** Begins a session over a line that has been let in; null, and nothing has begun, when there is no room for it. */
+  open(caller: NonNullable<Caller>, address: string, socket: AgentSocket): SocketListener | null
   /** Closes the node's session, if it has one; the agent connects again. */
   kick(node: string, why: string): void
   /** For metrics; counts are since the start. */
@@ -45,6 +47,8 @@ export type SessionsOptions = {
   log: Log
   /** Bounds who is connected; told of each that is let in. */
   port?: Port
+  clock?: Clock
+  /** The time of day; the clock's unless a test sets another. */
   now?: () => Instant
   /** For tests; see LIMITS. */
   limits?: Partial<Limits>
@@ -53,8 +57,8 @@ export type SessionsOptions = {
 export const AGENT_PATH = '/v1/agent'
 const SWEEP_INTERVAL_MS = 1_000
 
-export function createSessions(options: SessionsOptions): Sessions {
-  const { core, security, settings, log, port, now = Date.now, limits } = options
+export function createSessions({ core, security, settings, log, limits, port, ...given }: SessionsOptions): Sessions {
+  const { clock = systemClock, now = clock.now } = given
   const doorway = createDoorway()
   const caKey = new X509Certificate(security.caCertificatePem).publicKey
   const allLimits = limitsFor(settings.heartbeatIntervalMs, limits)
@@ -65,6 +69,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     limits: allLimits,
     log,
     now,
+    clock,
     all: new Set(),
     byNode: new Map(),
     contenders: new Map(),
@@ -84,14 +89,13 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
   let closing = false
   let sweptAt = now()
-  const sweeper = setInterval(() => {
+  const sweeper = clock.every(SWEEP_INTERVAL_MS, () => {
     const lateMs = now() - sweptAt - SWEEP_INTERVAL_MS
     sweptAt = now()
     // This process was stopped, or its clock jumped: what agents said meanwhile lies unread or is on its way again.
     if (lateMs > SWEEP_INTERVAL_MS) hearAnew(shared)
     else sweep(shared)
-  }, SWEEP_INTERVAL_MS)
-  sweeper.unref()
+  })
   const stopBeats = core.onBeat(() => endRemoved(shared))
 
   function letIn(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -113,7 +117,11 @@ export function createSessions(options: SessionsOptions): Sessions {
       answer(socket, '503 Service Unavailable', detail)
     } else {
       port?.authenticated(request.socket)
-      doorway.open(request, socket, head, (agentSocket) => begin(shared, caller, request, agentSocket))
+      doorway.open(request, socket, head, (agentSocket) => {
+        request.socket.setNoDelay(true)
+        request.socket.setKeepAlive(true, 10_000)
+        return begin(shared, caller, request.socket.remoteAddress ?? 'unknown', agentSocket)
+      })
     }
   }
 
@@ -127,6 +135,11 @@ export function createSessions(options: SessionsOptions): Sessions {
         else if (server.listenerCount('upgrade') === 1)
           answer(socket, '404 Not Found', `agents connect to ${AGENT_PATH}`)
       })
+    },
+    open(caller, address, socket) {
+      const { sessionsMax, sessionsOfNodeMax } = shared.limits
+      const isFull = shared.all.size >= sessionsMax || sessionsOf(shared, caller.node) >= sessionsOfNodeMax
+      return closing || isFull ? null : begin(shared, caller, address, socket)
     },
     nodesChanged(nodes) {
       for (const node of nodes) {
@@ -142,7 +155,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     stats: () => ({ ...shared.counts, sessions: shared.all.size, welcomed: shared.byNode.size }),
     async close() {
       closing = true
-      clearInterval(sweeper)
+      sweeper.stop()
       stopBeats()
       shared.logs.closeAll()
       // The world is not told: the next start finds the agents as it finds them, and none of them has gone.
@@ -156,17 +169,12 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 }
 
-function begin(
-  shared: Sessionry,
-  caller: NonNullable<Caller>,
-  request: IncomingMessage,
-  socket: AgentSocket,
-): SocketListener {
+function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, socket: AgentSocket): SocketListener {
   const now = shared.now()
   const session: Session = {
     node: caller.node,
     keyFingerprint: caller.keyFingerprint,
-    address: request.socket.remoteAddress ?? 'unknown',
+    address,
     socket,
     bucket: fullBucket(shared.limits.messagesBurst, now),
     notices: fullBucket(shared.limits.noticesBurst, now),
@@ -177,8 +185,6 @@ function begin(
     signing: false,
   }
   shared.all.add(session)
-  request.socket.setNoDelay(true)
-  request.socket.setKeepAlive(true, 10_000)
   const judgement = judgeCaller(caller, shared.core.world, now)
   if (!judgement.ok) refuse(shared, session, judgement.refusal)
   return {

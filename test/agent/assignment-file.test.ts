@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
+  ASSIGNMENT_FILE,
   applyMessage,
-  assignmentPath,
   type KeptAssignment,
   readAssignment,
   writeAssignment,
 } from '../../agent/assignment-file.ts'
+import { filesIn } from '../../agent/files.ts'
 import { anAssignedTask, OWNER, SPEC_HASH } from '../build/container.ts'
 import { aTaskSpec } from '../build/spec.ts'
 
@@ -30,31 +31,31 @@ const change = (given: object) => ({
 })
 
 test('what was written is read again, and only its owner may read the file', async () => {
-  expect(await readAssignment(dataDir, OWNER)).toEqual({ found: 'nothing' })
-  await writeAssignment(dataDir, OWNER, kept)
-  expect(await readAssignment(dataDir, OWNER)).toEqual({ found: 'assignment', assignment: kept })
-  expect(statSync(assignmentPath(dataDir)).mode & 0o777).toBe(0o600)
+  expect(await readAssignment(filesIn(dataDir), OWNER)).toEqual({ found: 'nothing' })
+  await writeAssignment(filesIn(dataDir), OWNER, kept)
+  expect(await readAssignment(filesIn(dataDir), OWNER)).toEqual({ found: 'assignment', assignment: kept })
+  expect(statSync(join(dataDir, ASSIGNMENT_FILE)).mode & 0o777).toBe(0o600)
 })
 
 test('a file with any byte changed or missing is not used', async () => {
-  await writeAssignment(dataDir, OWNER, kept)
-  const whole = readFileSync(assignmentPath(dataDir))
+  await writeAssignment(filesIn(dataDir), OWNER, kept)
+  const whole = readFileSync(join(dataDir, ASSIGNMENT_FILE))
   for (const cut of [0, 1, 20, whole.length - 1]) {
-    writeFileSync(assignmentPath(dataDir), whole.subarray(0, cut))
-    expect(await readAssignment(dataDir, OWNER)).toMatchObject({ found: 'unusable' })
+    writeFileSync(join(dataDir, ASSIGNMENT_FILE), whole.subarray(0, cut))
+    expect(await readAssignment(filesIn(dataDir), OWNER)).toMatchObject({ found: 'unusable' })
   }
   for (const at of [0, 30, whole.length - 2]) {
     const changed = Buffer.from(whole)
     changed[at] = changed[at]! ^ 1
-    writeFileSync(assignmentPath(dataDir), changed)
-    expect(await readAssignment(dataDir, OWNER)).toMatchObject({ found: 'unusable' })
+    writeFileSync(join(dataDir, ASSIGNMENT_FILE), changed)
+    expect(await readAssignment(filesIn(dataDir), OWNER)).toMatchObject({ found: 'unusable' })
   }
 })
 
 test('an assignment of another cluster or node is not used', async () => {
-  await writeAssignment(dataDir, OWNER, kept)
-  expect(await readAssignment(dataDir, { ...OWNER, cluster: 'c2' })).toMatchObject({ found: 'unusable' })
-  expect(await readAssignment(dataDir, { ...OWNER, node: 'web-2' })).toMatchObject({ found: 'unusable' })
+  await writeAssignment(filesIn(dataDir), OWNER, kept)
+  expect(await readAssignment(filesIn(dataDir), { ...OWNER, cluster: 'c2' })).toMatchObject({ found: 'unusable' })
+  expect(await readAssignment(filesIn(dataDir), { ...OWNER, node: 'web-2' })).toMatchObject({ found: 'unusable' })
 })
 
 test('a change puts and removes tasks, and drops specs that no task names any more', () => {

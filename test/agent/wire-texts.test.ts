@@ -5,6 +5,7 @@ import { createReadInventory } from '../../agent/host/inventory.ts'
 import { LineJoiner } from '../../agent/host/json-log.ts'
 import { Outbox } from '../../agent/link/outbox.ts'
 import { Reporter } from '../../agent/reporter.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { decodeUp, encode } from '../../shared/wire/codec.ts'
 import type { UpMessage } from '../../shared/wire/up.ts'
 import { aContainer, aPicture } from '../build/container.ts'
@@ -42,7 +43,7 @@ describe('however long and ill-formed it is', () => {
   })
 
   test('the reason why an Engine is down, and its version', () => {
-    const reporter = new Reporter(engine, () => 1)
+    const reporter = new Reporter(engine, { ...systemClock, now: () => 1 })
     reporter.engineIs({ state: 'down', message: awkward(50_000), version: awkward(500), apiVersion: awkward(99) })
     passes({ ...observation, ...reporter.all([]) })
     reporter.close()

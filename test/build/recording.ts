@@ -1,5 +1,7 @@
 /** Recordings for tests: a journal in a folder that is gone with the test, and what it holds as bytes. */
+
 import { type Journal, openJournal } from '../../coordinator/journal/journal.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { agentOf, type Cluster, change, crash, plugIn, run, unplug } from './cluster.ts'
 import { aFakeLog } from './fake-core.ts'
 import { aStackSpec, type ServiceSpecGiven } from './spec.ts'
@@ -12,7 +14,7 @@ export async function aJournal(bytesMax = 64 * 1024 * 1024): Promise<{ journal: 
 }
 
 export function journalIn(dir: string, version: string, bytesMax = 64 * 1024 * 1024): Journal {
-  const clock = { now: () => NOW, sleep: () => Promise.reject(new Error('a journal never sleeps')) }
+  const clock = { ...systemClock, now: () => NOW }
   return openJournal({ dir, bytesMax, version, clock, log: aFakeLog() })
 }
 

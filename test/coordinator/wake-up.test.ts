@@ -30,7 +30,7 @@ test('a note wakes who waits for a later instant, and then that instant is no mo
 
 test('waking later than was meant is told, from the earlier of note and instant', async () => {
   let now = 1_000
-  const wakeUp = createWakeUp({ now: () => now, sleep: async () => {} })
+  const wakeUp = createWakeUp({ ...systemClock, now: () => now, sleep: async () => {} })
   wakeUp.at(1_100)
   now = 1_500
   wakeUp.now()
