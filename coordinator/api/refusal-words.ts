@@ -51,10 +51,18 @@ const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string |
     isNumber(neededCores) && isNumber(freeCores)
       ? `needs ${cores(neededCores)}, ${cores(freeCores)} free of promise`
       : null,
+  disk: ({ neededBytes, freeBytes }) =>
+    isNumber(neededBytes) && isNumber(freeBytes)
+      ? `needs ${gib(neededBytes)}, ${gib(freeBytes)} free of promise`
+      : null,
+  generic: ({ resource, needed, free }) =>
+    resource === undefined ? null : `needs ${needed} ${resource}, ${free} free of promise`,
   constraint: ({ attribute, operator, value, has }) =>
     attribute === undefined
       ? null
-      : `${attribute} ${operator ?? '=='} ${value}, ${has === null || has === undefined ? 'it has none' : `it has ${has}`}`,
+      : `${[attribute, String(operator ?? '==').replace('-', ' '), value].filter((part) => part !== '').join(' ')}, ${has === null || has === undefined ? 'it has none' : `it has ${has}`}`,
+  taint: ({ taint }) => (taint === undefined ? null : `it is tainted ${taint}, which is not tolerated`),
+  affinity: (figures) => (figures.service === undefined ? null : affinityWords(figures)),
   'host-port': ({ port, heldBy }) =>
     port === undefined ? null : `${port} is taken${heldBy === null || heldBy === undefined ? '' : ` by ${heldBy}`}`,
   availability: () => 'it is being drained',
@@ -64,6 +72,15 @@ const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string |
   platform: ({ wanted, has }) => (has === undefined ? null : `needs ${wanted}, it is ${has}`),
   volume: ({ home }) => (home === undefined ? null : `the data is on ${home}`),
   'no-nodes': () => 'the cluster has no node yet',
+}
+
+function affinityWords({ service, wants, over, place, has }: Figures): string {
+  const where = over === 'node.name' ? 'there' : `where ${over} is ${place}`
+  if (place === null) return `wants to be near ${service}, and it has no ${over}`
+  if (wants === 'near') return `wants to be near ${service}, which has no task ${where}`
+  const tasks = `${has} task${has === 1 ? '' : 's'} ${where}`
+  if (wants === 'away') return `is kept away from ${service}, which has ${tasks}`
+  return `${service} wants it away, and has ${tasks}`
 }
 
 const isNumber = (value: unknown): value is number => typeof value === 'number'

@@ -3,14 +3,15 @@
  * that the decisions lead to gives none: a round is finished when there is nothing to do.
  */
 import type { Instant } from '../../shared/clock.ts'
-import type { Decision, Service, ServiceName, World } from '../world.ts'
+import type { Decision, Refusal, Service, ServiceName, ServiceVersion, World } from '../world.ts'
 import { type Beat, stop, wakeBy } from './beat.ts'
 import { refusalOf } from './checks/all.ts'
 import { companyOf } from './company.ts'
 import { dependenciesFirst } from './dependencies-first.ts'
 import { judgeLiveness } from './liveness.ts'
 import type { Marks } from './marks.ts'
-import { type Picture, pictureOf, without } from './picture.ts'
+import { leave, type Picture, pictureOf, without } from './picture.ts'
+import { boundTo } from './placement/engine.ts'
 import { reconcile } from './reconcile.ts'
 import type { PlaceRequest } from './requests.ts'
 import { refusalsOf, sameRefusals, schedule } from './schedule.ts'
@@ -30,7 +31,9 @@ export function decide(
 ): { decisions: Decision[]; wakeAt: Instant | null } {
   const beat = newBeat(world, now, settings)
   judgeNodes(beat)
-  for (const service of servicesToLookAt(beat, marks)) reconcile(beat, service)
+  const services = servicesToLookAt(beat, marks)
+  for (const service of services) reconcile(beat, service)
+  for (const service of whoElseWaits(beat, services)) reconcile(beat, service)
   forgetStacks(beat)
   placeAll(beat)
   return { decisions: beat.decisions, wakeAt: beat.wakeAt }
@@ -83,6 +86,28 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
   return dependenciesFirst(world, names)
 }
 
+/**
+ * A placement may open a place for tasks that want to be near it, and like a task that is told to stop it changes why
+ * others wait; a service that no longer keeps others away lets them in. So whoever waits is looked at, too, where any of these may happen.
+ */
+function whoElseWaits(beat: Beat, lookedAt: Service[]): Service[] {
+  const { world } = beat
+  if (world.tasksWaiting.size === 0) return []
+  if (beat.requests.length + beat.ended.size === 0 && !lookedAt.some(keepsAway)) return []
+  const names = new Set<ServiceName>()
+  for (const task of world.tasksWaiting) names.add(task.service)
+  for (const service of lookedAt) names.delete(service.name)
+  return dependenciesFirst(world, names)
+}
+
+/** In any of its versions: the wanted one may have changed. */
+function keepsAway({ versions }: Service): boolean {
+  for (const { spec } of versions.values()) {
+    if (spec.placement.affinity?.some(({ anti, required }) => anti && required)) return true
+  }
+  return false
+}
+
 function isGlobal(service: Service): boolean {
   return wantedVersionOf(service).spec.mode.kind === 'global'
 }
@@ -106,23 +131,57 @@ function forgetStacks(beat: Beat): void {
 function placeAll(beat: Beat): void {
   if (beat.requests.length === 0) return
   const picture = pictureOfBeat(beat)
-  const { placements, held } = schedule(beat.requests, picture, beat.world.settings.policy)
-  beat.decisions.push(...placements)
+  const held = scheduleAll(beat, picture)
+  for (const request of held) makeRoom(beat, request, picture)
   // After all placements: the figures of a refusal are those that the next beat will find as well.
+  const refusalsFor = oncePerVersion((request) => refusalsOf(request, picture))
   for (const request of held) {
-    const refusals = refusalsOf(request, picture)
+    const refusals = refusalsFor(request)
     if (!sameRefusals(refusals, request.waitsFor)) {
       beat.decisions.push({ kind: 'hold-task', task: request.task, refusals })
     }
-    makeRoom(beat, request, picture)
   }
 }
 
+/** Tasks of one version are refused alike, but for those that can go to one node only. */
+function oncePerVersion(ask: (request: PlaceRequest) => Refusal[]): (request: PlaceRequest) => Refusal[] {
+  const told = new Map<ServiceVersion, Refusal[]>()
+  return (request) => {
+    if (boundTo(request) !== null) return ask(request)
+    const refusals = told.get(request.version) ?? ask(request)
+    told.set(request.version, refusals)
+    return refusals
+  }
+}
+
+/** What found no place, once all is placed: who waited for a neighbour is asked again when others have got theirs. */
+function scheduleAll(beat: Beat, picture: Picture): PlaceRequest[] {
+  const held: PlaceRequest[] = []
+  let asked: readonly PlaceRequest[] = beat.requests
+  while (asked.length > 0) {
+    const made = schedule(asked, picture, beat.world.settings.policy)
+    for (const placement of made.placements) beat.decisions.push(placement)
+    const again = made.placements.length > 0 ? made.held.filter(needsNeighbour) : []
+    for (const request of made.held) if (again.length === 0 || !needsNeighbour(request)) held.push(request)
+    asked = again
+  }
+  return held
+}
+
+function needsNeighbour({ version }: PlaceRequest): boolean {
+  return version.spec.placement.affinity?.some(({ anti, required }) => required && !anti) ?? false
+}
+
 function pictureOfBeat(beat: Beat): Picture {
-  const picture = pictureOf(beat.world)
+  const picture = pictureOf(beat.world, (service) => beat.services.get(service.name) ?? service)
   for (const [name, status] of beat.statuses) {
     const seen = picture.get(name)
     if (seen) seen.node = { ...seen.node, status }
+  }
+  for (const id of beat.ended) {
+    const task = beat.world.tasks.get(id)
+    const seen = task?.node === null || !task || beat.forgotten.has(id) ? undefined : picture.get(task.node)
+    if (task && seen && task.desired === 'running' && holdsRoom(task)) leave(seen, task.service)
   }
   return picture
 }
@@ -138,6 +197,7 @@ function makeRoom(beat: Beat, request: PlaceRequest, picture: Picture): void {
     if (!seen || !version || old.desired === 'stopped' || !holdsRoom(old)) continue
     if (refusalOf(request, without(seen, old.id, old.service, version)) !== null) continue
     stop(beat, old, `stops first: ${request.task} has no room beside it`)
+    leave(seen, old.service)
     return
   }
 }

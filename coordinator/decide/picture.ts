@@ -3,18 +3,27 @@
  * the world, then kept up to date by the placements decided in it, so that later ones see earlier ones.
  */
 import type { Port } from '../../shared/spec.ts'
-import type { Node, NodeName, ServiceName, ServiceVersion, Task, TaskId, World } from '../world.ts'
+import type { Node, NodeName, Service, ServiceName, ServiceVersion, Task, TaskId, World } from '../world.ts'
 import { isBoundTo } from './checks/host-port.ts'
 import { needOf } from './demand.ts'
+import { genericNeed, genericOn } from './generic-need.ts'
+import { type Neighbours, neighboursOf, withoutOne } from './neighbours.ts'
 import type { Need } from './policies/policy.ts'
+import { type Room, roomOf } from './room.ts'
 import { holdsRoom } from './task-facts.ts'
 
 export type NodePicture = {
   node: Node
+  /** With nothing promised. */
+  room: Room
   cpuCoresPromised: number
   memoryBytesPromised: number
+  diskBytesPromised: number
+  genericPromised: Map<string, number>
   taskCount: number
   tasksByService: Map<ServiceName, number>
+  /** Of those, what is told to stop. */
+  leavingByService: Map<ServiceName, number>
   portsHeld: HeldPort[]
   /** Of all its tasks. */
   need: Need
@@ -29,14 +38,16 @@ export type HeldPort = { port: Port; task: TaskId }
 /** What scheduling knows of services, whatever the node. */
 export type ClusterPicture = {
   tasksByService: Map<ServiceName, number>
+  neighbours: Neighbours
   needOf(service: ServiceName, version: ServiceVersion): Need
 }
 
 export type Picture = Map<NodeName, NodePicture>
 
-export function pictureOf(world: World): Picture {
-  const cluster = clusterPicture()
+/** `current`: a service as decided in this beat. */
+export function pictureOf(world: World, current?: (service: Service) => Service): Picture {
   const picture: Picture = new Map()
+  const cluster = clusterPicture(neighboursOf(picture, world.services, current))
   for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, cluster))
   return picture
 }
@@ -45,10 +56,14 @@ export function pictureOf(world: World): Picture {
 export function emptyPicture(node: Node, cluster: ClusterPicture = clusterPicture()): NodePicture {
   return {
     node,
+    room: roomOf(node),
     cpuCoresPromised: 0,
     memoryBytesPromised: 0,
+    diskBytesPromised: 0,
+    genericPromised: new Map(),
     taskCount: 0,
     tasksByService: new Map(),
+    leavingByService: new Map(),
     portsHeld: [],
     need: { cpuCores: 0, memoryBytes: 0 },
     needUnmeasured: { cpuCores: 0, memoryBytes: 0 },
@@ -56,10 +71,11 @@ export function emptyPicture(node: Node, cluster: ClusterPicture = clusterPictur
   }
 }
 
-function clusterPicture(): ClusterPicture {
+function clusterPicture(neighbours: Neighbours = neighboursOf(new Map(), new Map())): ClusterPicture {
   const needs = new Map<ServiceVersion, Need>()
   return {
     tasksByService: new Map(),
+    neighbours,
     needOf(_service, version) {
       const known = needs.get(version)
       if (known) return known
@@ -76,6 +92,7 @@ function nodePicture(world: World, node: Node, cluster: ClusterPicture): NodePic
     const version = world.services.get(task.service)?.versions.get(task.version)
     if (!version || !holdsRoom(task)) continue
     hold(seen, task.id, task.service, version)
+    if (task.desired === 'stopped') leave(seen, task.service)
     if (isMeasured(task, node)) take(seen.needUnmeasured, cluster.needOf(task.service, version))
   }
   return seen
@@ -91,38 +108,57 @@ const SHOWS_AFTER_MS = 60_000
 
 /** The node takes the task: its room is held from now on. */
 export function hold(seen: NodePicture, task: TaskId, service: ServiceName, version: ServiceVersion): void {
-  const { resources, ports } = version.spec.task.container
   const need = seen.cluster.needOf(service, version)
-  seen.cpuCoresPromised += resources.reservation.cpuCores
-  seen.memoryBytesPromised += resources.reservation.memoryBytes
+  promise(seen, version, 1)
   seen.taskCount += 1
-  count(seen.tasksByService, service)
-  count(seen.cluster.tasksByService, service)
+  add(seen.tasksByService, service, 1)
+  add(seen.cluster.tasksByService, service, 1)
+  seen.cluster.neighbours.came(service, seen.node)
   give(seen.need, need)
   give(seen.needUnmeasured, need)
-  for (const port of ports) {
+  for (const port of version.spec.task.container.ports) {
     if (isBoundTo(port)) seen.portsHeld.push({ port, task })
   }
 }
 
+/** A task that the node holds is told to stop. */
+export function leave(seen: NodePicture, service: ServiceName): void {
+  add(seen.leavingByService, service, 1)
+  seen.cluster.neighbours.isToLeave(service, seen.node)
+}
+
 /** The same node as if the task had left: for asking whether stopping it would make room. */
 export function without(seen: NodePicture, task: TaskId, service: ServiceName, version: ServiceVersion): NodePicture {
-  const { reservation } = version.spec.task.container.resources
-  const left = {
+  const neighbours = withoutOne(seen.cluster.neighbours, service, seen.node)
+  const left: NodePicture = {
     ...seen,
-    cpuCoresPromised: seen.cpuCoresPromised - reservation.cpuCores,
-    memoryBytesPromised: seen.memoryBytesPromised - reservation.memoryBytes,
+    genericPromised: new Map(seen.genericPromised),
     taskCount: seen.taskCount - 1,
-    tasksByService: new Map(seen.tasksByService).set(service, (seen.tasksByService.get(service) ?? 1) - 1),
+    tasksByService: new Map(seen.tasksByService),
     portsHeld: seen.portsHeld.filter((held) => held.task !== task),
     need: { ...seen.need },
+    cluster: { ...seen.cluster, neighbours },
   }
+  promise(left, version, -1)
+  add(left.tasksByService, service, -1)
   take(left.need, seen.cluster.needOf(service, version))
   return left
 }
 
-function count(counts: Map<ServiceName, number>, service: ServiceName): void {
-  counts.set(service, (counts.get(service) ?? 0) + 1)
+function promise(seen: NodePicture, { spec }: ServiceVersion, by: 1 | -1): void {
+  const { container } = spec.task
+  const { reservation } = container.resources
+  seen.cpuCoresPromised += by * reservation.cpuCores
+  seen.memoryBytesPromised += by * reservation.memoryBytes
+  seen.diskBytesPromised += by * (reservation.diskBytes ?? 0)
+  if (!reservation.generic && !container.deviceRequests) return
+  for (const [resource, count] of genericOn(genericNeed(container), seen.room.generic)) {
+    add(seen.genericPromised, resource, by * count)
+  }
+}
+
+function add(counts: Map<string, number>, key: string, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count)
 }
 
 function give(to: Need, need: Need): void {

@@ -11,7 +11,7 @@ import { replicatedUnits } from './replicated.ts'
 import { judgeFailures, judgeFinished, mayReplace, replaceAllowance, rolloutConfig } from './rollout.ts'
 import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
 import { hasBegun, isUp } from './task-facts.ts'
-import { isDrained, isHome, mustMove, type Unit } from './units.ts'
+import { isHome, isLeaving, mustMove, type Unit, whyLeaving } from './units.ts'
 
 export function reconcile(beat: Beat, given: Service): void {
   const tasks = tidy(beat, given)
@@ -100,11 +100,13 @@ function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]
       replaceLost(beat, service, target, version, unit, order)
     } else fill(beat, service, target, unit, order)
   }
-  // What does not work is replaced first: it costs nothing to lose. Then what stands on a drained node.
-  const urgency = (unit: Unit) => (isWorking(unit) ? (unit.stale.some((task) => isDrained(beat, task)) ? 1 : 2) : 0)
+  // What does not work is replaced first: it costs nothing to lose. Then what its node is to be emptied of.
+  const urgency = (unit: Unit) =>
+    isWorking(unit) ? (unit.stale.some((task) => isLeaving(beat, service, task)) ? 1 : 2) : 0
   toReplace.sort((a, b) => urgency(a) - urgency(b) || a.slot - b.slot)
   for (const unit of toReplace) {
-    if (!hasOutdated(service, target, unit)) replace(beat, service, target, unit, 'start-first', whyMoved(unit))
+    if (!hasOutdated(service, target, unit))
+      replace(beat, service, target, unit, 'start-first', whyMoved(beat, target, unit))
     else if (allowance > 0) {
       allowance -= 1
       replace(beat, service, target, unit, order, `version ${target.version}`)
@@ -143,14 +145,15 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
 }
 
-/** Once the keeper is up. What does not work and stands on a drained node goes before: it would keep the node from emptying. */
+/** Once the keeper is up. What does not work and is to leave its node goes before: it would keep the node from emptying. */
 function mayGo(beat: Beat, service: Service, keeper: Task, replaced: Task): boolean {
-  return mayReplace(beat, service, keeper) || (hasBegun(keeper) && isDrained(beat, replaced) && !isUp(replaced))
+  if (mayReplace(beat, service, keeper)) return true
+  return hasBegun(keeper) && isLeaving(beat, service, replaced) && !isUp(replaced)
 }
 
 /**
  * A rollout that stands still (paused, or held by a dependency) replaces nothing, and its tasks of older versions go on. But
- * a drained node empties all the same: they move as they are, since the wanted version is what has failed or may not start
+ * a drained node empties all the same (and one with a taint that they do not tolerate): they move as they are, since the wanted version is what has failed or may not start
  * yet (docs/decisions/0007).
  */
 function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
@@ -164,7 +167,8 @@ function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, uni
     const version = ownVersionOf(service, target, keeper)
     if (keeper.node === null) request(beat, service, version, unit, keeper.id, keeper.waitsFor)
   } else if (first) {
-    add(beat, service, ownVersionOf(service, target, first), unit, `${first.node} is drained`)
+    const version = ownVersionOf(service, target, first)
+    add(beat, service, version, unit, whyLeaving(beat, version, first) ?? `${first.node} is drained`)
   }
 }
 
@@ -242,7 +246,8 @@ function isWorking(unit: Unit): boolean {
   return unit.stale.some(isUp)
 }
 
-function whyMoved(unit: Unit): string {
+function whyMoved(beat: Beat, target: ServiceVersion, unit: Unit): string {
   const task = unit.stale[0]
-  return task?.observed.state === 'failed' ? 'another try' : `${task?.node} is drained`
+  if (!task || task.observed.state === 'failed') return 'another try'
+  return whyLeaving(beat, target, task) ?? `${task.node} is to be emptied`
 }

@@ -2,10 +2,12 @@
  * A unit is what a service wants exactly one working task for: a slot of a replicated service, a node of a global one.
  * Here the tasks of a unit are told apart by what they are good for; what to do about it is reconcile.ts.
  */
+import { taintText } from '../../shared/taint.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import type { NodeName, Service, ServiceVersion, Task } from '../world.ts'
 import { type Beat, statusOf } from './beat.ts'
 import { hashOf, hasNamedVolume } from './service-facts.ts'
+import { untolerated } from './taints.ts'
 import { hasCompleted, hasFailed, isUp } from './task-facts.ts'
 
 export type Unit = {
@@ -13,7 +15,7 @@ export type Unit = {
   onlyNode: NodeName | null
   /** Wanted task and version, on a node that may keep it, best first; the first one is the keeper. */
   fresh: Task[]
-  /** To be replaced: of another version, or on a node that is drained. Best first. */
+  /** To be replaced: of another version, or on a node that is to be emptied of it. Best first. */
   stale: Task[]
   /** On nodes that are lost. They may come back with it. */
   away: Task[]
@@ -47,13 +49,27 @@ function isFresh(beat: Beat, service: Service, target: ServiceVersion, task: Tas
   return !mustMove(beat, service, target, task)
 }
 
-/** A drained node gives its tasks away, but for those whose data it holds: they stay until an operator decides. */
+/**
+ * A node that is drained, or has a `no-execute` taint that the version does not tolerate, gives its tasks away; but for
+ * those whose data it holds: they stay until an operator decides.
+ */
 export function mustMove(beat: Beat, service: Service, version: ServiceVersion, task: Task): boolean {
-  return isDrained(beat, task) && !isHome(service, version, task)
+  return whyLeaving(beat, version, task) !== null && !isHome(service, version, task)
 }
 
-export function isDrained(beat: Beat, task: Task): boolean {
-  return task.node !== null && beat.world.nodes.get(task.node)?.availability === 'drain'
+/** Whether its node is to be emptied of it, as the task is (not as its service is wanted). */
+export function isLeaving(beat: Beat, service: Service, task: Task): boolean {
+  const own = service.versions.get(task.version)
+  return own !== undefined && whyLeaving(beat, own, task) !== null
+}
+
+/** In words; null: its node may keep it. */
+export function whyLeaving(beat: Beat, { spec }: ServiceVersion, task: Task): string | null {
+  const node = task.node === null ? undefined : beat.world.nodes.get(task.node)
+  if (!node) return null
+  if (node.availability === 'drain') return `${node.name} is drained`
+  const taint = untolerated(node.taints, spec.placement, ['no-execute'])
+  return taint ? `${node.name} is tainted ${taintText(taint)}` : null
 }
 
 /** Whether the task runs where its slot's data is. */

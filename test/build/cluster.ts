@@ -14,7 +14,7 @@ import type { Key, Write } from '../../coordinator/store/store.ts'
 import type { Change, Decision, Observation, Task, World, WorldValue } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
 import { ENGINE_STOPPED } from '../../shared/task-state.ts'
-import type { TaskObservation } from '../../shared/wire/up.ts'
+import type { NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
 import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
 export type Container = Pick<
@@ -24,7 +24,7 @@ export type Container = Pick<
 
 export type Agent = {
   name: string
-  cpuCores: number
+  inventory: Partial<NodeInventory>
   isPlugged: boolean
   /** Of its present connection; null when it has none. */
   instance: string | null
@@ -51,7 +51,12 @@ export type Cluster = {
 
 export function aCluster(
   names: string[],
-  options: { cpuCores?: number; settings?: Partial<DecideSettings>; recorder?: Recorder } = {},
+  options: {
+    cpuCores?: number
+    inventory?: Partial<NodeInventory>
+    settings?: Partial<DecideSettings>
+    recorder?: Recorder
+  } = {},
 ): Cluster {
   const cluster: Cluster = {
     world: emptyWorld('berth-test'),
@@ -66,16 +71,16 @@ export function aCluster(
   }
   for (const name of names) {
     change(cluster, { kind: 'join-node', node: name, keyFingerprint: `key-${name}` })
-    cluster.agents.set(name, newAgent(name, options.cpuCores ?? 4))
+    cluster.agents.set(name, newAgent(name, { cpuCores: options.cpuCores ?? 4, ...options.inventory }))
     connect(cluster, name)
   }
   beat(cluster)
   return cluster
 }
 
-function newAgent(name: string, cpuCores: number): Agent {
+function newAgent(name: string, inventory: Partial<NodeInventory>): Agent {
   const nothing = { wanted: new Map(), containers: new Map() }
-  return { name, cpuCores, isPlugged: true, instance: null, starts: 0, revision: 0, ...nothing }
+  return { name, inventory, isPlugged: true, instance: null, starts: 0, revision: 0, ...nothing }
 }
 
 // ---------------------------------------------------------------- values in
@@ -152,7 +157,7 @@ export function connect(cluster: Cluster, name: string): void {
       node: name,
       instance: agent.instance,
       agentVersion: '0.1.0',
-      inventory: anInventory({ hostname: name, cpuCores: agent.cpuCores }),
+      inventory: anInventory({ hostname: name, ...agent.inventory }),
       engine: anEngine(),
       labels: {},
       revision: agent.revision,

@@ -2,23 +2,27 @@
 import type { Refusal, ServiceVersion } from '../../world.ts'
 import type { NodePicture } from '../picture.ts'
 import type { PlaceRequest } from '../requests.ts'
+import { affinity } from './affinity.ts'
 import { availability } from './availability.ts'
 import type { Check } from './check.ts'
 import { constraint } from './constraint.ts'
 import { cpu } from './cpu.ts'
+import { disk } from './disk.ts'
 import { engine } from './engine.ts'
+import { generic } from './generic.ts'
 import { hostPort } from './host-port.ts'
 import { liveness } from './liveness.ts'
 import { maxPerNode } from './max-per-node.ts'
 import { memory } from './memory.ts'
 import { platform } from './platform.ts'
+import { expelled, taint } from './taint.ts'
 import { volume } from './volume.ts'
 
 /** The same answer for every task of one version in one beat. */
-const FIXED: readonly Check[] = [liveness, engine, availability, platform, constraint]
-const LASTING: readonly Check[] = [availability, platform, constraint]
+const FIXED: readonly Check[] = [liveness, engine, availability, platform, taint, constraint]
+const LASTING: readonly Check[] = [availability, platform, expelled, constraint]
 /** Asked again after each placement, and for each slot. */
-const MOVING: readonly Check[] = [volume, maxPerNode, hostPort]
+const MOVING: readonly Check[] = [volume, maxPerNode, affinity, hostPort, generic, disk]
 /** Moving, too, but what they compare stands in columns: see `placement/nodes.ts`. */
 const AMOUNTS: readonly Check[] = [cpu, memory]
 
@@ -48,6 +52,11 @@ export function fixedKeyOf({ spec }: ServiceVersion): string {
     if (values) key += `\t${JSON.stringify(values)}`
   }
   return tolerations && tolerations.length > 0 ? `${key}\n\n${JSON.stringify(tolerations)}` : key
+}
+
+/** Whether a new task of the version may be begun there, for all that lasts: a tainted node may keep what it has. */
+export function isInviting(request: PlaceRequest, seen: NodePicture): boolean {
+  return isEligible(request, seen) && taint(request, seen) === null
 }
 
 /** Whether a global service wants a task on the node at all: lasting reasons, not how full or how well it is. */

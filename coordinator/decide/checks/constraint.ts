@@ -1,3 +1,4 @@
+import { numberIn } from '../../../shared/constraint.ts'
 import type { Constraint } from '../../../shared/spec.ts'
 import type { Node } from '../../world.ts'
 import type { Check } from './check.ts'
@@ -7,7 +8,8 @@ import { canonicalArch } from './platform.ts'
 export const constraint: Check = ({ version }, { node }) => {
   const unmet = unmetConstraint(node, version.spec.placement.constraints)
   if (!unmet) return null
-  const { attribute, operator, value } = unmet
+  const { attribute, operator, values } = unmet
+  const value = values ? values.join(', ') : unmet.value
   return {
     node: node.name,
     check: 'constraint',
@@ -19,12 +21,37 @@ export function unmetConstraint(node: Node, constraints: readonly Constraint[]):
   return constraints.find((wanted) => !meets(wanted, attributeOf(node, wanted.attribute))) ?? null
 }
 
-function meets({ attribute, operator, value }: Constraint, has: string | null): boolean {
-  const isEqual = has !== null && canonical(attribute, has) === canonical(attribute, value)
-  return operator === '==' ? isEqual : !isEqual
+/** Whether an attribute of this value (null: the node does not have it) is what the constraint wants. */
+export function meets({ attribute, operator, value, values = [] }: Constraint, has: string | null): boolean {
+  const is = (wanted: string) => has !== null && canonical(attribute, has) === canonical(attribute, wanted)
+  switch (operator) {
+    case '==':
+      return is(value)
+    case '!=':
+      return !is(value)
+    case 'in':
+      return values.some(is)
+    case 'not-in':
+      return !values.some(is)
+    case 'exists':
+      return has !== null
+    case 'not-exists':
+      return has === null
+    default:
+      return has !== null && compares(numberIn(has), operator, numberIn(value))
+  }
 }
 
-function canonical(attribute: string, value: string): string {
+/** What is not a number is neither less nor more than any. */
+function compares(has: number | null, operator: '<' | '<=' | '>' | '>=', value: number | null): boolean {
+  if (has === null || value === null) return false
+  if (operator === '<') return has < value
+  if (operator === '<=') return has <= value
+  return operator === '>' ? has > value : has >= value
+}
+
+/** Values that mean the same have one form. */
+export function canonical(attribute: string, value: string): string {
   return attribute === 'node.platform.arch' ? canonicalArch(value) : value
 }
 

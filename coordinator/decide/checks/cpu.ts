@@ -1,11 +1,10 @@
-import { roomOf } from '../room.ts'
 import type { Check } from './check.ts'
 
 /** What is promised on a node never exceeds its room. A task that is promised nothing fits anywhere. */
-export const cpu: Check = ({ version }, { node, cpuCoresPromised }) => {
+export const cpu: Check = ({ version }, { node, room, cpuCoresPromised }) => {
   const neededCores = version.spec.task.container.resources.reservation.cpuCores
   if (neededCores === 0) return null
-  const freeCores = roomOf(node).cpuCores - cpuCoresPromised
+  const freeCores = room.cpuCores - cpuCoresPromised
   if (neededCores <= freeCores + CORES_ROUNDING) return null
   return { node: node.name, check: 'cpu', figures: { neededCores, freeCores: Math.max(0, rounded(freeCores)) } }
 }

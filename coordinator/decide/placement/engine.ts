@@ -5,6 +5,7 @@
  * - Many of one version: what depends on the node and the version alone is checked once per node, the fitting nodes stand in
  *   a heap by the policy's score, and each placement takes the first and lets it sink. Nodes + tasks × log(nodes).
  * - Few of one version: branch and bound over blocks of nodes (`search.ts`).
+ * - Where something speaks against some nodes (`reluctance.ts`): tier by tier, the nodes against which least speaks first.
  *
  * Both look at columns of figures (`nodes.ts`); a test holds both to a reference that knows neither.
  */
@@ -15,6 +16,7 @@ import { attributeOf } from '../checks/constraint.ts'
 import { hold, type Picture } from '../picture.ts'
 import { POLICIES } from '../policies/all.ts'
 import type { Need, Policy } from '../policies/policy.ts'
+import { hasWishes, reluctance, swaysItself } from '../reluctance.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { hasNamedVolume } from '../service-facts.ts'
 import { Blocks } from './blocks.ts'
@@ -42,6 +44,7 @@ export class Engine {
   readonly #heap: NodeHeap
   readonly #one = new Int32Array(1)
   readonly #oneScore = new Float64Array(1)
+  readonly #isTainted: boolean
 
   /** `policy`: for services that name none. */
   constructor(picture: Picture, policy: PolicyName) {
@@ -49,6 +52,7 @@ export class Engine {
     this.#policy = policy
     this.#scores = new Float64Array(this.nodes.count)
     this.#heap = new NodeHeap(this.nodes.count)
+    this.#isTainted = this.nodes.seen.some(({ node }) => node.taints.length > 0)
   }
 
   /** In the order of the requests' first of each version; the picture takes note of each placement. */
@@ -66,9 +70,12 @@ export class Engine {
 
   /** How many nodes could take the task now. */
   countFitting(request: PlaceRequest): number {
-    const wanted = this.#wanted(request)
+    return this.#count(this.#wanted(request), this.#eligibleFor(request))
+  }
+
+  #count(wanted: Wanted, list: Int32Array): number {
     let fitting = 0
-    for (const index of this.#eligibleFor(request)) if (this.#fits(wanted, index)) fitting += 1
+    for (const index of list) if (this.#fits(wanted, index)) fitting += 1
     return fitting
   }
 
@@ -89,10 +96,55 @@ export class Engine {
     const first = free[0]
     if (!first) return
     this.nodes.askFor(first.service.name)
+    // Each task of such a service may change where the next one fits, or would rather go, on all nodes.
+    if (swaysItself(first)) for (const request of free) this.#placeAlike([request], chosen)
+    else this.#placeAlike(free, chosen)
+  }
+
+  /** Tasks that nothing sets apart: what speaks against a node does so for all of them. */
+  #placeAlike(batch: readonly PlaceRequest[], chosen: Chosen): void {
+    const first = batch[0]!
     const wanted = this.#wanted(first)
-    if (first.version.spec.placement.spreadOver.length > 0) this.#placeInGroups(free, wanted, chosen)
-    else if (free.length > SEARCHED_MAX) this.#placeByHeap(free, wanted, chosen)
-    else this.#placeBySearch(free, wanted, chosen)
+    const tiers = this.#tiersFor(first)
+    const isSpread = first.version.spec.placement.spreadOver.length > 0
+    if (tiers.length > 1) this.#placeInTiers(batch, wanted, tiers, chosen)
+    else if (isSpread) this.#placeInGroups(batch, wanted, this.#eligibleFor(first), chosen)
+    else if (batch.length > SEARCHED_MAX) this.#placeByHeap(batch, wanted, this.#eligibleFor(first), chosen)
+    else this.#placeBySearch(batch, wanted, chosen)
+  }
+
+  /** Nodes against which less speaks come first, however good the others are. */
+  #placeInTiers(batch: readonly PlaceRequest[], wanted: Wanted, tiers: readonly Int32Array[], chosen: Chosen): void {
+    const isSpread = batch[0]!.version.spec.placement.spreadOver.length > 0
+    const counts = tiers.map((tier) => this.#count(wanted, tier))
+    let left = batch
+    for (const [at, tier] of tiers.entries()) {
+      const beyond = counts.slice(at + 1).reduce((sum, count) => sum + count, 0)
+      const missed: PlaceRequest[] = []
+      const choose: Chosen = (request, index, fitting) => {
+        if (index === -1 && at < tiers.length - 1) missed.push(request)
+        else chosen(request, index, fitting === null ? null : fitting + beyond)
+      }
+      if (isSpread) this.#placeInGroups(left, wanted, tier, choose)
+      else this.#placeByHeap(left, wanted, tier, choose)
+      left = missed
+      if (left.length === 0) return
+    }
+  }
+
+  /** The eligible nodes by how much speaks against them, least first; mostly that is nothing, and there is one tier. */
+  #tiersFor(request: PlaceRequest): readonly Int32Array[] {
+    const eligible = this.#eligibleFor(request)
+    if (!this.#isTainted && !hasWishes(request)) return [eligible]
+    const tiers = new Map<number, number[]>()
+    for (const index of eligible) {
+      const against = reluctance(request, this.nodes.seen[index]!)
+      const tier = tiers.get(against)
+      if (tier) tier.push(index)
+      else tiers.set(against, [index])
+    }
+    const order = [...tiers.keys()].sort((a, b) => a - b)
+    return order.length > 1 ? order.map((against) => Int32Array.from(tiers.get(against)!)) : [eligible]
   }
 
   #placeBySearch(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
@@ -104,10 +156,10 @@ export class Engine {
     }
   }
 
-  #placeByHeap(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
+  #placeByHeap(batch: readonly PlaceRequest[], wanted: Wanted, list: Int32Array, chosen: Chosen): void {
     const heap = this.#heap
     heap.clear()
-    this.#eachFitting(batch[0]!, wanted, (index, score) => heap.add(index, score))
+    this.#eachFitting(list, wanted, (index, score) => heap.add(index, score))
     heap.order()
     for (const request of batch) {
       const index = heap.first
@@ -121,8 +173,8 @@ export class Engine {
     heap.comparisons = 0
   }
 
-  #placeInGroups(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
-    const { root, fitting } = this.#groupsFor(batch[0]!, wanted)
+  #placeInGroups(batch: readonly PlaceRequest[], wanted: Wanted, list: Int32Array, chosen: Chosen): void {
+    const { root, fitting } = this.#groupsFor(batch[0]!, wanted, list)
     let left = fitting
     for (const request of batch) {
       const index = left === 0 ? -1 : firstNode(root)
@@ -136,7 +188,7 @@ export class Engine {
   }
 
   /** Tasks of all eligible nodes count in their groups, also where there is no room for more. */
-  #groupsFor(request: PlaceRequest, wanted: Wanted): { root: Group; fitting: number } {
+  #groupsFor(request: PlaceRequest, wanted: Wanted, list: Int32Array): { root: Group; fitting: number } {
     const { spreadOver } = request.version.spec.placement
     const { seen, figures } = this.nodes
     const root = newGroup()
@@ -148,7 +200,7 @@ export class Engine {
       groups.set(index, group)
     }
     let fitting = 0
-    this.#eachFitting(request, wanted, (index, score) => {
+    this.#eachFitting(list, wanted, (index, score) => {
       const group = groups.get(index)!
       group.nodes ??= new NodeHeap(group.nodeCount)
       group.nodes.add(index, score)
@@ -158,8 +210,7 @@ export class Engine {
     return { root, fitting }
   }
 
-  #eachFitting(request: PlaceRequest, wanted: Wanted, found: (index: number, score: number) => void): void {
-    const list = this.#eligibleFor(request)
+  #eachFitting(list: Int32Array, wanted: Wanted, found: (index: number, score: number) => void): void {
     wanted.policy.scores(this.nodes.figures, list, 0, list.length, wanted.need, this.#scores)
     this.cost.scores += list.length
     for (let at = 0; at < list.length; at++) {

@@ -6,7 +6,6 @@ import type { NodeName, ServiceName } from '../../world.ts'
 import { CORES_ROUNDING } from '../checks/cpu.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { FIGURE_NAMES, type FigureName, type Figures, type Interval } from '../policies/policy.ts'
-import { roomOf } from '../room.ts'
 
 export class Nodes {
   /** By index. */
@@ -94,8 +93,7 @@ export class Nodes {
   }
 
   #measure(index: number): void {
-    const { node } = this.seen[index]!
-    const room = roomOf(node)
+    const { node, room } = this.seen[index]!
     this.#cpuRoom[index] = room.cpuCores
     this.#memoryRoom[index] = room.memoryBytes
     this.figures.sharePerCore.low[index] = shareOfOne(room.cpuCores)
