@@ -2,7 +2,13 @@
 import { pictureOf } from '../../../../coordinator/decide/picture.ts'
 import type { PlaceRequest } from '../../../../coordinator/decide/requests.ts'
 import type { Node, Service, Task, World } from '../../../../coordinator/world.ts'
-import { type Constraint, POLICY_NAMES, type PolicyName } from '../../../../shared/spec.ts'
+import {
+  type Affinity,
+  type Constraint,
+  POLICY_NAMES,
+  type PolicyName,
+  type Toleration,
+} from '../../../../shared/spec.ts'
 import { aPort, GiB, MiB } from '../../../build/spec.ts'
 import { aNode, aService, aTask, aWorld, NOW } from '../../../build/world.ts'
 
@@ -39,6 +45,8 @@ function randomNode(index: number, chance: Chance): Node {
     status: chance.below(12) === 0 ? { name: 'lost', since: NOW, why: 'silent' } : { name: 'ready', since: NOW },
     overcommit: { cpu: chance.of([1, 1, 2]), memory: 1 },
     reserve: { memoryBytes: chance.of([0, 0, GiB]) },
+    generic: { gpu: chance.below(3) },
+    taints: chance.of([[], [], [], ['slow:prefer-no-schedule'], ['gpu:no-schedule'], ['old:no-execute']]),
   })
 }
 
@@ -55,6 +63,7 @@ function randomService(index: number, nodes: Node[], chance: Chance): Service {
       memoryBytes: chance.of([0, 64 * MiB, 300 * MiB, 2 * GiB]),
       ports: chance.below(5) === 0 ? [aPort(80 + chance.below(2))] : [],
       volumes,
+      generic: chance.of<Record<string, number>>([{}, {}, {}, { gpu: 1 }]),
       placement: {
         ...policy,
         constraints: chance.of<Constraint[]>([
@@ -72,10 +81,22 @@ function randomService(index: number, nodes: Node[], chance: Chance): Service {
           ['node.labels.zone', 'node.labels.rack'],
           ['node.hostname'],
         ]),
+        tolerations: chance.of<Toleration[]>([[], [], [{ key: 'gpu', operator: 'exists' }]]),
+        affinity: chance.below(3) === 0 ? [randomAffinity(chance)] : [],
         ...(chance.below(4) === 0 && { maxPerNode: 1 + chance.below(2) }),
       },
     },
   })
+}
+
+/** Of services that there are mostly, the asking one among them. */
+function randomAffinity(chance: Chance): Affinity {
+  return {
+    service: `s${chance.below(4)}`,
+    over: chance.of(['node.name', 'node.labels.zone', 'node.labels.rack']),
+    anti: chance.below(2) === 0,
+    required: chance.below(2) === 0,
+  }
 }
 
 function label(name: string, operator: '==' | '!=', value: string): Constraint {

@@ -8,6 +8,7 @@ import { hold, type Picture } from '../../../../coordinator/decide/picture.ts'
 import { boundTo } from '../../../../coordinator/decide/placement/engine.ts'
 import { Nodes } from '../../../../coordinator/decide/placement/nodes.ts'
 import { POLICIES } from '../../../../coordinator/decide/policies/all.ts'
+import { reluctance } from '../../../../coordinator/decide/reluctance.ts'
 import type { PlaceRequest } from '../../../../coordinator/decide/requests.ts'
 import type { PolicyName } from '../../../../shared/spec.ts'
 
@@ -40,7 +41,7 @@ function bestOf(request: PlaceRequest, picture: Picture, policy: PolicyName) {
   return { node: (ranks[0]?.at(-1) as string | undefined) ?? null, fitting: candidates.length }
 }
 
-/** What nodes are compared by, most important first: tasks in the node's groups, the policy's score, the name. */
+/** What nodes are compared by, most important first: what speaks against them, tasks in the node's groups, the policy's score, the name. */
 function rankOf(request: PlaceRequest, name: string, picture: Picture, policy: PolicyName): (number | string)[] {
   const { placement } = request.version.spec
   const nodes = new Nodes(picture)
@@ -51,7 +52,7 @@ function rankOf(request: PlaceRequest, name: string, picture: Picture, policy: P
   const need = nodes.seen[index]!.cluster.needOf(request.service.name, request.version)
   chosen.scores(nodes.figures, Int32Array.of(index), 0, 1, need, score)
   const groups = placement.spreadOver.map((_, level) => tasksInGroup(request, name, picture, level))
-  return [...groups, score[0]!, name]
+  return [reluctance(request, picture.get(name)!), ...groups, score[0]!, name]
 }
 
 /** Tasks of the service on eligible nodes that have the same values as the node down to this level. */
