@@ -31,6 +31,8 @@ export type World = {
   tasksByNode: Map<NodeName, Set<Task>>
   /** Derived: tasks that want to run and have no node yet. */
   tasksWaiting: Set<Task>
+  /** Derived: tasks that were told to stop and are not forgotten yet. */
+  tasksStopping: Set<Task>
   /** Derived: services that time or others' progress may move on (rolling, held, removing), looked at on every beat. */
   servicesInMotion: Set<ServiceName>
 }
@@ -180,7 +182,27 @@ export type Task = {
   stopReason: string | null
   /** Why it has no node yet, by check; empty once it has one. */
   waitsFor: Refusal[]
+  /** While it waits: where room is being made for it, and held against all of no higher priority. */
+  nomination?: Nomination
+  /** Of a task that was stopped for one of higher priority, and of the one that takes its slot: by whom and what for. */
+  preempted?: Preempted
+  /** While it waits: when it was said that it waits for long already, and why nobody is stopped for it. */
+  waitTold?: { at: Instant; why: string }
   observed: Observed
+}
+
+/** Room on a node that is not free yet: tasks leave it, of themselves or because they were told to for this. */
+export type Nomination = { node: NodeName; at: Instant; victims: TaskId[] }
+
+/** Who had to make room for whom. */
+export type Preempted = {
+  /** The task that was stopped; kept on the one that takes its place. */
+  task: TaskId
+  by: TaskId
+  priority: number
+  byPriority: number
+  /** What the other lacked there. */
+  lacked: Refusal
 }
 
 /** The latest word of the agent about a task; `assigned` until the first. */
@@ -278,11 +300,17 @@ export type Decision =
       slot: number
       version: number
       onlyNode?: NodeName
+      /** It takes the slot of one that was preempted. */
+      preempted?: Preempted
       why: string
     }
   | { kind: 'place-task'; task: TaskId; node: NodeName; why: PlacementReason }
   | { kind: 'hold-task'; task: TaskId; refusals: Refusal[] }
-  | { kind: 'stop-task'; task: TaskId; why: string }
+  | { kind: 'stop-task'; task: TaskId; why: string; preempted?: Preempted }
+  /** Null: it has none any more. */
+  | { kind: 'nominate-task'; task: TaskId; nomination: Nomination | null; why: string }
+  /** It waits for room since long: said once. `tasks`: how many of its service do. */
+  | { kind: 'tell-wait'; task: TaskId; tasks: number; why: string }
   | { kind: 'forget-task'; task: TaskId; why: string }
   | { kind: 'set-rollout'; service: ServiceName; rollout: Rollout; wantedVersion: number }
   | { kind: 'set-release'; service: ServiceName; release: Service['release'] }

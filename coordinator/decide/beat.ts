@@ -1,6 +1,6 @@
 /** What one pass of deciding works on: the world as given, what was decided in this pass on top of it, and the answer so far. */
 import type { Instant } from '../../shared/clock.ts'
-import type { Decision, NodeName, NodeStatus, Service, ServiceName, Task, TaskId, World } from '../world.ts'
+import type { Decision, NodeName, NodeStatus, Preempted, Service, ServiceName, Task, TaskId, World } from '../world.ts'
 import type { PlaceRequest } from './requests.ts'
 import type { DecideSettings } from './settings.ts'
 
@@ -17,6 +17,8 @@ export type Beat = {
   ended: Set<TaskId>
   forgotten: Set<TaskId>
   created: Map<ServiceName, number>
+  /** By service and slot: who was preempted there, for whoever takes the slot next. */
+  preempted: Map<string, Preempted>
   nextTaskNumber: number
   requests: PlaceRequest[]
   /** For a replacement that asks for a place: the tasks that would make room for it by stopping first. */
@@ -47,6 +49,12 @@ export function stop(beat: Beat, task: Task, why: string): void {
   else beat.decisions.push({ kind: 'stop-task', task: task.id, why })
 }
 
+/** Stopped for another of higher priority; its node is with us, or nobody would have chosen it. */
+export function preempt(beat: Beat, task: Task, why: string, preempted: Preempted): void {
+  beat.ended.add(task.id)
+  beat.decisions.push({ kind: 'stop-task', task: task.id, why, preempted })
+}
+
 export function forget(beat: Beat, task: Task, why: string): void {
   beat.ended.add(task.id)
   beat.forgotten.add(task.id)
@@ -57,14 +65,14 @@ export function forget(beat: Beat, task: Task, why: string): void {
 export function create(
   beat: Beat,
   service: Service,
-  wanted: { slot: number; version: number; onlyNode: NodeName | null },
+  wanted: { slot: number; version: number; onlyNode: NodeName | null; preempted: Preempted | null },
   why: string,
 ): TaskId {
   const task = `${service.name}.${wanted.slot}.${beat.nextTaskNumber.toString(36)}`
   beat.nextTaskNumber += 1
   beat.created.set(service.name, (beat.created.get(service.name) ?? 0) + 1)
-  const { slot, version, onlyNode } = wanted
-  const place = onlyNode === null ? {} : { onlyNode }
-  beat.decisions.push({ kind: 'create-task', task, service: service.name, slot, version, ...place, why })
+  const { slot, version, onlyNode, preempted } = wanted
+  const more = { ...(onlyNode !== null && { onlyNode }), ...(preempted && { preempted }) }
+  beat.decisions.push({ kind: 'create-task', task, service: service.name, slot, version, ...more, why })
   return task
 }

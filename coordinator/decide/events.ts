@@ -193,7 +193,29 @@ function decisionEvents(world: World, decision: Decision, at: Instant): NewEvent
       const task = world.tasks.get(decision.task)
       if (!task) return []
       const names = { service: task.service, task: task.id, ...(task.node && { node: task.node }) }
+      if (decision.preempted) {
+        const message = `${task.id} on ${task.node} is ${decision.why}; it is queued again`
+        return [event(at, 'warning', 'task-preempted', message, names)]
+      }
       return [event(at, 'info', 'task-stopping', `${task.id} is stopped: ${decision.why}`, names)]
+    }
+    case 'nominate-task': {
+      const task = world.tasks.get(decision.task)
+      const { nomination, why } = decision
+      // What others leave of themselves is no news; that somebody is stopped, or was in vain, is.
+      const victims = (nomination ?? task?.nomination)?.victims.length ?? 0
+      if (!task || victims === 0) return []
+      const names = { service: task.service, task: task.id, ...(nomination && { node: nomination.node }) }
+      return [event(at, 'info', nomination ? 'task-nominated' : 'nomination-ended', why, names)]
+    }
+    case 'tell-wait': {
+      const task = world.tasks.get(decision.task)
+      if (!task) return []
+      const checks = [...new Set(task.waitsFor.map((refusal) => refusal.check))].join(', ')
+      const others = decision.tasks > 1 ? ` and ${decision.tasks - 1} more of ${task.service}` : ''
+      const since = `${Math.round((at - task.createdAt) / 60_000)} min`
+      const message = `${task.id}${others} wait for room since ${since} (${checks}); ${decision.why}`
+      return [event(at, 'warning', 'task-waits-long', message, { service: task.service, task: task.id })]
     }
     case 'set-rollout':
       return rolloutEvents(world, decision, at)

@@ -11,19 +11,22 @@ export type Marks = {
   services: Set<ServiceName>
   /** Their room, labels or readiness changed: tasks there, global services and whoever waits for room are looked at. */
   nodes: Set<NodeName>
+  /** Whoever waits for room is looked at. */
+  waiting: boolean
 }
 
 export function newMarks(): Marks {
-  return { all: false, services: new Set(), nodes: new Set() }
+  return { all: false, services: new Set(), nodes: new Set(), waiting: false }
 }
 
 export function isMarked(marks: Marks): boolean {
-  return marks.all || marks.services.size > 0 || marks.nodes.size > 0
+  return marks.all || marks.waiting || marks.services.size > 0 || marks.nodes.size > 0
 }
 
 /** Adds `more` to `marks`. */
 export function addMarks(marks: Marks, more: Marks): void {
   marks.all ||= more.all
+  marks.waiting ||= more.waiting
   for (const service of more.services) marks.services.add(service)
   for (const node of more.nodes) marks.nodes.add(node)
 }
@@ -51,13 +54,18 @@ function markChange(world: World, change: Change, marks: Marks): void {
     case 'deploy-stack':
       for (const shortName of Object.keys(change.spec.services)) marks.services.add(`${change.spec.name}_${shortName}`)
       markStack(world, change.spec.name, marks)
+      // Its priority, or how many of its tasks it can spare, may be another now.
+      markWaiting(world, marks)
       return
     case 'remove-stack':
       markStack(world, change.stack, marks)
       return
     case 'scale-service':
+      marks.services.add(change.service)
+      return
     case 'rollback-service':
       marks.services.add(change.service)
+      markWaiting(world, marks)
       return
     case 'set-availability':
     case 'label-node':
@@ -97,6 +105,8 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
       for (const seen of observation.tasks) {
         markTask(world, seen.task, marks)
         if (hasEnded(seen.state)) marks.nodes.add(node.name)
+        // It may be up again, and its service have one to spare.
+        if (world.tasks.get(seen.task)?.preempted) markWaiting(world, marks)
       }
       for (const id of observation.gone) markTask(world, id, marks)
       return
@@ -116,24 +126,48 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
       marks.nodes.add(decision.node)
       return
     case 'forget-task': {
-      const node = world.tasks.get(decision.task)?.node
-      if (node) marks.nodes.add(node)
+      const task = world.tasks.get(decision.task)
+      if (task?.node) marks.nodes.add(task.node)
+      // What was held for it, or what its service could not spare, is free.
+      else if (task?.nomination || task?.preempted) markWaiting(world, marks)
       markTask(world, decision.task, marks)
       return
     }
+    case 'stop-task': {
+      // Its room will be free: a task that waits may be promised it. Who was preempted is queued again.
+      if (world.tasks.get(decision.task)?.node) markWaiting(world, marks)
+      if (decision.preempted) markTask(world, decision.task, marks)
+      return
+    }
+    case 'place-task': {
+      const nomination = world.tasks.get(decision.task)?.nomination
+      if (nomination && nomination.node !== decision.node) markWaiting(world, marks)
+      return
+    }
+    case 'nominate-task': {
+      const before = world.tasks.get(decision.task)?.nomination
+      if (before && before.node !== decision.nomination?.node) markWaiting(world, marks)
+      return
+    }
     case 'set-rollout':
+      marks.services.add(decision.service)
+      markWaiting(world, marks)
+      return
     case 'set-release':
     case 'forget-service':
       marks.services.add(decision.service)
       return
     case 'create-task':
-    case 'place-task':
     case 'hold-task':
-    case 'stop-task':
+    case 'tell-wait':
     case 'forget-version':
     case 'forget-stack':
       return
   }
+}
+
+function markWaiting(world: World, marks: Marks): void {
+  if (world.tasksWaiting.size > 0) marks.waiting = true
 }
 
 function markTask(world: World, id: TaskId, marks: Marks): void {

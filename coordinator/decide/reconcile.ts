@@ -41,6 +41,10 @@ export function reconcile(beat: Beat, given: Service): void {
 function tidy(beat: Beat, service: Service): Task[] {
   const tasks = [...(beat.world.tasksByService.get(service.name) ?? [])]
   tasks.sort((a, b) => (a.id < b.id ? -1 : 1))
+  for (const task of tasks) {
+    const isBack = task.desired === 'running' && task.firstUpAt !== null
+    if (task.preempted && !isBack) beat.preempted.set(`${service.name}.${task.slot}`, task.preempted)
+  }
   return tasks.filter((task) => {
     const why = whyOver(beat, task, service.removing)
     if (why !== null) forget(beat, task, why)
@@ -216,7 +220,8 @@ function replace(beat: Beat, service: Service, target: ServiceVersion, unit: Uni
 }
 
 function add(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, why: string): string {
-  const wanted = { slot: unit.slot, version: target.version, onlyNode: unit.onlyNode }
+  const preempted = beat.preempted.get(`${service.name}.${unit.slot}`) ?? null
+  const wanted = { slot: unit.slot, version: target.version, onlyNode: unit.onlyNode, preempted }
   const task = create(beat, service, wanted, why)
   request(beat, service, target, unit, task, [])
   return task

@@ -30,6 +30,15 @@ export function holdsRoom(task: Task): boolean {
 }
 
 /**
+ * Missing because another of higher priority has its room: told to stop for it, or in the place of one that was and not up
+ * since. So long it counts against its service's budget.
+ */
+export function isPreempted(task: Task): boolean {
+  if (!task.preempted || hasEnded(task.observed.state)) return false
+  return task.desired === 'stopped' ? task.node !== null : task.firstUpAt === null
+}
+
+/**
  * When and why a task went wrong in its present attempt (or had to be restarted); null: it did not. Where its Engine or host
  * stopped under it the task is not to blame.
  */

@@ -56,7 +56,8 @@ export function encodeFrame(value: Entry[] | Buffer): Promise<Buffer> {
 
 /** Of the World only what is not derived: the rest is made anew when it is read. */
 export function serializeSnapshot({ world, marks, settings }: Snapshot): Buffer {
-  const { tasksByService: _s, tasksByNode: _n, tasksWaiting: _w, servicesInMotion: _m, ...kept } = world
+  const { tasksByService: _s, tasksByNode: _n, tasksWaiting: _w, ...rest } = world
+  const { tasksStopping: _t, servicesInMotion: _m, ...kept } = rest
   return serialize({ world: kept, marks, settings })
 }
 

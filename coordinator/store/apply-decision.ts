@@ -42,6 +42,16 @@ export function applyDecision(world: World, decision: Decision, at: Instant, wri
     case 'stop-task':
       stopTask(world, decision, writes)
       return
+    case 'nominate-task':
+      nominateTask(world, decision, writes)
+      return
+    case 'tell-wait': {
+      const task = world.tasks.get(decision.task)
+      if (!task || task.node !== null) return
+      task.waitTold = { at, why: decision.why }
+      writes.push(putTask(task))
+      return
+    }
     case 'forget-task':
       forgetTask(world, decision, writes)
       return
@@ -92,6 +102,7 @@ function createTask(world: World, decision: Decided<'create-task'>, at: Instant,
     firstUpAt: null,
     stopReason: null,
     waitsFor: [],
+    ...(decision.preempted && { preempted: decision.preempted }),
     observed: unseen('waiting', at),
   }
   world.nextTaskNumber += 1
@@ -107,6 +118,8 @@ function placeTask(world: World, decision: Decided<'place-task'>, at: Instant, w
   task.node = decision.node
   task.placedAt = at
   task.waitsFor = []
+  delete task.nomination
+  delete task.waitTold
   task.observed = unseen('assigned', at)
   indexTask(world, task)
   writes.push(putTask(task))
@@ -128,9 +141,18 @@ function stopTask(world: World, decision: Decided<'stop-task'>, writes: Write[])
   if (!task || task.desired === 'stopped') return
   task.desired = 'stopped'
   task.stopReason = decision.why
+  if (decision.preempted) task.preempted = decision.preempted
   indexTask(world, task)
   writes.push(putTask(task))
   raiseAssignment(world, task.node, writes)
+}
+
+function nominateTask(world: World, decision: Decided<'nominate-task'>, writes: Write[]): void {
+  const task = world.tasks.get(decision.task)
+  if (!task || task.node !== null) return
+  if (decision.nomination) task.nomination = decision.nomination
+  else delete task.nomination
+  writes.push(putTask(task))
 }
 
 function forgetTask(world: World, decision: Decided<'forget-task'>, writes: Write[]): void {

@@ -5,6 +5,7 @@ export function rebuildIndexes(world: World): void {
   world.tasksByService = new Map()
   world.tasksByNode = new Map()
   world.tasksWaiting = new Set()
+  world.tasksStopping = new Set()
   world.servicesInMotion = new Set()
   for (const task of world.tasks.values()) indexTask(world, task)
   for (const service of world.services.values()) indexService(world, service)
@@ -16,6 +17,7 @@ export function indexTask(world: World, task: Task): void {
   if (task.node !== null) addTo(world.tasksByNode, task.node, task)
   if (task.node === null && task.desired === 'running') world.tasksWaiting.add(task)
   else world.tasksWaiting.delete(task)
+  if (task.desired === 'stopped') world.tasksStopping.add(task)
 }
 
 /** Call after a task was taken out of the world. */
@@ -23,6 +25,7 @@ export function unindexTask(world: World, task: Task): void {
   removeFrom(world.tasksByService, task.service, task)
   if (task.node !== null) removeFrom(world.tasksByNode, task.node, task)
   world.tasksWaiting.delete(task)
+  world.tasksStopping.delete(task)
 }
 
 /** Call after a service was added or its rollout, release or `removing` changed. */

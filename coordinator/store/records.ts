@@ -31,6 +31,7 @@ export function emptyWorld(cluster: string): World {
     tasksByService: new Map(),
     tasksByNode: new Map(),
     tasksWaiting: new Set(),
+    tasksStopping: new Set(),
     servicesInMotion: new Set(),
   }
 }

@@ -38,6 +38,7 @@ export function aWorld(
     tasksByService: new Map(),
     tasksByNode: new Map(),
     tasksWaiting: new Set(),
+    tasksStopping: new Set(),
     servicesInMotion: new Set(),
   }
   rebuildIndexes(world)

@@ -11,6 +11,18 @@ export function sinkFirst<T>(heap: Heap<T>): void {
   sink(heap, 0)
 }
 
+export function insert<T>(heap: Heap<T>, item: T): void {
+  const { items, compare } = heap
+  let index = items.push(item) - 1
+  while (index > 0) {
+    const parent = (index - 1) >> 1
+    if (compare(item, items[parent]!) >= 0) break
+    items[index] = items[parent]!
+    index = parent
+  }
+  items[index] = item
+}
+
 export function removeFirst<T>(heap: Heap<T>): void {
   const last = heap.items.pop()
   if (last === undefined || heap.items.length === 0) return

@@ -30,6 +30,7 @@ import {
   unplug,
   work,
 } from '../../build/cluster.ts'
+import { holdPreemptionRules } from '../../build/preemption-rules.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
 import { anEngine, aTaint } from '../../build/world.ts'
 
@@ -44,7 +45,9 @@ const service = fc.constantFrom('web', 'db', 'log', 'job')
 const spec: fc.Arbitrary<ServiceSpecGiven> = fc.record({
   replicas: fc.integer({ min: 0, max: 6 }),
   image: fc.constantFrom('example/a:1', 'example/a:2', 'example/a:3'),
-  cpuCores: fc.constantFrom(0, 0.5, 1.5),
+  cpuCores: fc.constantFrom(0, 0.5, 1.5, 2.5),
+  priority: fc.constantFrom(undefined, 0, 25, 75, 100),
+  preemption: fc.constantFrom(undefined, undefined, { tasksMax: 0 }, { tasksMax: 1 }, { tasksMax: 2 }),
   ports: fc.constantFrom(
     [],
     [],
@@ -222,6 +225,11 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
       if (container) say(cluster, name, false, [{ ...container, attempt: 1, state: 'pulling' }], [])
     }),
   ),
+  fc
+    .boolean()
+    .map((preemption) =>
+      act(`preemption ${preemption}`, (cluster) => ask(cluster, { kind: 'set-cluster', settings: { preemption } })),
+    ),
   fc.constant(act('restart the coordinator', restartCoordinator)),
   {
     weight: 5,
@@ -248,11 +256,12 @@ test('whatever happens in whatever order, no rule is broken and deciding twice c
       const cluster = aCluster(NODES, { inventory: { diskBytes: 100, generic: GENERIC } })
       for (const { act: does } of acts) {
         does(cluster)
-        expectPlacedWell(cluster, beat(cluster))
-        holdRules(cluster)
+        const decisions = beat(cluster)
+        expectPlacedWell(cluster, decisions)
+        holdRules(cluster, decisions)
       }
       heal(cluster)
-      holdRules(cluster)
+      holdRules(cluster, [])
       expectWanted(cluster)
     }),
     { numRuns: RUNS, ...(SEED !== undefined && { seed: SEED }) },
@@ -261,8 +270,9 @@ test('whatever happens in whatever order, no rule is broken and deciding twice c
 
 // ---------------------------------------------------------------- the rules
 
-function holdRules(cluster: Cluster): void {
+function holdRules(cluster: Cluster, decisions: readonly Decision[]): void {
   const { world } = cluster
+  holdPreemptionRules(world, decisions)
   expectStoredAndIndexed(cluster)
   for (const name of world.nodes.keys()) {
     expectRoom(world, name)
@@ -418,7 +428,11 @@ function heal(cluster: Cluster): void {
     ask(cluster, { kind: 'set-node', node: name, reserve: { cpuCores: 0 }, overcommit: { cpu: 1 } })
     ask(cluster, { kind: 'label-node', node: name, set: { zone: 'a', generation: '2' }, remove: [] })
   }
-  run(cluster, 120_000, 1_000)
+  run(cluster, 60_000, 1_000)
+  const before = cluster.decided.length
+  run(cluster, 60_000, 1_000)
+  const preempted = cluster.decided.slice(before).filter((made) => made.kind === 'stop-task' && made.preempted)
+  expect(preempted, 'once nothing else happens nobody is preempted any more').toEqual([])
 }
 
 /** Each service has what it wants, or a task that waits or has failed and says why. */

@@ -1,0 +1,247 @@
+/**
+ * Where the tasks that ask for a place go. Highest priority first, and within a priority oldest first; each priority is
+ * done with before the next one is asked, in these steps:
+ *
+ *   1. who was promised room on a node before takes it, if it is free by now; else it stays promised: nobody of the same or
+ *      a lower priority gets it, so that nobody slips in while the others stop
+ *   2. all others, and those whose room came free elsewhere meanwhile, go where the scheduler finds a place for them
+ *   3. who is held even so has the task stopped that it replaces, where that helps; or is promised what others leave;
+ *      or has some of lower priority stopped for it
+ *
+ * A higher one may take what was promised to a lower one, which then looks anew.
+ */
+import type { NodeName, Nomination, Preempted, Refusal, ServiceVersion, Task, TaskId } from '../world.ts'
+import { type Beat, preempt, statusOf, stop } from './beat.ts'
+import { isEligible, movingRefusalOf, refusalOf } from './checks/all.ts'
+import { type NodePicture, type Picture, pictureOf, without } from './picture.ts'
+import { boundTo } from './placement/engine.ts'
+import { type Ground, groundOf, laterOf, leave, reserve } from './preempt/ground.ts'
+import type { Option } from './preempt/option.ts'
+import { type Finder, finderOn, type Preemption } from './preempt/preempt.ts'
+import { preemptedBy, whyNobody, whyNominated } from './preempt/told.ts'
+import { byPriority, priorityOf } from './priority.ts'
+import type { PlaceRequest } from './requests.ts'
+import { refusalsOf, sameRefusals, schedule } from './schedule.ts'
+import { holdsRoom } from './task-facts.ts'
+import { longWaitOf } from './waiters.ts'
+
+export function placeAll(beat: Beat): void {
+  if (beat.requests.length === 0) return
+  const requests = [...beat.requests, ...promisedRequests(beat)]
+  const picture = pictureOfBeat(beat)
+  const placing: Placing = {
+    beat,
+    picture,
+    ground: groundOfBeat(beat, picture),
+    placed: 0,
+    promised: new Map(),
+    whyNot: new Map(),
+  }
+  const held = placeByPriority(placing, requests)
+  // After all placements: the figures of a refusal are those that the next beat will find as well.
+  const refusalsFor = oncePerVersion(placing)
+  for (const request of held) tellWhy(placing, request, refusalsFor(request))
+}
+
+/** Who waited for a neighbour is asked again when others have got their places. Returns those that are held. */
+function placeByPriority(placing: Placing, requests: readonly PlaceRequest[]): PlaceRequest[] {
+  const { beat, promised } = placing
+  const createdAt = (task: TaskId) => beat.world.tasks.get(task)?.createdAt ?? beat.now
+  const held: PlaceRequest[] = []
+  let asked = requests
+  while (asked.length > 0) {
+    const before = placing.placed
+    const left = byPriority(asked, createdAt).flatMap((level) => placeLevel(placing, level))
+    const again = (request: PlaceRequest) =>
+      placing.placed > before && needsNeighbour(request) && !promised.has(request.task)
+    for (const request of left) if (!again(request)) held.push(request)
+    asked = left.filter(again)
+  }
+  return held
+}
+
+function needsNeighbour({ version }: PlaceRequest): boolean {
+  return version.spec.placement.affinity?.some(({ anti, required }) => required && !anti) ?? false
+}
+
+type Placing = {
+  beat: Beat
+  picture: Picture
+  ground: Ground
+  /** How many tasks have got their places so far. */
+  placed: number
+  /** Where those that are held are promised room, as of this beat. */
+  promised: Map<TaskId, NodeName>
+  /** Why nobody makes room for those that are promised none. */
+  whyNot: Map<TaskId, Extract<Preemption, { option: null }>['why']>
+}
+
+function pictureOfBeat(beat: Beat): Picture {
+  const picture = pictureOf(beat.world, (service) => beat.services.get(service.name) ?? service)
+  for (const [name, status] of beat.statuses) {
+    const seen = picture.get(name)
+    if (seen) seen.node = { ...seen.node, status }
+  }
+  return picture
+}
+
+/** Those that are told to stop in this beat leave as those told before do. */
+function groundOfBeat({ world, now, ended, forgotten }: Beat, picture: Picture): Ground {
+  const ground = groundOf(world, picture, now)
+  for (const id of ended) {
+    const task = world.tasks.get(id)
+    if (task && task.desired === 'running' && !forgotten.has(id)) leave(ground, task)
+    else ground.spoken.add(id)
+  }
+  return ground
+}
+
+/** Room that was promised counts also when the service of the task was not looked at in this beat. */
+function promisedRequests(beat: Beat): PlaceRequest[] {
+  const asked = new Set(beat.requests.map((request) => request.task))
+  const requests: PlaceRequest[] = []
+  for (const task of beat.world.tasksWaiting) {
+    if (!task.nomination || asked.has(task.id) || beat.ended.has(task.id)) continue
+    const service = beat.services.get(task.service) ?? beat.world.services.get(task.service)
+    const version = service?.versions.get(task.version)
+    if (!service || !version) continue
+    const { id, slot, onlyNode, waitsFor } = task
+    requests.push({ task: id, service, version, slot, onlyNode, waitsFor })
+  }
+  return requests
+}
+
+// ---------------------------------------------------------------- one priority
+
+/** Returns those that are held. */
+function placeLevel(placing: Placing, level: PlaceRequest[]): PlaceRequest[] {
+  const { beat, picture, ground } = placing
+  const others = level.filter((request) => !takePromised(placing, request))
+  const { placements, held } = schedule(others, picture, beat.world.settings.policy)
+  for (const placement of placements) beat.decisions.push(placement)
+  placing.placed += placements.length
+  const finder = finderOn(ground)
+  for (const request of held) if (!placing.promised.has(request.task)) makeRoom(placing, finder, request)
+  return held
+}
+
+/** Whether the request has its place now; one that has not, and may still have it, keeps what it was promised. */
+function takePromised(placing: Placing, request: PlaceRequest): boolean {
+  const { beat, picture, ground, promised } = placing
+  const node = nominationOf(beat, request.task)?.node
+  const seen = node === undefined ? undefined : picture.get(node)
+  if (node === undefined || !seen) return false
+  if (refusalOf(request, seen) === null) {
+    const why = { policy: 'promised', considered: 1, fitting: 1, score: {} }
+    beat.decisions.push({ kind: 'place-task', task: request.task, node, why })
+    reserve(ground, request, seen)
+    placing.placed += 1
+    return true
+  }
+  if (!mayStillHave(beat, ground, request, seen)) return false
+  reserve(ground, request, seen)
+  promised.set(request.task, node)
+  return false
+}
+
+function nominationOf(beat: Beat, task: TaskId): Nomination | null {
+  return beat.world.tasks.get(task)?.nomination ?? null
+}
+
+/** A node that is away for a moment, or not heard yet after a start, keeps its tasks and its promises; a lost one has none. */
+function mayStillHave(beat: Beat, ground: Ground, request: PlaceRequest, seen: NodePicture): boolean {
+  const status = statusOf(beat, seen.node.name)?.name
+  if (status === 'lost' || status === 'joining' || !isEligible(request, seen)) return false
+  return movingRefusalOf(request, laterOf(ground, seen)) === null
+}
+
+function makeRoom(placing: Placing, finder: Finder, request: PlaceRequest): void {
+  stopReplacedFirst(placing, request)
+  const found = finder.find(request)
+  if (!found.option) {
+    placing.whyNot.set(request.task, found.why)
+    return
+  }
+  promise(placing, request, found.option)
+  finder.take(request, found.option)
+}
+
+/**
+ * A replacement that is to start before the old task stops, and finds no room because of it (its host port, the memory
+ * it is promised, the service's limit per node), would wait for ever: then the old one stops first after all. That
+ * comes before anybody else is stopped for it.
+ */
+function stopReplacedFirst({ beat, picture, ground }: Placing, request: PlaceRequest): void {
+  for (const old of beat.makeRoom.get(request.task) ?? []) {
+    const seen = old.node === null ? undefined : picture.get(old.node)
+    const version = beat.world.services.get(old.service)?.versions.get(old.version)
+    if (!seen || !version || old.desired === 'stopped' || !holdsRoom(old)) continue
+    if (refusalOf(request, without(seen, old.id, old.service, version)) !== null) continue
+    stop(beat, old, `stops first: ${request.task} has no room beside it`)
+    leave(ground, old)
+    return
+  }
+}
+
+function promise({ beat, promised }: Placing, request: PlaceRequest, { node, victims, lacks }: Option): void {
+  const byPriority = priorityOf(request.service)
+  for (const victim of victims) if (lacks) stopFor(beat, request, victim, { byPriority, lacked: lacks })
+  const ids = victims.map(({ id }) => id)
+  const why = whyNominated(request.task, byPriority, node, ids)
+  const nomination = { node, at: beat.now, victims: ids }
+  beat.decisions.push({ kind: 'nominate-task', task: request.task, nomination, why })
+  promised.set(request.task, node)
+}
+
+function stopFor(
+  beat: Beat,
+  request: PlaceRequest,
+  victim: Task,
+  { byPriority, lacked }: Pick<Preempted, 'byPriority' | 'lacked'>,
+): void {
+  const service = beat.world.services.get(victim.service)
+  const priority = service ? priorityOf(service) : 0
+  const preempted: Preempted = { task: victim.id, by: request.task, priority, byPriority, lacked }
+  preempt(beat, victim, preemptedBy(preempted), preempted)
+}
+
+// ---------------------------------------------------------------- what those that are held are told
+
+function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[]): void {
+  const { beat, promised, whyNot } = placing
+  if (!sameRefusals(refusals, request.waitsFor)) {
+    beat.decisions.push({ kind: 'hold-task', task: request.task, refusals })
+  }
+  if (!promised.has(request.task) && nominationOf(beat, request.task)) {
+    const why = `${request.task} no longer gets room on ${nominationOf(beat, request.task)?.node}`
+    beat.decisions.push({ kind: 'nominate-task', task: request.task, nomination: null, why })
+  }
+  const long = longWaitOf(beat, request.service.name)
+  if (long?.task.id !== request.task) return
+  const none = whyNot.get(request.task)
+  const why = none ? whyNobody(request, none) : `room is being made on ${promised.get(request.task)}`
+  beat.decisions.push({ kind: 'tell-wait', task: request.task, tasks: long.tasks, why })
+}
+
+/** Tasks of one version are refused alike, but for those that can go to one node only, or are promised room on one. */
+function oncePerVersion({ picture, promised }: Placing): (request: PlaceRequest) => Refusal[] {
+  const told = new Map<ServiceVersion, Refusal[]>()
+  return (request) => {
+    const node = promised.get(request.task)
+    if (node !== undefined) return refusalsBut(picture, request, node)
+    if (boundTo(request) !== null) return refusalsOf(request, picture)
+    const refusals = told.get(request.version) ?? refusalsOf(request, picture)
+    told.set(request.version, refusals)
+    return refusals
+  }
+}
+
+/** What is promised to the task itself is not in its way. */
+function refusalsBut(picture: Picture, request: PlaceRequest, node: NodeName): Refusal[] {
+  const seen = picture.get(node)
+  if (!seen) return refusalsOf(request, picture)
+  picture.set(node, without(seen, request.task, request.service.name, request.version))
+  const refusals = refusalsOf(request, picture)
+  picture.set(node, seen)
+  return refusals
+}
