@@ -142,8 +142,9 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
     return
   }
   node.fullyObserved = true
-  for (const task of world.tasksByNode.get(node.name) ?? []) {
-    if (!named.has(task.id)) nothingLeft(task, at, writes)
+  for (const { id } of world.tasksByNode.get(node.name) ?? []) {
+    const task = named.has(id) ? undefined : world.tasks.get(id)
+    if (task) nothingLeft(task, at, writes)
   }
 }
 
