@@ -188,6 +188,8 @@ export type Task = {
   preempted?: Preempted
   /** While it waits: when it was said that it waits for long already, and why nobody is stopped for it. */
   waitTold?: { at: Instant; why: string }
+  /** Why it has the node that it has; absent while it waits, and of tasks placed by a version of Berth that did not keep it. */
+  reason?: PlacementReason
   observed: Observed
 }
 
@@ -318,7 +320,18 @@ export type Decision =
   | { kind: 'forget-service'; service: ServiceName }
   | { kind: 'forget-stack'; stack: string }
 
-export type PlacementReason = { policy: string; considered: number; fitting: number; score: Record<string, number> }
+/** Why a task went to its node, with the figures of that moment. */
+export type PlacementReason = {
+  policy: string
+  considered: number
+  fitting: number
+  /** Of the chosen node, in parts. */
+  score: Record<string, number>
+  /** The best few others. Absent where too many tasks were placed at once to look again for each. */
+  others?: { node: NodeName; score: Record<string, number> }[]
+  /** Some of those that could not take it. */
+  refused?: Refusal[]
+}
 
 export type WorldValue =
   | { at: Instant; change: Change }

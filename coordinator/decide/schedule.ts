@@ -4,7 +4,7 @@
  */
 import { CLUSTER_SETTINGS_DEFAULT } from '../../shared/cluster-settings.ts'
 import { canonicalJson, type PolicyName } from '../../shared/spec.ts'
-import type { Decision, Refusal } from '../world.ts'
+import type { Decision, NodeName, PlacementReason, Refusal } from '../world.ts'
 import { refusalOf } from './checks/all.ts'
 import type { Picture } from './picture.ts'
 import { type Cost, Engine } from './placement/engine.ts'
@@ -29,20 +29,69 @@ export function schedule(
   const engine = new Engine(picture, policy)
   const placements: Schedule['placements'] = []
   const held: PlaceRequest[] = []
+  // Naming others looks at every node once more, so only the first of many placements do.
+  let toExplain = Math.floor(NODES_EXPLAINED_MAX / Math.max(1, picture.size))
   engine.place(requests, (request, index, counted) => {
     if (index === -1) {
       held.push(request)
       return
     }
+    toExplain -= 1
     const why = {
       policy: engine.policyOf(request).name,
       considered: picture.size,
       fitting: counted ?? engine.countFitting(request),
       score: rounded(engine.partsOf(request, index)),
+      ...(toExplain >= 0 && othersOf(engine, request, index, picture)),
     }
     placements.push({ kind: 'place-task', task: request.task, node: engine.nodes.seen[index]!.node.name, why })
   })
   return { placements, held, cost: engine.cost }
+}
+
+/** Of all placements of one call together. */
+const NODES_EXPLAINED_MAX = 20_000
+const OTHERS_MAX = 3
+
+/** The best other nodes, and why some could not take the task. */
+function othersOf(
+  engine: Engine,
+  request: PlaceRequest,
+  chosen: number,
+  picture: Picture,
+): Pick<PlacementReason, 'others' | 'refused'> {
+  const others = engine.bestOf(request, OTHERS_MAX + 1).filter(({ index }) => index !== chosen)
+  const refused: Refusal[] = []
+  for (const seen of picture.values()) {
+    const refusal = refused.length < OTHERS_MAX ? refusalOf(request, seen) : null
+    if (refusal) refused.push(refusal)
+  }
+  return {
+    others: others.slice(0, OTHERS_MAX).map(({ index }) => ({
+      node: engine.nodes.seen[index]!.node.name,
+      score: rounded(engine.partsOf(request, index)),
+    })),
+    refused,
+  }
+}
+
+/** What placing the task on `node` would be told as, with the figures of the picture; null: there is no such node. */
+export function placementAsNow(
+  request: PlaceRequest,
+  picture: Picture,
+  node: NodeName,
+  policy: PolicyName,
+): PlacementReason | null {
+  const engine = new Engine(picture, policy)
+  const index = engine.nodes.indexOf(node)
+  if (index === -1) return null
+  return {
+    policy: engine.policyOf(request).name,
+    considered: picture.size,
+    fitting: engine.countFitting(request),
+    score: rounded(engine.partsOf(request, index)),
+    ...othersOf(engine, request, index, picture),
+  }
 }
 
 /** For people: no more digits than matter. */

@@ -117,6 +117,7 @@ function placeTask(world: World, decision: Decided<'place-task'>, at: Instant, w
   if (!task || !service || task.node !== null) return
   task.node = decision.node
   task.placedAt = at
+  task.reason = decision.why
   task.waitsFor = []
   delete task.nomination
   delete task.waitTold

@@ -79,6 +79,27 @@ export class Engine {
     return fitting
   }
 
+  /** The best `max` of the nodes that could take the task now, best first. Looks at all of them: for people, not for placing. */
+  bestOf(request: PlaceRequest, max: number): { index: number; score: number }[] {
+    this.nodes.askFor(request.service.name)
+    const wanted = this.#wanted(request)
+    const best: { index: number; score: number }[] = []
+    for (const tier of this.#tiersFor(request)) best.push(...this.#bestIn(tier, wanted, max - best.length))
+    return best
+  }
+
+  #bestIn(list: Int32Array, wanted: Wanted, max: number): { index: number; score: number }[] {
+    const best: { index: number; score: number }[] = []
+    if (max <= 0) return best
+    this.#eachFitting(list, wanted, (index, score) => {
+      if (best.length === max && score >= best[max - 1]!.score) return
+      const at = best.findIndex((other) => score < other.score)
+      best.splice(at === -1 ? best.length : at, 0, { index, score })
+      if (best.length > max) best.pop()
+    })
+    return best
+  }
+
   /** The parts of a node's score for the task. */
   partsOf(request: PlaceRequest, index: number): Record<string, number> {
     this.nodes.askFor(request.service.name)

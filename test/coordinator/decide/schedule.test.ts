@@ -141,7 +141,7 @@ describe('among fitting nodes', () => {
     expect(placesOf({ nodes: zones, spec, count: 4 }).sort()).toEqual(['a1', 'a1', 'b1', 'b2'])
   })
 
-  test('a placement says how many were considered, how many fitted, and with which figures it won', () => {
+  test('a placement says how many were considered, which others fitted, who refused, and with which figures it won', () => {
     const service = aService({ spec: { memoryBytes: 2 * GiB } })
     const members = [...nodes(2), aNode({ name: 'n3', memoryBytes: GiB })]
     const [placed] = schedule(
@@ -153,7 +153,16 @@ describe('among fitting nodes', () => {
       considered: 3,
       fitting: 2,
       score: { tasksOfService: 0, shareAfter: 0.25, cpuShare: 0, memoryShare: 0 },
+      others: [{ node: 'n2', score: { tasksOfService: 0, shareAfter: 0.25, cpuShare: 0, memoryShare: 0 } }],
+      refused: [{ node: 'n3', check: 'memory', figures: { neededBytes: 2 * GiB, freeBytes: GiB } }],
     })
+  })
+
+  test('of very many placements at once only the first name others, since that looks at every node again', () => {
+    const service = aService()
+    const picture = pictureOf(aWorld({ nodes: nodes(1_000), services: [service] }))
+    const { placements } = schedule(requestsFor(service, 100), picture)
+    expect(placements.filter(({ why }) => why.others !== undefined)).toHaveLength(20)
   })
 })
 
