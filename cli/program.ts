@@ -16,6 +16,7 @@ export function createProgram(out: Output, version: string): Command {
   const context = (json = false): Context => ({ out, json, env: process.env })
   addStarting(program, context)
   addLooking(program, context)
+  addQuestions(program, context)
   addChanging(program, context)
   addAccess(program, context, version)
   return program
@@ -84,15 +85,9 @@ function addLooking(program: Command, context: MakeContext): void {
 
 function addChanging(program: Command, context: MakeContext): void {
   const changes = () => import('./commands/changes.ts')
-  addWait(addJson(program.command('deploy').description('deploy Compose files as a stack, and wait until it is up')))
-    .option('-f, --file <FILE>', 'Compose file; several are merged, - is standard input', collect)
-    .option('--stack <NAME>', 'name of the stack')
+  const deploying = program.command('deploy').description('deploy Compose files as a stack, and wait until it is up')
+  addFiles(addWait(addJson(deploying)))
     .option('--attach <STACK>', 'follow a deployment that is on its way')
-    .option('--profile <NAME>', 'with the services of this profile', collect)
-    .option('--env-file <FILE>', 'variables for the Compose file', collect)
-    .option('--project-directory <DIR>', 'folder that relative paths begin at')
-    .option('--allow-unsupported', 'warn of what Berth does not honour instead of refusing it')
-    .option('--no-prune', 'keep services that the files do not name any more')
     .action(async (options) => (await import('./commands/deploy.ts')).deploy(context(options.json), options))
   addWait(addJson(program.command('scale <SERVICE=N...>').description('set how many tasks services have'))).action(
     async (pairs, options) => (await changes()).scale(context(options.json), pairs, options),
@@ -116,6 +111,21 @@ function addChanging(program: Command, context: MakeContext): void {
   addJson(node.command('label <NODE> <LABELS...>').description('KEY=VALUE sets a label, KEY- removes it')).action(
     async (name, labels, { json }) => (await changes()).labelNode(context(json), name, labels),
   )
+}
+
+function addQuestions(program: Command, context: MakeContext): void {
+  addJson(
+    program.command('why <TASK|SERVICE>').description('why it is where it is, why it waits or stands still'),
+  ).action(async (name, { json }) => (await import('./commands/why.ts')).why(context(json), name))
+  addFiles(
+    addJson(program.command('plan').description('what deploying the same files would do; changes nothing')),
+  ).action(async (options) => (await import('./commands/plan.ts')).plan(context(options.json), options))
+  addJson(program.command('what-if').description('what would come of nodes lost or added, and services scaled'))
+    .option('--lose <NODE...>', 'suppose that these nodes are lost')
+    .option('--lose-label <KEY=VALUE>', 'suppose that all nodes with this label are lost', collect)
+    .option('--add <SPEC>', 'suppose one more node: cpu=8,memory=32G,labels.zone=a,count=2', collect)
+    .option('--scale <SERVICE=N>', 'suppose that the service has N tasks', collect)
+    .action(async ({ json, ...options }) => (await import('./commands/what-if.ts')).whatIf(context(json), options))
 }
 
 function addAccess(program: Command, context: MakeContext, version: string): void {
@@ -152,6 +162,17 @@ function addWait(command: Command): Command {
   return command
     .option('-d, --detach', 'do not wait')
     .option('--timeout <TIME>', 'how long to wait: 90s, 5m, 1h', milliseconds, waitTimeoutMs)
+}
+
+function addFiles(command: Command): Command {
+  return command
+    .option('-f, --file <FILE>', 'Compose file; several are merged, - is standard input', collect)
+    .option('--stack <NAME>', 'name of the stack')
+    .option('--profile <NAME>', 'with the services of this profile', collect)
+    .option('--env-file <FILE>', 'variables for the Compose file', collect)
+    .option('--project-directory <DIR>', 'folder that relative paths begin at')
+    .option('--allow-unsupported', 'warn of what Berth does not honour instead of refusing it')
+    .option('--no-prune', 'keep services that the files do not name any more')
 }
 
 function collect(value: string, before: string[] | undefined): string[] {

@@ -179,6 +179,8 @@ function plainView(out: Context['out'], options: WaitOptions, shown: Shown, note
 
 function timedOut({ stack, timeoutMs, leaveHint }: WaitOptions, last: ProgressDocument | null): BerthError {
   const missing = last ? missingLines(last) : ['nothing was heard of it']
+  const waiting = last?.services.find(({ counts, waits }) => counts.waiting > 0 && waits.length > 0)
+  if (waiting) missing.push(`berth why ${waiting.service} tells what would let them run`)
   return new BerthError(
     'timed-out',
     `${stack} is not up after ${duration(timeoutMs)}; it goes on (${leaveHint}). Missing:\n${missing.map((line) => `  ${line}`).join('\n')}`,

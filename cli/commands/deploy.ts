@@ -1,24 +1,16 @@
 /** `berth deploy`: Compose files become a stack, and the command waits until it is up. */
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import type { DeployAnswer, ProgressDocument } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
-import type { StackSpec } from '../../shared/spec.ts'
 import { segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
+import { type ReadOptions, readStack } from '../read-stack.ts'
 import { waitForStack } from '../wait.ts'
 
-export type DeployOptions = {
-  file?: string[]
-  stack?: string
+export type DeployOptions = ReadOptions & {
   detach?: boolean
   /** ms */
   timeout: number
   attach?: string
-  profile?: string[]
-  envFile?: string[]
-  projectDirectory?: string
-  allowUnsupported?: boolean
   prune: boolean
   /** See WaitOptions. */
   signal?: AbortSignal
@@ -64,32 +56,4 @@ export function finish({ out, json }: Context, progress: ProgressDocument): void
   throw new BerthError('failed', `${stack} ${words}; berth events --stack ${stack} · berth ps ${stack}`, {
     details: { stack, outcome },
   })
-}
-
-/** Reads the Compose files; findings go to stderr. @throws BerthError `invalid-file` */
-async function readStack({ out, env }: Context, options: DeployOptions): Promise<StackSpec> {
-  // Loaded only here: reading Compose is most of what the command would otherwise spend its start on.
-  const { readCompose, ComposeError, formatFinding } = await import('../../shared/compose/read-compose.ts')
-  try {
-    const { stack, findings } = await readCompose({
-      files: options.file ?? [],
-      ...(options.stack === undefined ? {} : { stack: options.stack }),
-      profiles: options.profile ?? [],
-      environment: definedOf(env),
-      readFile: (path: string) => (path === '-' ? text(process.stdin) : readFile(path, 'utf8')),
-      ...(options.projectDirectory === undefined ? {} : { projectDirectory: options.projectDirectory }),
-      ...(options.envFile === undefined ? {} : { envFiles: options.envFile }),
-      allowUnsupported: options.allowUnsupported ?? false,
-    })
-    for (const finding of findings) out.note(formatFinding(finding))
-    return stack
-  } catch (error) {
-    if (!(error instanceof ComposeError)) throw error
-    const message = error.findings.map(formatFinding).join('\n')
-    throw new BerthError('invalid-file', message, { cause: error, details: { findings: error.findings } })
-  }
-}
-
-function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
 }

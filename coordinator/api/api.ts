@@ -12,6 +12,7 @@ import { eventRoutes } from './routes/events.ts'
 import { logRoutes } from './routes/logs.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { progressRoutes } from './routes/progress.ts'
+import { questionRoutes } from './routes/questions.ts'
 import { recordingRoutes } from './routes/recording.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { stackRoutes } from './routes/stacks.ts'
@@ -76,6 +77,7 @@ const ROUTES = [
   taskRoutes,
   eventRoutes,
   progressRoutes,
+  questionRoutes,
   logRoutes,
   tokenRoutes,
   recordingRoutes,

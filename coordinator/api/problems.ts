@@ -58,7 +58,7 @@ function serviceProblems(service: ServiceDocument): Problem[] {
       kind: `rollout-${rollout.state}`,
       service: service.name,
       message: `${service.name} is ${rollout.state.replace('-', ' ')}: ${rollout.why ?? 'no reason given'}`,
-      hint: `berth events --service ${service.name}`,
+      hint: `berth why ${service.name}`,
     })
   }
   if (counts.waiting > 0 && waits.length > 0) {
@@ -68,7 +68,7 @@ function serviceProblems(service: ServiceDocument): Problem[] {
       kind: 'tasks-waiting',
       service: service.name,
       message: `${counts.waiting} of ${counts.wanted} tasks of ${service.name} wait for a node: ${reason.message}${where}`,
-      hint: `berth services ${service.name}`,
+      hint: `berth why ${service.name}`,
     })
   }
   return problems
