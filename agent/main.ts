@@ -34,7 +34,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     supervisor,
     logTail: createLogTail({ containers: () => supervisor.containers(), engineLogs: engine.logs.bind(engine) }),
     loadMeter,
-    inventory: createReadInventory({ engineLabels: () => engine.engineLabels() }),
+    inventory: createReadInventory({
+      engineLabels: () => engine.engineLabels(),
+      dataRoot: () => engine.dataRoot(),
+      resources: options.resources,
+    }),
     log,
     clock: systemClock,
     random: Math.random,

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { BerthError } from '../shared/errors.ts'
-import { FORBIDDEN_KEY, NAME_PATTERN } from '../shared/names.ts'
+import { FORBIDDEN_KEY, NAME_PATTERN, RESOURCE_COUNT_MAX, RESOURCE_PATTERN } from '../shared/names.ts'
+import type { GenericResources } from '../shared/spec.ts'
 
 export type AgentOptions = {
   dataDir: string
@@ -14,6 +15,8 @@ export type AgentOptions = {
   /** As in DOCKER_HOST; absent: the usual sockets. */
   engineHost?: string
   labels: Record<string, string>
+  /** How many of each countable thing this host has. */
+  resources: GenericResources
   /** A pull that stands still for so long is given up, and tried again later; absent: what is usual. */
   pullStallMs?: number
   logLevel: (typeof LOG_LEVELS)[number]
@@ -27,6 +30,7 @@ export type AgentFlags = {
   docker?: string
   name?: string
   label?: Record<string, string>
+  resource?: Record<string, number>
   /** ms */
   pullStall?: number
   logLevel?: string
@@ -51,6 +55,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     node: readName(flags.name ?? env.BERTH_NODE_NAME ?? hostname().toLowerCase()),
     engineHost: flags.docker ?? (env.DOCKER_HOST || undefined),
     labels: readLabels(flags.label ?? {}),
+    resources: readResources(flags.resource ?? {}),
     pullStallMs: readPullStall(flags.pullStall),
     logLevel: readLevel(flags.logLevel ?? env.BERTH_LOG_LEVEL ?? 'info'),
   }
@@ -94,6 +99,19 @@ function readLabels(labels: Record<string, string>): Record<string, string> {
     )
   }
   return labels
+}
+
+function readResources(resources: Record<string, number>): GenericResources {
+  for (const [name, count] of Object.entries(resources)) {
+    if (name === FORBIDDEN_KEY || !new RegExp(RESOURCE_PATTERN).test(name)) {
+      throw invalid(`--resource: "${name}" cannot be the name of a resource; it looks like gpu=2`)
+    }
+    if (Number.isInteger(count) && count >= 0 && count <= RESOURCE_COUNT_MAX) continue
+    throw invalid(
+      `--resource ${name}: ${count} is not a number of them; give a whole number from 0 to ${RESOURCE_COUNT_MAX}`,
+    )
+  }
+  return resources
 }
 
 function readPullStall(ms: number | undefined): number | undefined {

@@ -25,6 +25,7 @@ export type AgentFlags = {
   docker?: string
   name?: string
   label?: Record<string, string>
+  resource?: Record<string, number>
   /** ms */
   pullStall?: number
   logLevel?: string
@@ -53,6 +54,11 @@ export function addAgentFlags(command: Command): Command {
     .option('--docker <HOST>', 'the Engine: unix:///var/run/docker.sock, tcp://… (default: DOCKER_HOST)')
     .option('--name <NAME>', "name of the node (default: the host's)")
     .option('--label <KEY=VALUE>', 'label of the node; several may be given', collectLabel)
+    .option(
+      '--resource <NAME=COUNT>',
+      'countable thing that this host has, as gpu=2; several may be given',
+      collectResource,
+    )
     .option('--pull-stall <TIME>', 'give a pull up that has stood still for so long (default: 2m)', ms)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
 }
@@ -85,4 +91,10 @@ function collectLabel(value: string, before: Record<string, string> | undefined)
   const split = value.indexOf('=')
   if (split < 1) throw new InvalidArgumentError('Write it like disk=ssd.')
   return { ...before, [value.slice(0, split)]: value.slice(split + 1) }
+}
+
+function collectResource(value: string, before: Record<string, number> | undefined): Record<string, number> {
+  const [, name = '', count = ''] = /^([^=]+)=(\d+)$/.exec(value) ?? []
+  if (name === '') throw new InvalidArgumentError('Write it like gpu=2.')
+  return { ...before, [name]: Number(count) }
 }

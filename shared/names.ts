@@ -3,6 +3,10 @@ export const NAME_PATTERN = '^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$'
 /** A stack's name holds no underscore, so that `STACK_SERVICE` splits one way only. */
 export const STACK_NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$'
 
+/** Names of countable things that nodes have, as `gpu`. */
+export const RESOURCE_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9_./-]{0,126}[A-Za-z0-9])?$'
+export const RESOURCE_COUNT_MAX = 1_000_000
+
 /** `shop`, `api` → `shop_api`. */
 export function fullServiceName(stack: string, service: string): string {
   return `${stack}_${service}`

@@ -1,6 +1,6 @@
 /** A task and its spec → what the Engine is asked to create. A plain value: tests read it whole. */
 import { LABEL } from '../../shared/labels.ts'
-import type { ContainerSpec, Healthcheck, Mount, TaskSpec } from '../../shared/spec.ts'
+import type { ContainerSpec, DeviceRequest, Healthcheck, Mount, TaskSpec } from '../../shared/spec.ts'
 import type { AssignedTask } from '../../shared/wire/down.ts'
 import type { Owner } from '../decide/container.ts'
 
@@ -90,6 +90,7 @@ function hostConfig(container: ContainerSpec): Record<string, unknown> {
       PathInContainer: device.containerPath,
       CgroupPermissions: device.permissions,
     })),
+    DeviceRequests: container.deviceRequests?.map(deviceRequest),
     Ulimits:
       container.ulimits &&
       Object.entries(container.ulimits).map(([name, { soft, hard }]) => ({ Name: name, Soft: soft, Hard: hard })),
@@ -104,6 +105,11 @@ function hostConfig(container: ContainerSpec): Record<string, unknown> {
     OomScoreAdj: container.oomScoreAdj,
     OomKillDisable: container.oomKillDisable,
   })
+}
+
+/** The Engine asks for sets of capabilities of which one must be met; Compose names one set. */
+function deviceRequest({ driver, count, deviceIds, capabilities, options }: DeviceRequest): Record<string, unknown> {
+  return compact({ Driver: driver, Count: count, DeviceIDs: deviceIds, Capabilities: [capabilities], Options: options })
 }
 
 /** What is promised to the task is protected by the kernel too, where the Engine accepts the figure. */

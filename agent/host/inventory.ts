@@ -1,5 +1,8 @@
+import { readdir, statfs } from 'node:fs/promises'
 import os from 'node:os'
+import { join } from 'node:path'
 import { FORBIDDEN_KEY } from '../../shared/names.ts'
+import type { GenericResources } from '../../shared/spec.ts'
 import { wellFormedCut } from '../../shared/text.ts'
 import type { NodeInventory } from '../../shared/wire/up.ts'
 import type { ReadInventory } from '../parts.ts'
@@ -16,6 +19,11 @@ const LABEL_CHARS_MAX = 1024
 export type InventoryOptions = {
   /** Labels of the Engine's own configuration (`dockerd --label`). */
   engineLabels?: () => Promise<Record<string, string>>
+  /** The folder in which the Engine keeps its data. */
+  dataRoot?: () => Promise<string>
+  /** Countable things that the operator says this host has; win over what is found. */
+  resources?: GenericResources
+  procRoot?: string
   now?: () => number
   ask?: AskHost
 }
@@ -33,17 +41,21 @@ export function createReadInventory(options: InventoryOptions = {}): ReadInvento
   let kept: { inventory: Promise<NodeInventory>; atMs: number } | null = null
   return ({ anew = false } = {}) => {
     if (anew || kept === null || now() - kept.atMs >= INVENTORY_EVERY_MS) {
-      kept = { inventory: readInventory(options.ask ?? askSystemInformation, options.engineLabels), atMs: now() }
+      kept = { inventory: readInventory(options), atMs: now() }
     }
     return kept.inventory
   }
 }
 
-async function readInventory(ask: AskHost, engineLabels: InventoryOptions['engineLabels']): Promise<NodeInventory> {
-  const [facts, labels] = await Promise.all([
+async function readInventory(options: InventoryOptions): Promise<NodeInventory> {
+  const { ask = askSystemInformation, engineLabels, dataRoot, resources, procRoot = '/proc' } = options
+  const [facts, labels, diskBytes, gpus] = await Promise.all([
     withinLimit(ask(), {} as HostFacts),
     withinLimit(engineLabels?.() ?? Promise.resolve<Record<string, string>>({}), {}),
+    withinLimit(dataRoot?.().then(diskSize) ?? Promise.resolve(null), null),
+    withinLimit(countGpus(procRoot), 0),
   ])
+  const generic = { ...(gpus > 0 && { gpu: gpus }), ...resources }
   return {
     hostname: wellFormedCut(os.hostname(), NAME_CHARS_MAX),
     os: os.platform(),
@@ -51,10 +63,23 @@ async function readInventory(ask: AskHost, engineLabels: InventoryOptions['engin
     kernel: wellFormedCut(facts.kernel ?? os.release(), NAME_CHARS_MAX),
     cpuCores: os.cpus().length || os.availableParallelism(),
     memoryBytes: os.totalmem(),
+    ...(diskBytes !== null && { diskBytes }),
+    ...(Object.keys(generic).length > 0 && { generic }),
     ...optional('cpuModel', wellFormedCut(facts.cpuModel ?? os.cpus()[0]?.model ?? '', NAME_CHARS_MAX)),
     addresses: outwardAddresses(os.networkInterfaces()),
     engineLabels: fitting(labels),
   }
+}
+
+/** Of an Engine on another machine the folder is not here: then the disk is not known. */
+async function diskSize(folder: string): Promise<number> {
+  const { blocks, bsize } = await statfs(folder)
+  return blocks * bsize
+}
+
+/** NVIDIA's driver names each card by a folder. */
+async function countGpus(procRoot: string): Promise<number> {
+  return (await readdir(join(procRoot, 'driver/nvidia/gpus'))).length
 }
 
 /** What others wrote into the Engine's configuration must not keep this host from greeting. */

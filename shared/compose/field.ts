@@ -8,8 +8,8 @@ import { parseBytes, parseDurationMs } from './units.ts'
 const TRUE_WORDS = ['true', 'yes', 'on', 'y', '1']
 const FALSE_WORDS = ['false', 'no', 'off', 'n', '0']
 export const FORBIDDEN_NAME = `${FORBIDDEN_KEY} cannot be a name; choose another`
-/** Settings under this key are Berth's own. None exist yet, so that any is a mistake. */
-const OWN_EXTENSION = 'x-berth'
+/** Settings under this key are Berth's own; they belong on a service. */
+export const OWN_EXTENSION = 'x-berth'
 
 /**
  * The readers answer the value, or undefined after reporting why there is none; a reader of fields can therefore go on
@@ -101,16 +101,19 @@ export class Field {
     const words = new Set(known)
     for (const [key, field] of this.members()) {
       if (words.has(key)) continue
-      if (key === OWN_EXTENSION) field.onlyKnowsNothing()
+      if (key === OWN_EXTENSION) field.isNull() || field.atKey().error('belongs under a service: services.NAME.x-berth')
       else if (!key.startsWith('x-'))
         field.atKey().error(`is not a field that Compose knows here${didYouMean(key, words)}`)
     }
   }
 
-  private onlyKnowsNothing(): void {
-    if (this.isNull()) return
-    for (const [, field] of this.members())
-      field.atKey().error(`is not a setting of Berth; ${OWN_EXTENSION} has none yet`)
+  /** Reports members that are no settings of Berth: under `x-berth` nothing is the user's own. */
+  onlySets(known: readonly string[]): void {
+    for (const [key, field] of this.members()) {
+      if (known.includes(key)) continue
+      const there = known.length === 1 ? 'there is' : 'there are'
+      field.atKey().error(`is not a setting of Berth here; ${there} ${known.join(', ')}${didYouMean(key, known)}`)
+    }
   }
 
   /** A text, and nothing that YAML takes for a number or a truth value. */
@@ -131,7 +134,7 @@ export class Field {
     const text = this.text()
     if (text === undefined) return undefined
     const word = words.find((each) => each === text)
-    return word ?? this.error(`"${text}" is none of ${words.join(', ')}`)
+    return word ?? this.error(`"${text}" is none of ${words.join(', ')}${didYouMean(text, words)}`)
   }
 
   boolean(): boolean | undefined {

@@ -28,6 +28,12 @@ test('flags win over the environment, and the rest is what is usual', () => {
   expect(options.joinToken()).toBe('token')
 })
 
+test('countable things of the host are named with how many there are', () => {
+  expect(agentOptions({ ...flags, resource: { gpu: 2 } }, {}).resources).toEqual({ gpu: 2 })
+  expect(() => agentOptions({ ...flags, resource: { 'g u': 2 } }, {})).toThrow(/--resource: "g u" cannot be the name/)
+  expect(() => agentOptions({ ...flags, resource: { gpu: 1e9 } }, {})).toThrow(/--resource gpu: 1000000000 is not/)
+})
+
 test('a join file is read when it is asked for, and one that is gone is no token', () => {
   const joinFile = join(tmpdir(), `berth-token-${process.pid}`)
   const { joinToken } = agentOptions({ ...flags, joinFile }, {})

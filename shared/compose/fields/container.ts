@@ -3,6 +3,7 @@ import type { ContainerSpec } from '../../spec.ts'
 import type { Field } from '../field.ts'
 import type { Environment } from '../session.ts'
 import { readCommand } from './command.ts'
+import { readDeviceRequests } from './devices.ts'
 import { readEnvironment, readLabels, readSettings } from './environment.ts'
 import { readHealthcheck, withoutUndefined } from './healthcheck.ts'
 import { readDevices, readLogging, readUlimits } from './host.ts'
@@ -61,6 +62,7 @@ export function readContainer(service: Field, context: ContainerContext): Contai
     ulimits: readUlimits(service.get('ulimits')),
     sysctls: readSettings(service.get('sysctls')),
     devices: readDevices(service.get('devices')),
+    deviceRequests: readDeviceRequests(service),
     networkMode: readNetworkMode(service),
     pidMode: readNamespace(service.get('pid'), ['host']),
     ipcMode: readNamespace(service.get('ipc'), ['host', 'private', 'shareable', 'none']),

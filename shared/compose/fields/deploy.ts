@@ -1,7 +1,6 @@
-/** `deploy.mode`, `replicas`, `scale`, `placement`, `update_config` and `rollback_config`. */
-import type { Constraint, Mode, Placement, UpdateConfig } from '../../spec.ts'
+/** `deploy.mode`, `replicas`, `scale`, `update_config` and `rollback_config`. */
+import type { Mode, UpdateConfig } from '../../spec.ts'
 import type { Field } from '../field.ts'
-import { didYouMean } from '../suggest.ts'
 
 const DEPLOY_FIELDS = [
   'mode',
@@ -15,8 +14,6 @@ const DEPLOY_FIELDS = [
   'endpoint_mode',
 ]
 const MAX_REPLICAS = 1_000_000
-const PLAIN_ATTRIBUTES = ['node.id', 'node.hostname', 'node.role', 'node.platform.os', 'node.platform.arch']
-const LABEL_ATTRIBUTE = /^(node|engine)\.labels\.[A-Za-z0-9][A-Za-z0-9._/-]*$/
 
 export function checkDeploy(deploy: Field | undefined): void {
   if (!deploy) return
@@ -45,48 +42,6 @@ export function readMode(service: Field): Mode {
     scale!.error(`says something else than ${replicas!.path}; say it in one place`)
   }
   return { kind: 'replicated', replicas: wanted ?? scaled ?? 1 }
-}
-
-export function readPlacement(service: Field): Placement {
-  const placement = service.get('deploy')?.get('placement')
-  placement?.onlyKnows(['constraints', 'preferences', 'max_replicas_per_node'])
-  const constraints = placement?.get('constraints')?.items().map(readConstraint) ?? []
-  const preferences = placement?.get('preferences')?.items().map(readPreference) ?? []
-  const maxPerNode = placement?.get('max_replicas_per_node')?.integer({ min: 0 })
-  return {
-    constraints: constraints.filter((constraint) => constraint !== undefined),
-    spreadOver: preferences.filter((attribute) => attribute !== undefined),
-    ...(maxPerNode !== undefined && maxPerNode > 0 && { maxPerNode }),
-  }
-}
-
-function readConstraint(field: Field): Constraint | undefined {
-  const text = field.text()
-  if (text === undefined) return undefined
-  const match = /^\s*([^\s=!]+)\s*(==|!=)\s*(.*?)\s*$/s.exec(text)
-  if (!match || match[3] === '')
-    return field.error(`"${text}" is not a constraint; write it like node.labels.disk == ssd or node.hostname != web-1`)
-  const [, attribute = '', operator, value = ''] = match
-  if (!isAttribute(field, attribute)) return undefined
-  return { attribute, operator: operator === '==' ? '==' : '!=', value }
-}
-
-function readPreference(field: Field): string | undefined {
-  field.onlyKnows(['spread'])
-  if (field.node.kind !== 'map') return undefined
-  const spread = field.get('spread')
-  const attribute = spread?.string()
-  if (spread === undefined) return field.error('says nothing to spread over; write "spread: node.labels.zone"')
-  return attribute !== undefined && isAttribute(spread, attribute) ? attribute : undefined
-}
-
-function isAttribute(field: Field, attribute: string): boolean {
-  if (PLAIN_ATTRIBUTES.includes(attribute) || LABEL_ATTRIBUTE.test(attribute)) return true
-  const known = `${PLAIN_ATTRIBUTES.join(', ')}, node.labels.NAME, engine.labels.NAME`
-  field.error(
-    `"${attribute}" is not an attribute of a node; there are ${known}${didYouMean(attribute, PLAIN_ATTRIBUTES)}`,
-  )
-  return false
 }
 
 const FAILURE_ACTIONS = ['pause', 'continue', 'rollback'] as const

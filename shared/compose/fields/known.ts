@@ -21,6 +21,7 @@ export const HONOURED = [
   'env_file',
   'environment',
   'extra_hosts',
+  'gpus',
   'group_add',
   'healthcheck',
   'hostname',
@@ -61,6 +62,7 @@ export const HONOURED = [
   'user',
   'volumes',
   'working_dir',
+  'x-berth',
 ] as const
 
 /** Taken care of elsewhere (`extends` before fields are read, `build` together with `image`), or without effect (`expose`). */
@@ -89,7 +91,6 @@ export const REFUSED: Record<string, string> = {
   credential_spec: 'is not honoured: it concerns Windows hosts',
   device_cgroup_rules: 'is not honoured yet: the container could not use these devices',
   external_links: 'is not honoured: names of other containers do not resolve',
-  gpus: 'is not honoured yet: the container would see no GPU',
   isolation: 'is not honoured: it concerns Windows hosts',
   links: 'is not honoured: names of other containers do not resolve',
   mac_address: 'is not honoured yet: the Engine would choose the address',

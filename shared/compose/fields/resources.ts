@@ -1,6 +1,8 @@
 /** `deploy.resources`, and the older `cpus`, `mem_limit`, `mem_reservation`, `memswap_limit` and `pids_limit`. */
 import type { Resources } from '../../spec.ts'
 import type { Field } from '../field.ts'
+import { readDiskReservation } from './berth.ts'
+import { readGeneric } from './devices.ts'
 import { withoutUndefined } from './healthcheck.ts'
 
 /** The Engine refuses to limit memory to less. */
@@ -14,9 +16,7 @@ export function readResources(service: Field): Resources {
   limits?.onlyKnows(['cpus', 'memory', 'pids'])
   const reservations = resources?.get('reservations')
   reservations?.onlyKnows(['cpus', 'memory', 'devices', 'generic_resources', 'pids'])
-  for (const key of ['devices', 'generic_resources', 'pids']) {
-    reservations?.get(key)?.notHonoured('is not honoured yet: the task could be placed on a node without them')
-  }
+  reservations?.get('pids')?.notHonoured('is not honoured yet: the task could be placed on a node without them')
   const limit = {
     cpuCores: unlimited(
       same(service.get('cpus') ?? service.get('cpu_quota'), limits?.get('cpus'), (field) => readCores(field, service)),
@@ -28,9 +28,11 @@ export function readResources(service: Field): Resources {
   const reservation = {
     cpuCores: reservations?.get('cpus')?.number({ min: 0 }) ?? 0,
     memoryBytes: same(service.get('mem_reservation'), reservations?.get('memory'), (field) => field.bytes()) ?? 0,
+    diskBytes: readDiskReservation(service),
+    generic: readGeneric(reservations?.get('generic_resources')),
   }
   checkTogether(service, limit, reservation)
-  return { reservation, limit: withoutUndefined(limit) }
+  return { reservation: withoutUndefined(reservation), limit: withoutUndefined(limit) }
 }
 
 /** Two fields for one thing: either may say it, and both only if they agree. */
@@ -68,7 +70,7 @@ function positive(limit: number | undefined): number | undefined {
 
 type Limit = { cpuCores?: number; memoryBytes?: number; memorySwapBytes?: number }
 
-function checkTogether(service: Field, limit: Limit, reservation: Resources['reservation']): void {
+function checkTogether(service: Field, limit: Limit, reservation: { cpuCores: number; memoryBytes: number }): void {
   const at = (older: string, kind: 'limits' | 'reservations', newer: string) =>
     service.get('deploy')?.get('resources')?.get(kind)?.get(newer) ?? service.get(older) ?? service
   if (limit.memoryBytes !== undefined && limit.memoryBytes < LEAST_MEMORY_BYTES) {

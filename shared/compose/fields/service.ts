@@ -1,11 +1,13 @@
 /** One service of the merged files → its spec. */
 import type { ServiceSpec } from '../../spec.ts'
 import type { Field } from '../field.ts'
+import { readBerth } from './berth.ts'
 import { type ContainerContext, readContainer } from './container.ts'
 import { readDependencies, type ServiceNames } from './dependencies.ts'
-import { checkDeploy, readMode, readPlacement, readUpdate } from './deploy.ts'
+import { checkDeploy, readMode, readUpdate } from './deploy.ts'
 import { readLabels } from './environment.ts'
 import { ALL_SERVICE_FIELDS, REFUSED, WARNED } from './known.ts'
+import { readPlacement } from './placement.ts'
 import { readRestart } from './restart.ts'
 
 export function readService(service: Field, context: ContainerContext, names: ServiceNames): ServiceSpec {
@@ -15,11 +17,12 @@ export function readService(service: Field, context: ContainerContext, names: Se
   return {
     task: { container: readContainer(service, context), restart: readRestart(service) },
     mode: readMode(service),
-    placement: readPlacement(service),
+    placement: readPlacement(service, names),
     update: readUpdate(service, 'update_config'),
     rollback: readUpdate(service, 'rollback_config'),
     dependsOn: readDependencies(service.get('depends_on'), names),
     labels: readLabels(service.get('deploy')?.get('labels')),
+    ...readBerth(service),
   }
 }
 

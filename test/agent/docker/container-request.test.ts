@@ -98,6 +98,19 @@ test('limits and promises become what the kernel enforces; a promise that the En
   expect(hostConfig({ resources: tiny })).not.toHaveProperty('MemoryReservation')
 })
 
+test('devices are asked for by count or by name, with one set of capabilities', () => {
+  const deviceRequests = [
+    { driver: 'nvidia', count: -1, capabilities: ['gpu', 'compute'], options: { a: 'b' } },
+    { deviceIds: ['0', '3'], capabilities: ['gpu'] },
+  ]
+  expect(hostConfig({ deviceRequests })).toMatchObject({
+    DeviceRequests: [
+      { Driver: 'nvidia', Count: -1, Capabilities: [['gpu', 'compute']], Options: { a: 'b' } },
+      { DeviceIDs: ['0', '3'], Capabilities: [['gpu']] },
+    ],
+  })
+})
+
 test('health tests are in nanoseconds, and one that is switched off says so', () => {
   const on = { test: ['CMD', 'true'], intervalMs: 500, retries: 3 }
   expect(request({ container: { healthcheck: on } }).body.Healthcheck).toEqual({

@@ -1,7 +1,10 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Compile } from 'typebox/compile'
 import { expect, test } from 'vitest'
 import { createReadInventory, INVENTORY_EVERY_MS, outwardAddresses } from '../../../agent/host/inventory.ts'
 import { NodeInventory } from '../../../shared/wire/up.ts'
+import { temporaryFolder } from '../../build/temporary-folder.ts'
 
 const inventorySchema = Compile(NodeInventory)
 
@@ -18,6 +21,25 @@ test('what cannot be had is left out, and the rest is told all the same', async 
   const inventory = await createReadInventory({ ask, engineLabels: ask })()
   expect(inventorySchema.Check(inventory)).toBe(true)
   expect(inventory).toMatchObject({ engineLabels: {}, hostname: expect.stringMatching(/./) })
+})
+
+test('the disk is the one that holds the Engine’s data; of an Engine on another machine it is not known', async () => {
+  const here = await createReadInventory({ dataRoot: async () => '/' })()
+  expect(here.diskBytes).toBeGreaterThan(0)
+  const elsewhere = await createReadInventory({ dataRoot: async () => '/no/such/folder' })()
+  expect(elsewhere).not.toHaveProperty('diskBytes')
+})
+
+test('cards of NVIDIA’s driver are counted; what the operator says wins', async () => {
+  const procRoot = await temporaryFolder()
+  for (const card of ['0000:01:00.0', '0000:02:00.0']) {
+    await mkdir(join(procRoot, 'driver/nvidia/gpus', card), { recursive: true })
+  }
+  const genericOf = async (resources: Record<string, number>) =>
+    (await createReadInventory({ procRoot, resources })()).generic
+  expect(await genericOf({})).toEqual({ gpu: 2 })
+  expect(await genericOf({ gpu: 1, fpga: 3 })).toEqual({ gpu: 1, fpga: 3 })
+  expect((await createReadInventory({ procRoot: join(procRoot, 'none') })()).generic).toBe(undefined)
 })
 
 test('the host is asked at most every ten minutes, unless somebody knows that it has changed', async () => {

@@ -360,6 +360,23 @@ describe('deploy', () => {
         },
       },
     ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.zone in a,b", "node.labels.zone not in c", "node.labels.gpu exists", "node.labels.old not exists", "node.labels.generation >= 3", "node.labels.load<0.5", "node.name==a"]}}',
+      {
+        placement: {
+          constraints: [
+            { attribute: 'node.labels.zone', operator: 'in', value: '', values: ['a', 'b'] },
+            { attribute: 'node.labels.zone', operator: 'not-in', value: '', values: ['c'] },
+            { attribute: 'node.labels.gpu', operator: 'exists', value: '' },
+            { attribute: 'node.labels.old', operator: 'not-exists', value: '' },
+            { attribute: 'node.labels.generation', operator: '>=', value: '3' },
+            { attribute: 'node.labels.load', operator: '<', value: '0.5' },
+            { attribute: 'node.name', operator: '==', value: 'a' },
+          ],
+          spreadOver: [],
+        },
+      },
+    ],
     ['deploy: {placement: {max_replicas_per_node: 0}}', { placement: { constraints: [], spreadOver: [] } }],
     [
       'deploy: {update_config: {parallelism: 0, delay: 10s, failure_action: rollback, monitor: 1m, max_failure_ratio: 0.2, order: start-first}}',
@@ -427,5 +444,82 @@ describe('profiles', () => {
   ])('with %j the services are %j', async (profiles, names, environment) => {
     const { stack } = await read(file, { profiles, environment })
     expect(Object.keys(stack.services)).toEqual(names)
+  })
+})
+
+describe('x-berth', () => {
+  const placed = (own: object) => ({ placement: { constraints: [], spreadOver: [], ...own } })
+  it.each<[fields: string, expected: Partial<ServiceSpec>]>([
+    ['x-berth: {priority: 80}', { priority: 80 }],
+    ['x-berth: {priority: system}', { priority: 100 }],
+    ['x-berth: {priority: best-effort}', { priority: 0 }],
+    ['x-berth: {preemption: {max: 1}}', { preemption: { tasksMax: 1 } }],
+    ['x-berth: {placement: {policy: binpack}}', placed({ policy: 'binpack' })],
+    [
+      'x-berth: {placement: {tolerations: [gpu, gpu=yes, "slow=:no-execute", {key: a/b, value: 1, effect: no-schedule}, {key: old}]}}',
+      placed({
+        tolerations: [
+          { key: 'gpu', operator: 'exists' },
+          { key: 'gpu', operator: '==', value: 'yes' },
+          { key: 'slow', operator: '==', value: '', effect: 'no-execute' },
+          { key: 'a/b', operator: '==', value: '1', effect: 'no-schedule' },
+          { key: 'old', operator: 'exists' },
+        ],
+      }),
+    ],
+    [
+      'x-berth: {placement: {affinity: [web, {service: data_db, over: node.labels.zone, required: false}], anti_affinity: [web]}}',
+      placed({
+        affinity: [
+          { service: 'web', over: 'node.name', anti: false, required: true },
+          { service: 'data_db', over: 'node.labels.zone', anti: false, required: false },
+          { service: 'web', over: 'node.name', anti: true, required: true },
+        ],
+      }),
+    ],
+    ['x-berth: {placement: {tolerations: [], affinity: [] }}', placed({})],
+  ])('%s', async (fields, expected) => {
+    const { priority, preemption, placement } = await service(fields)
+    expect({ ...(priority !== undefined && { priority }), ...(preemption && { preemption }), placement }).toEqual({
+      ...placed({}),
+      ...expected,
+    })
+  })
+})
+
+describe('what is countable', () => {
+  it('is reserved beside memory and cores, and the disk under x-berth', async () => {
+    const { resources } = await container(
+      'deploy: {resources: {reservations: {cpus: "0.5", generic_resources: [{discrete_resource_spec: {kind: gpu, value: 2}}, {discrete_resource_spec: {kind: ssd}}]}}}\nx-berth: {reservations: {disk: 10G}}',
+    )
+    expect(resources.reservation).toEqual({
+      cpuCores: 0.5,
+      memoryBytes: 0,
+      diskBytes: 10 * 2 ** 30,
+      generic: { gpu: 2, ssd: 1 },
+    })
+  })
+
+  it.each<[fields: string, expected: ContainerSpec['deviceRequests']]>([
+    [
+      'deploy: {resources: {reservations: {devices: [{driver: nvidia, count: 1, capabilities: [gpu, compute], options: {a: b}}]}}}',
+      [{ driver: 'nvidia', count: 1, capabilities: ['gpu', 'compute'], options: { a: 'b' } }],
+    ],
+    [
+      'deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}, {capabilities: [tpu], count: all}]}}}',
+      [
+        { count: -1, capabilities: ['gpu'] },
+        { count: -1, capabilities: ['tpu'] },
+      ],
+    ],
+    [
+      'deploy: {resources: {reservations: {devices: [{capabilities: [gpu], device_ids: ["0", 3]}]}}}',
+      [{ deviceIds: ['0', '3'], capabilities: ['gpu'] }],
+    ],
+    ['gpus: all', [{ count: -1, capabilities: ['gpu'] }]],
+    ['gpus: [{driver: nvidia, count: 2}]', [{ driver: 'nvidia', count: 2, capabilities: ['gpu'] }]],
+    ['deploy: {resources: {reservations: {devices: []}}}', undefined],
+  ])('%s', async (fields, expected) => {
+    expect((await container(fields)).deviceRequests).toEqual(expected)
   })
 })

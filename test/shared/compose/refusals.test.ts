@@ -86,7 +86,11 @@ describe('a value is refused', () => {
     ['enviroment: {A: 1}', 'enviroment: is not a field that Compose knows here; did you mean "environment"?'],
     ['deploy: {replica: 1}', 'deploy.replica: is not a field that Compose knows here; did you mean "replicas"?'],
     ['healthcheck: {tests: x}', 'healthcheck.tests: is not a field that Compose knows here; did you mean "test"?'],
-    ['x-berth: {scale: 1}', 'x-berth.scale: is not a setting of Berth; x-berth has none yet'],
+    [
+      'x-berth: {priorty: 1}',
+      'x-berth.priorty: is not a setting of Berth here; there are priority, placement, preemption, reservations; did you mean "priority"?',
+    ],
+    ['deploy: {x-berth: {priority: 1}}', 'deploy.x-berth: belongs under a service: services.NAME.x-berth'],
     ['privileged: maybe', 'privileged: "maybe" is neither true nor false'],
     ['environment: text', 'environment: should be a mapping, or a list of KEY=value, and is "text"'],
     ['environment: {A: [1]}', 'environment.A: should be a single value, and is a list'],
@@ -160,15 +164,39 @@ describe('a value is refused', () => {
     ],
     [
       'deploy: {placement: {constraints: ["node.labels.a = b"]}}',
-      'deploy.placement.constraints[0]: "node.labels.a = b" is not a constraint; write it like node.labels.disk == ssd or node.hostname != web-1',
+      'deploy.placement.constraints[0]: "=" is no operator; there are ==, !=, in, not in, exists, not exists, <, <=, >, >=; did you mean "=="?',
     ],
     [
       'deploy: {placement: {constraints: ["node.labels.a =="]}}',
-      'deploy.placement.constraints[0]: "node.labels.a ==" is not a constraint; write it like node.labels.disk == ssd or node.hostname != web-1',
+      'deploy.placement.constraints[0]: "node.labels.a ==" says no value after ==',
+    ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.a"]}}',
+      'deploy.placement.constraints[0]: "node.labels.a" is not a constraint; write it like node.labels.disk == ssd, node.labels.zone in a, b or node.labels.gpu exists',
+    ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.a exist"]}}',
+      'deploy.placement.constraints[0]: "exist" is no operator; there are ==, !=, in, not in, exists, not exists, <, <=, >, >=; did you mean "exists"?',
+    ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.a exists b"]}}',
+      'deploy.placement.constraints[0]: "node.labels.a exists" takes no value, and has "b"',
+    ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.a in"]}}',
+      'deploy.placement.constraints[0]: "node.labels.a in" says no value after in',
+    ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.a not in a,,b"]}}',
+      'deploy.placement.constraints[0]: "node.labels.a not in a,,b" has an empty value; write it like node.labels.a in a, b',
+    ],
+    [
+      'deploy: {placement: {constraints: ["node.labels.a >= three"]}}',
+      'deploy.placement.constraints[0]: "node.labels.a >= three" compares numbers, and "three" is none; write it like node.labels.a >= 3',
     ],
     [
       'deploy: {placement: {constraints: ["node.hostnam == a"]}}',
-      'deploy.placement.constraints[0]: "node.hostnam" is not an attribute of a node; there are node.id, node.hostname, node.role, node.platform.os, node.platform.arch, node.labels.NAME, engine.labels.NAME; did you mean "node.hostname"?',
+      'deploy.placement.constraints[0]: "node.hostnam" is not an attribute of a node; there are node.id, node.name, node.hostname, node.role, node.platform.os, node.platform.arch, node.labels.NAME, engine.labels.NAME; did you mean "node.hostname"?',
     ],
     [
       'deploy: {placement: {preferences: [{}]}}',
@@ -337,9 +365,7 @@ describe('valid Compose that Berth does not honour yet is refused where it would
     ['external_links: [db]', ''],
     ['deploy: {mode: replicated-job}', ''],
     ['deploy: {mode: global-job}', ''],
-    ['deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}', ''],
-    ['deploy: {resources: {reservations: {generic_resources: []}}}', ''],
-    ['gpus: all', ''],
+    ['deploy: {resources: {reservations: {pids: 5}}}', ''],
     ['cgroup_parent: x', ''],
     ['cgroup: host', ''],
     ['blkio_config: {weight: 300}', ''],
@@ -404,6 +430,7 @@ describe('what changes nothing is passed over', () => {
     ['x-berth: ', ''],
     ['secrets: []', ''],
     ['', 'version: "3.8"'],
+    ['', 'x-berth: '],
     ['', 'networks: {unused: {driver: overlay}}'],
     ['', 'networks: {default: {driver: bridge}}'],
     ['', 'networks: {default: }'],
@@ -419,5 +446,110 @@ it('a variable that is not set is warned about once for each file', async () => 
   expect(stack.services.web?.task.container.environment).toEqual({ A: '', B: '' })
   expect(warnings).toEqual([
     'compose.yaml:4:22  warning: services.web.environment.A: the variable TAG is not set; an empty text stands in its place',
+  ])
+})
+
+describe('a setting of Berth is refused', () => {
+  it.each<[fields: string, message: string]>([
+    [
+      'x-berth: {priority: hihg}',
+      'x-berth.priority: "hihg" is no class of priority (system, high, normal, low, best-effort) and no whole number from 0 to 100; did you mean "high"?',
+    ],
+    ['x-berth: {priority: 101}', 'x-berth.priority: 101 is out of range; it takes 0 to 100'],
+    ['x-berth: {priority: -1}', 'x-berth.priority: -1 is out of range; it takes 0 to 100'],
+    [
+      'x-berth: {priority: 0.5}',
+      'x-berth.priority: "0.5" is no class of priority (system, high, normal, low, best-effort) and no whole number from 0 to 100',
+    ],
+    [
+      'x-berth: {placement: {policy: bin-pack}}',
+      'x-berth.placement.policy: "bin-pack" is none of first-fit, binpack, spread, least-loaded; did you mean "binpack"?',
+    ],
+    [
+      'x-berth: {placement: {constraints: []}}',
+      'x-berth.placement.constraints: is not a setting of Berth here; there are policy, tolerations, affinity, anti_affinity',
+    ],
+    ['x-berth: {preemption: {max: -1}}', 'x-berth.preemption.max: -1 is out of range; it takes 0 or more'],
+    ['x-berth: {preemption: {maximum: 1}}', 'x-berth.preemption.maximum: is not a setting of Berth here; there is max'],
+    [
+      'x-berth: {reservations: {disk: 10GBB}}',
+      'x-berth.reservations.disk: "10GBB" is not a size; write it like 512M or 2G',
+    ],
+    [
+      'x-berth: {placement: {tolerations: ["gpu=yes:no-shedule"]}}',
+      'x-berth.placement.tolerations[0]: "no-shedule" is no effect of a taint; there are no-schedule, prefer-no-schedule, no-execute; did you mean "no-schedule"?',
+    ],
+    [
+      'x-berth: {placement: {tolerations: [{value: yes}]}}',
+      'x-berth.placement.tolerations[0]: names no key; write it like "key: gpu", or in short gpu=yes:no-schedule',
+    ],
+    [
+      'x-berth: {placement: {tolerations: ["g u"]}}',
+      'x-berth.placement.tolerations[0]: "g u" cannot be the key of a taint; use letters, digits, ".", "_", "/" and "-"',
+    ],
+    [
+      'x-berth: {placement: {affinity: [wob]}}',
+      'x-berth.placement.affinity[0]: there is no service "wob" in this stack; one of another stack is written STACK_wob; did you mean "web"?',
+    ],
+    [
+      'x-berth: {placement: {anti_affinity: [{over: node.name}]}}',
+      'x-berth.placement.anti_affinity[0]: names no service; write it like "service: db"',
+    ],
+    [
+      'x-berth: {placement: {affinity: [{service: web, over: node.nam}]}}',
+      'x-berth.placement.affinity[0].over: "node.nam" is not an attribute of a node; there are node.id, node.name, node.hostname, node.role, node.platform.os, node.platform.arch, node.labels.NAME, engine.labels.NAME; did you mean "node.name"?',
+    ],
+    [
+      'x-berth: {placement: {affinity: [{service: web, when: now}]}}',
+      'x-berth.placement.affinity[0].when: is not a setting of Berth here; there are service, over, required',
+    ],
+  ])('%s', async (fields, message) => {
+    expect(await messages(fields)).toEqual([message])
+  })
+})
+
+describe('a device or resource is refused', () => {
+  it.each<[reservations: string, message: string]>([
+    ['generic_resources: [{kind: gpu}]', 'generic_resources[0].kind: is not a field that Compose knows here'],
+    [
+      'generic_resources: [{}]',
+      'generic_resources[0]: names no resource; write "discrete_resource_spec: {kind: gpu, value: 1}"',
+    ],
+    [
+      'generic_resources: [{discrete_resource_spec: {value: 1}}]',
+      'generic_resources[0].discrete_resource_spec: names no kind of resource; write it like "kind: gpu"',
+    ],
+    [
+      'generic_resources: [{discrete_resource_spec: {kind: gpu, value: some}}]',
+      'generic_resources[0].discrete_resource_spec.value: "some" is not a whole number',
+    ],
+    [
+      'generic_resources: [{discrete_resource_spec: {kind: gpu}}, {discrete_resource_spec: {kind: gpu}}]',
+      'generic_resources[1].discrete_resource_spec.kind: "gpu" is reserved twice; say how many in one place',
+    ],
+    ['devices: [{driver: nvidia}]', 'devices[0]: names no capability; write it like "capabilities: [gpu]"'],
+    [
+      'devices: [{capabilities: [gpu], count: 1, device_ids: ["0"]}]',
+      'devices[0].count: is said beside device_ids; name the devices or say how many',
+    ],
+    ['devices: [{capabilities: [gpu], count: few}]', 'devices[0].count: "few" is not a whole number'],
+    ['devices: [{capabilities: [gpu], count: 0}]', 'devices[0].count: 0 is out of range; it takes 1 to 1000000'],
+    [
+      'devices: [{capabilities: [gpu], device_id: ["0"]}]',
+      'devices[0].device_id: is not a field that Compose knows here; did you mean "device_ids"?',
+    ],
+  ])('%s', async (reservations, message) => {
+    const found = await messages(`deploy: {resources: {reservations: {${reservations}}}}`)
+    expect(found).toContain(`deploy.resources.reservations.${message}`)
+  })
+
+  it('gpus that are neither all nor a list', async () => {
+    expect(await messages('gpus: two')).toEqual(['gpus: "two" is none of all'])
+  })
+})
+
+it('a bad setting of Berth is pointed at where it stands', async () => {
+  expect(await refusal(webFile('x-berth:\n  placement:\n    policy: bin-pack'))).toEqual([
+    'compose.yaml:6:17  services.web.x-berth.placement.policy: "bin-pack" is none of first-fit, binpack, spread, least-loaded; did you mean "binpack"?',
   ])
 })
