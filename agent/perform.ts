@@ -11,6 +11,7 @@ import { type Activity, taskError } from './decide/observe.ts'
 import { containerRequest, otherContainerName } from './docker/container-request.ts'
 import type { Engine } from './docker/engine.ts'
 import { Lane } from './lane.ts'
+import { Pulls } from './pulls.ts'
 import type { TaskRecord } from './task-record.ts'
 
 /** Beside one container that is slow to start, another goes on. */
@@ -57,15 +58,14 @@ export class Performer {
   private readonly needs: PerformerNeeds
   private readonly launches: Lane
   private readonly ends: Lane
-  private readonly pullLane: Lane
-  /** By image and platform: tasks that need the same one share its pull. */
-  private readonly pulls = new Map<string, Promise<void>>()
+  private readonly pulls: Pulls
 
   constructor(needs: PerformerNeeds) {
     this.needs = needs
     this.launches = new Lane(needs.widths.launches)
     this.ends = new Lane(needs.widths.ends)
-    this.pullLane = new Lane(needs.widths.pulls)
+    const { engine, widths, pullStallMs: stallMs } = needs
+    this.pulls = new Pulls({ engine, width: widths.pulls, stallMs })
   }
 
   /**
@@ -114,19 +114,9 @@ export class Performer {
 
   private async pull(step: Extract<Step, { kind: 'pull' }>, record: TaskRecord): Promise<void> {
     const operation = record.operation
-    await this.sharedPull(step.image, step.platform)
+    if (!operation) return
+    await this.pulls.wait(step.image, step.platform, operation.abandoned.signal)
     if (record.operation === operation) record.memory = { ...record.memory, image: 'ready' }
-  }
-
-  private sharedPull(image: string, platform: string | null): Promise<void> {
-    const key = `${image} ${platform ?? ''}`
-    let pull = this.pulls.get(key)
-    if (!pull) {
-      const options = { platform: platform ?? undefined, stallMs: this.needs.pullStallMs }
-      pull = this.pullLane.run(() => this.needs.engine.pull(image, options)).finally(() => this.pulls.delete(key))
-      this.pulls.set(key, pull)
-    }
-    return pull
   }
 
   private async launch(step: Extract<Step, { kind: 'launch' }>, record: TaskRecord): Promise<void> {

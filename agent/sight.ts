@@ -7,6 +7,7 @@ import { belongsTo, type Container, type Owner } from './decide/container.ts'
 import type { EngineStops } from './decide/engine-stop.ts'
 import { afterLook } from './decide/memory.ts'
 import type { ContainerEvent, Engine, ListedContainer } from './docker/engine.ts'
+import { engineStops } from './docker/engine-error.ts'
 import { Lane } from './lane.ts'
 import { isEngineAway } from './perform.ts'
 import { recordIn, type TaskRecord } from './task-record.ts'
@@ -65,6 +66,8 @@ export class Sight {
     const { container, task, action } = event
     const record = task === null ? undefined : this.needs.records.get(task)
     if (!record) return
+    // Our own hand is known by the step under way.
+    if (action === 'kill') record.killed ||= record.operation?.kind !== 'stop' && record.operation?.kind !== 'remove'
     // Events tell of strangers with the same task's name as well; only a look tells whose a new one is.
     if (action === 'destroy') record.containers.delete(container)
     // A step under way may still write down what it saw before; a look after it puts that right.
@@ -77,11 +80,22 @@ export class Sight {
   async look(record: TaskRecord): Promise<void> {
     const ids = [...record.lookAt]
     record.lookAt.clear()
+    if (record.killed) await this.findOutWhoKilled(record)
     for (const id of ids) {
       const container = await this.inspect({ id, task: record.id })
       if (container && container.task === record.id) this.saw(record, container)
       else record.containers.delete(id)
     }
+  }
+
+  /**
+   * An Engine that is being stopped kills its containers first, and goes on answering meanwhile. How they end then says nothing
+   * about their tasks, so nothing more is believed of it. @throws BerthError when it stops
+   */
+  private async findOutWhoKilled(record: TaskRecord): Promise<void> {
+    record.killed = false
+    if (await this.needs.engine.takesConnections()) return
+    throw engineStops(this.needs.engine.place)
   }
 
   /**

@@ -48,6 +48,8 @@ export type SupervisorOptions = {
 }
 type Notice = { code: string; message: string; task?: string }
 
+/** No Engine stops and starts again within this. */
+const ENGINE_ANSWERS_AT_ONCE_MS = 250
 const ENGINE_RETRY_FIRST_MS = 250
 const ENGINE_RETRY_MAX_MS = 5_000
 /** The loop turns at least this often, whatever it waits for. */
@@ -259,14 +261,17 @@ class ContainerSupervisor implements Supervisor {
 
   /**
    * A stream that ended says little: ask first. An Engine that answers, but has not shown its containers, is down all the same.
-   * True: nobody answers there, so that its containers may have ended with it.
+   * True: it went away, so that its containers may have ended with it. Where systemd holds its socket one that was restarted answers,
+   * too, only not at once.
    */
   private async engineFailed(error: unknown, wasUp: boolean): Promise<boolean> {
-    const hangs = error instanceof BerthError && error.code === 'timed-out'
-    const isThere = wasUp && !hangs && (await answers(this.engine))
+    const known = error instanceof BerthError ? error : null
+    const askedAt = this.clock.now()
+    const isThere = wasUp && known?.code !== 'timed-out' && (await answers(this.engine))
+    const wasThere = isThere && !known?.details.stops && this.clock.now() - askedAt <= ENGINE_ANSWERS_AT_ONCE_MS
     if (isThere) this.log.warn({ err: error }, `the containers of the Engine at ${this.engine.place} are listed anew`)
     else this.engineIsDown(error)
-    return !isThere && error instanceof BerthError && error.code === 'engine-unavailable'
+    return !wasThere && known?.code === 'engine-unavailable'
   }
 
   private engineIsDown(error: unknown): void {
@@ -332,7 +337,7 @@ class ContainerSupervisor implements Supervisor {
   }
 
   private carryOut(record: TaskRecord, kind: Step['kind'] | 'look', work: () => Promise<void>): void {
-    const operation = { kind }
+    const operation = { kind, abandoned: new AbortController() }
     const session = this.session
     record.operation = operation
     this.waits.delete(record)
@@ -350,8 +355,9 @@ class ContainerSupervisor implements Supervisor {
       })
   }
 
-  /** A pull that its task no longer waits for: others may share it, so it goes on. */
+  /** A pull that its task no longer waits for; it ends once no other shares it. */
   private abandon(record: TaskRecord): void {
+    record.operation?.abandoned.abort()
     record.operation = null
     record.activity = null
   }

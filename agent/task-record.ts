@@ -17,14 +17,19 @@ export type TaskRecord = {
   memory: TaskMemory
   /** Containers that something happened to: to be inspected before the next judgement. */
   lookAt: Set<string>
+  /** A container of it was told to end by another hand, be it that of an Engine that stops: not looked into yet. */
+  killed: boolean
   /** The step under way; null: the next beat may judge. */
-  operation: { kind: Step['kind'] | 'look' } | null
+  operation: Operation | null
   activity: Activity
   /** What was seen last, whether told or not. */
   observation: TaskObservation | null
   /** What was told last. */
   told: TaskObservation | null
 }
+
+/** `abandoned` is aborted when its task does not wait for it any more (only pulls are left so). */
+export type Operation = { kind: Step['kind'] | 'look'; abandoned: AbortController }
 
 export function newRecord(id: string, memory: TaskMemory = NOTHING_REMEMBERED): TaskRecord {
   return {
@@ -34,6 +39,7 @@ export function newRecord(id: string, memory: TaskMemory = NOTHING_REMEMBERED): 
     containers: new Map(),
     memory,
     lookAt: new Set(),
+    killed: false,
     operation: null,
     activity: null,
     observation: null,

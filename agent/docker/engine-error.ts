@@ -29,6 +29,12 @@ export function engineError(thrown: unknown, place: string, act: string): BerthE
   return new BerthError('failed', `could not ${act}: ${said}`, { cause: thrown })
 }
 
+/** It has begun to stop, whatever it still answers. */
+export function engineStops(place: string): BerthError {
+  const message = `the Docker Engine at ${place} is being stopped: it has told its containers to end and takes no connections`
+  return new BerthError('engine-unavailable', message, { details: { stops: true } })
+}
+
 export function timedOut(place: string, act: string, limitMs: number): BerthError {
   return new BerthError(
     'timed-out',

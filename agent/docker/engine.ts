@@ -27,6 +27,11 @@ export interface Engine {
   /** @throws BerthError `engine-unavailable`, `engine-forbidden`, `engine-too-old`, `timed-out` */
   check(): Promise<EngineFacts>
   ping(): Promise<void>
+  /**
+   * Whether it takes a new connection and answers on it. One that is being stopped takes none, though it goes on answering on those
+   * that are open while it ends its containers; where systemd holds its socket, a new one stays unanswered.
+   */
+  takesConnections(): Promise<boolean>
   /** Whether its containers end with it: not so with live restore, nor with Podman, which has no daemon over them. */
   endsContainers(): Promise<boolean>
   /** Labels that the Engine itself was started with. */
@@ -80,8 +85,10 @@ export const SOCKETS_MAX = 32
 export const PULL_STALL_MS = 120_000
 const QUICK_LIMIT_MS = 10_000
 /** Creating copies images' content into volumes; starting waits for networks. Slow disks have their time. */
+/** Nothing is quicker to answer than a ping; an Engine that takes longer for a new connection is overloaded or on its way out. */
+const NEW_CONNECTION_LIMIT_MS = 2_000
 const SLOW_LIMIT_MS = 120_000
-const EVENTS = ['start', 'die', 'oom', 'health_status', 'destroy', 'pause', 'unpause', 'rename']
+const EVENTS = ['start', 'kill', 'die', 'oom', 'health_status', 'destroy', 'pause', 'unpause', 'rename']
 
 /** Nothing is sent yet: the first call tells whether anybody listens. `host` as in DOCKER_HOST. */
 export function connectEngine(options: { host?: string } = {}): Engine {
@@ -94,7 +101,10 @@ export function connectEngine(options: { host?: string } = {}): Engine {
   const listensAt = 'socketPath' in place ? { socketPath: place.socketPath } : { host: place.host, port: place.port }
   const protocol = tls === null ? ('http' as const) : ('https' as const)
   const docker = new Docker(Object.assign({ agent, protocol }, listensAt, tls))
-  return new DockerEngine(place.name, docker, agent)
+  // Node's own default would keep connections, too.
+  const once = tls === null ? new Agent({ keepAlive: false }) : new TlsAgent({ keepAlive: false, ...tls })
+  const anew = new Docker(Object.assign({ agent: once, protocol }, listensAt, tls))
+  return new DockerEngine(place.name, docker, anew, agent)
 }
 
 type VersionAnswer = { Version: string; ApiVersion: string; Components?: { Name: string }[] }
@@ -102,19 +112,22 @@ type VersionAnswer = { Version: string; ApiVersion: string; Components?: { Name:
 class DockerEngine implements Engine {
   readonly place: string
   private readonly docker: Dockerode
+  /** Each request on a connection of its own. */
+  private readonly anew: Dockerode
   private readonly agent: Agent
   /** Known after `check`. */
   private isPodman = false
 
-  constructor(place: string, docker: Dockerode, agent: Agent) {
+  constructor(place: string, docker: Dockerode, anew: Dockerode, agent: Agent) {
     this.place = place
     this.docker = docker
+    this.anew = anew
     this.agent = agent
   }
 
   async check(): Promise<EngineFacts> {
     const answer = await this.ask('tell its version', QUICK_LIMIT_MS, (abortSignal) =>
-      this.get<VersionAnswer>('/version', abortSignal),
+      this.get<VersionAnswer>('/version', abortSignal, {}, this.anew),
     )
     this.isPodman = (answer.Components ?? []).some(({ Name }) => Name.startsWith('Podman'))
     if (compareVersions(answer.ApiVersion, API_VERSION_MIN) < 0) {
@@ -130,6 +143,15 @@ class DockerEngine implements Engine {
 
   async ping() {
     await this.ask('answer', QUICK_LIMIT_MS, (abortSignal) => this.get('/_ping', abortSignal))
+  }
+
+  async takesConnections() {
+    try {
+      await this.ask('answer', NEW_CONNECTION_LIMIT_MS, (abortSignal) => this.get('/_ping', abortSignal, {}, this.anew))
+      return true
+    } catch {
+      return false
+    }
   }
 
   async endsContainers() {
@@ -310,10 +332,10 @@ class DockerEngine implements Engine {
     )
   }
 
-  private get<T>(path: string, abortSignal: AbortSignal, options: object = {}): Promise<T> {
+  private get<T>(path: string, abortSignal: AbortSignal, options: object = {}, docker = this.docker): Promise<T> {
     const request = { path, method: 'GET', statusCodes: { 200: true as const }, abortSignal, ...options }
     return new Promise((resolve, reject) => {
-      this.docker.modem.dial(request, (error, answer) => (error ? reject(error) : resolve(answer as T)))
+      docker.modem.dial(request, (error, answer) => (error ? reject(error) : resolve(answer as T)))
     })
   }
 

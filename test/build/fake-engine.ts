@@ -43,6 +43,7 @@ export function aFakeEngine(): FakeEngine {
       return { version: '1', apiVersion: '1.47' }
     },
     ping: () => act('ping'),
+    takesConnections: async () => true,
     endsContainers: async () => true,
     engineLabels: async () => ({}),
     dataRoot: async () => '/',
