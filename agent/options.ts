@@ -1,6 +1,7 @@
 /** What an agent is started with: flags, then the environment, then what is usual. */
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import type { AgentFlags } from '../shared/agent-flags.ts'
 import { BerthError } from '../shared/errors.ts'
 import { FORBIDDEN_KEY, NAME_PATTERN, RESOURCE_COUNT_MAX, RESOURCE_PATTERN } from '../shared/names.ts'
 import type { GenericResources } from '../shared/spec.ts'
@@ -20,20 +21,6 @@ export type AgentOptions = {
   /** A pull that stands still for so long is given up, and tried again later; absent: what is usual. */
   pullStallMs?: number
   logLevel: (typeof LOG_LEVELS)[number]
-}
-
-/** As the command line gives them; all may be left out. */
-export type AgentFlags = {
-  data?: string
-  coordinator?: string
-  joinFile?: string
-  docker?: string
-  name?: string
-  label?: Record<string, string>
-  resource?: Record<string, number>
-  /** ms */
-  pullStall?: number
-  logLevel?: string
 }
 
 export const DATA_DIR_DEFAULT = '/var/lib/berth/agent'

@@ -18,19 +18,6 @@ export type CoordinatorFlags = {
   checkTwice?: boolean
 }
 
-export type AgentFlags = {
-  data?: string
-  coordinator?: string
-  joinFile?: string
-  docker?: string
-  name?: string
-  label?: Record<string, string>
-  resource?: Record<string, number>
-  /** ms */
-  pullStall?: number
-  logLevel?: string
-}
-
 export function addCoordinatorFlags(command: Command): Command {
   return command
     .option('--data <DIR>', 'folder for its data (default: /var/lib/berth/coordinator)')

@@ -1,5 +1,6 @@
 /** The one file that starts the coordinator, the agent or a replay within this process. */
-import type { AgentFlags, CoordinatorFlags } from './daemon-flags.ts'
+import type { AgentFlags } from '../shared/agent-flags.ts'
+import type { CoordinatorFlags } from './daemon-flags.ts'
 import { onParentGone } from './lifeline.ts'
 
 /** Serves until SIGTERM or SIGINT. */

@@ -1,5 +1,5 @@
 /** Agent, coordinator and Engine are killed, each alone and at bad moments. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { chanceFrom, testSeed } from '../build/chance.ts'
 import type { Cluster } from '../engines/berth.ts'
 import { assertExactly, assertUnchanged, snapshot } from '../engines/exactly.ts'
@@ -15,30 +15,24 @@ import {
   lastEvent,
   node,
   nodeBecomes,
-  putBack,
   runElsewhere,
-  type Scene,
   service,
   settled,
-  startScene,
+  shareScene,
   succeeded,
   tasks,
   web,
 } from './trouble.ts'
 
-let scene: Scene
 let cluster: Cluster
 let hosts: Host[]
 let host: Host
 const seed = testSeed()
-beforeAll(async () => {
-  scene = await startScene()
-  cluster = scene.cluster
+shareScene((made) => {
+  cluster = made.cluster
   hosts = cluster.hosts
-  host = hosts[0]!
+  host = made.host
 })
-afterEach(() => putBack(scene))
-afterAll(() => scene?.hosts.stop())
 
 describe('the agent', () => {
   test('killed while nothing happens: known at once, and back within its grace it has touched no container', async () => {

@@ -1,5 +1,5 @@
 /** Hosts are unplugged from the network and plugged in again: nobody is told, and everything on them goes on. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Cluster } from '../engines/berth.ts'
 import { assertExactly, assertUnchanged, snapshot } from '../engines/exactly.ts'
 import type { Host } from '../engines/hosts.ts'
@@ -13,12 +13,11 @@ import {
   events,
   lastEvent,
   nodeBecomes,
-  putBack,
   runElsewhere,
   type Scene,
   service,
   settled,
-  startScene,
+  shareScene,
   succeeded,
   tasks,
   web,
@@ -29,14 +28,12 @@ let scene: Scene
 let cluster: Cluster
 let hosts: Host[]
 let host: Host
-beforeAll(async () => {
-  scene = await startScene()
-  cluster = scene.cluster
+shareScene((made) => {
+  scene = made
+  cluster = made.cluster
   hosts = cluster.hosts
-  host = hosts[0]!
+  host = made.host
 })
-afterEach(() => putBack(scene))
-afterAll(() => scene?.hosts.stop())
 
 test('an unplugged host: its tasks run elsewhere while its own containers go on; plugged in, those placed first stay', async () => {
   await deployed(cluster, 'demo', web(9, HEALTHY))

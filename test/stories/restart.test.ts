@@ -1,5 +1,5 @@
 /** Everything at once, a host that loses its power, upgrades one after the other, and trouble by chance. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { chanceFrom, oneOf, testSeed } from '../build/chance.ts'
 import type { Cluster } from '../engines/berth.ts'
 import { assertExactly, assertUnchanged, snapshot } from '../engines/exactly.ts'
@@ -12,12 +12,11 @@ import {
   deployed,
   heal,
   nodeBecomes,
-  putBack,
   runElsewhere,
   type Scene,
   service,
   settled,
-  startScene,
+  shareScene,
   succeeded,
   tasks,
   web,
@@ -30,14 +29,12 @@ let scene: Scene
 let cluster: Cluster
 let hosts: Host[]
 let host: Host
-beforeAll(async () => {
-  scene = await startScene()
-  cluster = scene.cluster
+shareScene((made) => {
+  scene = made
+  cluster = made.cluster
   hosts = cluster.hosts
-  host = hosts[0]!
+  host = made.host
 })
-afterEach(() => putBack(scene))
-afterAll(() => scene?.hosts.stop())
 
 /** Power loss: not even the network says goodbye. */
 async function losePower(victim: Host): Promise<void> {

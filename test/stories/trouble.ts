@@ -1,5 +1,5 @@
 /** What stories about trouble share: short graces, one plain service, asking how the cluster sees it, and putting all back. */
-import { expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import type { EventDocument, NodeDocument, Page, ServiceDetail, TaskDocument } from '../../shared/api.ts'
 import { type Cluster, type ClusterOptions, startCluster } from '../engines/berth.ts'
 import { assertExactly } from '../engines/exactly.ts'
@@ -19,7 +19,20 @@ const OPTIONS: ClusterOptions = {
 
 export type Scene = { hosts: Hosts; cluster: Cluster }
 
-export async function startScene(): Promise<Scene> {
+/** One scene for all stories of a file, put back after each of them; `made` is called before the first. */
+export function shareScene(made: (scene: Scene & { host: Host }) => void): void {
+  let scene: Scene | undefined
+  beforeAll(async () => {
+    scene = await startScene()
+    made({ ...scene, host: scene.cluster.hosts[0]! })
+  })
+  afterEach(async () => {
+    if (scene) await putBack(scene)
+  })
+  afterAll(() => scene?.hosts.stop())
+}
+
+async function startScene(): Promise<Scene> {
   const hosts = await startHosts({ count: 3 })
   await loadImages(hosts.hosts)
   return { hosts, cluster: await startCluster(hosts, OPTIONS) }
@@ -45,7 +58,7 @@ export async function heal({ cluster, hosts }: Scene): Promise<void> {
 }
 
 /** Whatever a story has killed, unplugged or switched off is back, and no stack is left: the next one begins with nothing. */
-export async function putBack({ cluster, hosts }: Scene): Promise<void> {
+async function putBack({ cluster, hosts }: Scene): Promise<void> {
   await heal({ cluster, hosts })
   const stacks = await cluster.api<Page<{ name: string }>>('GET', '/v1/stacks')
   for (const { name } of stacks.items) await cluster.api('DELETE', `/v1/stacks/${name}`)
