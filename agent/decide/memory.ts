@@ -26,7 +26,7 @@ export type TaskMemory = {
   endedWith: number | null
   /** No attempt before this. */
   restartAt: Instant | null
-  /** Why the latest attempt did not come to run. */
+  /** Why the latest attempt did not come to run; kept while the next is under way, which may be long at `pulling`. */
   error: TaskError | null
   /** When the latest attempt failed. */
   failedAt: Instant | null
@@ -91,14 +91,13 @@ export function beginAttempt(memory: TaskMemory): TaskMemory {
     begun: true,
     endedWith: null,
     restartAt: null,
-    error: null,
     holdUntil: null,
   }
 }
 
 /** Its container runs. `seenRun` is forgotten: the run seen next is the one that this attempt started. */
 export function afterStart(memory: TaskMemory): TaskMemory {
-  return { ...memory, begun: false, seenRun: null, startsRefused: 0, image: 'unknown' }
+  return { ...memory, begun: false, seenRun: null, error: null, startsRefused: 0, image: 'unknown' }
 }
 
 /** The attempt did not come to run: wait before the next one, longer each time. */

@@ -56,16 +56,16 @@ function phase(
 ): Phase {
   if (activity === 'stopping') return { state: 'stopping', since: now }
   if (!assigned || !spec || assigned.desired === 'stopped') return leaving(container, now)
-  if (activity) return { state: activity, since: now }
+  const error = memory.error ?? undefined
+  if (activity) return { state: activity, since: now, error }
   if (container?.state === 'running') return { state: 'running', since: container.startedAt ?? now }
   if (container && container.spec !== assigned.spec) return leaving(container, now)
   const since = container?.finishedAt ?? memory.failedAt ?? now
-  const error = memory.error ?? undefined
   if (endedForGood(container, spec, memory)) {
     const exitCode = container?.exitCode ?? memory.endedWith
     return { state: !error && exitCode === 0 ? 'completed' : 'failed', since, error }
   }
-  if (memory.begun) return { state: underWay(container, memory), since: now }
+  if (memory.begun) return { state: underWay(container, memory), since: now, error }
   // Ended, failed to start, or its container was removed by another hand.
   if (memory.attempt > 0) return { state: 'restarting', since, error, restartAt: memory.restartAt ?? undefined }
   return { state: 'assigned', since: now }

@@ -88,6 +88,9 @@ const QUICK_LIMIT_MS = 10_000
 /** Nothing is quicker to answer than a ping; an Engine that takes longer for a new connection is overloaded or on its way out. */
 const NEW_CONNECTION_LIMIT_MS = 2_000
 const SLOW_LIMIT_MS = 120_000
+/** Podman calls some of them otherwise when it is asked, one of them also when it answers. */
+const PODMANS_EVENTS = ['died', 'remove']
+const DOCKERS_NAME: Record<string, string> = { died: 'die', remove: 'destroy' }
 const EVENTS = ['start', 'kill', 'die', 'oom', 'health_status', 'destroy', 'pause', 'unpause', 'rename']
 
 /** Nothing is sent yet: the first call tells whether anybody listens. `host` as in DOCKER_HOST. */
@@ -104,13 +107,15 @@ export function connectEngine(options: { host?: string } = {}): Engine {
   // Node's own default would keep connections, too.
   const once = tls === null ? new Agent({ keepAlive: false }) : new TlsAgent({ keepAlive: false, ...tls })
   const anew = new Docker(Object.assign({ agent: once, protocol }, listensAt, tls))
-  return new DockerEngine(place.name, docker, anew, agent)
+  const isElsewhere = 'isElsewhere' in place && place.isElsewhere
+  return new DockerEngine({ place: place.name, isElsewhere }, docker, anew, agent)
 }
 
 type VersionAnswer = { Version: string; ApiVersion: string; Components?: { Name: string }[] }
 
 class DockerEngine implements Engine {
   readonly place: string
+  private readonly isElsewhere: boolean
   private readonly docker: Dockerode
   /** Each request on a connection of its own. */
   private readonly anew: Dockerode
@@ -118,8 +123,9 @@ class DockerEngine implements Engine {
   /** Known after `check`. */
   private isPodman = false
 
-  constructor(place: string, docker: Dockerode, anew: Dockerode, agent: Agent) {
-    this.place = place
+  constructor(where: { place: string; isElsewhere: boolean }, docker: Dockerode, anew: Dockerode, agent: Agent) {
+    this.place = where.place
+    this.isElsewhere = where.isElsewhere
     this.docker = docker
     this.anew = anew
     this.agent = agent
@@ -183,7 +189,9 @@ class DockerEngine implements Engine {
     const info = await this.askUnlessGone(`inspect container ${short(container)}`, SLOW_LIMIT_MS, (abortSignal) =>
       this.docker.getContainer(container).inspect({ abortSignal }),
     )
-    return info && readContainer(info)
+    const found = info && readContainer(info)
+    // Processes and files of another machine: here the same numbers and paths are somebody else's.
+    return found && this.isElsewhere ? { ...found, pid: 0, logPath: null } : found
   }
 
   async image(reference: string): Promise<ImageFacts | null> {
@@ -292,7 +300,7 @@ class DockerEngine implements Engine {
   }
 
   events(sinceMs: number, onEvent: (event: ContainerEvent) => void, signal: AbortSignal): EventStream {
-    const filters = { type: ['container'], event: EVENTS, label: [LABEL.task, LABEL.cluster] }
+    const filters = { type: ['container'], event: [...EVENTS, ...PODMANS_EVENTS], label: [LABEL.task, LABEL.cluster] }
     const stream = this.docker.getEvents({
       filters: JSON.stringify(filters),
       since: sinceMs / 1000,
@@ -384,7 +392,7 @@ class DockerEngine implements Engine {
 
 function readEvent(document: unknown): ContainerEvent {
   const { Action, Actor } = document as { Action: string; Actor: { ID: string; Attributes?: Record<string, string> } }
-  return { container: Actor.ID, task: Actor.Attributes?.[LABEL.task] ?? null, action: Action }
+  return { container: Actor.ID, task: Actor.Attributes?.[LABEL.task] ?? null, action: DOCKERS_NAME[Action] ?? Action }
 }
 
 /** Without a tag `latest` is meant; with none named the Engine would fetch every tag there is. */

@@ -8,7 +8,7 @@ import { BerthError } from '../../shared/errors.ts'
 
 export type Place =
   | { name: string; socketPath: string }
-  | { name: string; host: string; port: number; tls: TlsFiles | null }
+  | { name: string; host: string; port: number; tls: TlsFiles | null; isElsewhere: boolean }
 /** PEM. */
 export type TlsFiles = { ca: Buffer; cert: Buffer; key: Buffer }
 
@@ -42,8 +42,9 @@ function atAddress({ hostname, port: given }: URL, certPath: string | undefined)
   const host = hostname.replace(/^\[|\]$/g, '')
   const port = Number(given) || (certPath ? TLS_PORT_DEFAULT : TCP_PORT_DEFAULT)
   const name = `tcp://${hostname}:${port}`
-  if (certPath) return { name, host, port, tls: readTls(certPath) }
-  if (isThisMachine(host)) return { name, host, port, tls: null }
+  const isElsewhere = !isThisMachine(host)
+  if (certPath) return { name, host, port, tls: readTls(certPath), isElsewhere }
+  if (!isElsewhere) return { name, host, port, tls: null, isElsewhere }
   throw new BerthError(
     'invalid-request',
     `${name} is another machine, and without TLS everything would cross the network in the clear: let DOCKER_CERT_PATH name ` +

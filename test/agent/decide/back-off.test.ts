@@ -6,8 +6,10 @@ import {
   afterStart,
   beginAttempt,
   NOTHING_REMEMBERED,
+  type TaskMemory,
 } from '../../../agent/decide/memory.ts'
-import { aContainer, anEndedContainer } from '../../build/container.ts'
+import { observe } from '../../../agent/decide/observe.ts'
+import { aContainer, anEndedContainer, aPicture } from '../../build/container.ts'
 import { aTaskSpec } from '../../build/spec.ts'
 
 const policy = aTaskSpec({ restart: { delayMs: 0, windowMs: 5_000 } }).restart
@@ -73,4 +75,14 @@ test('an attempt that failed before anything ran waits at least a second, then l
   expect(once).toMatchObject({ attempt: 1, failures: 1, restartAt: 11_000, error })
   const twice = afterFailedAttempt(beginAttempt(once), error, policy, 20_000)
   expect(twice).toMatchObject({ attempt: 2, failures: 2, restartAt: 22_000 })
+})
+
+test('while an image is pulled again, it is told why the pull before came to nothing; once the task runs no more', () => {
+  const error = { code: 'image-unavailable', message: 'image a cannot be fetched now: no route to host' }
+  const failed = afterFailedAttempt(beginAttempt(NOTHING_REMEMBERED), error, policy, 5_000)
+  const again = beginAttempt(failed)
+  const seen = (memory: TaskMemory) => observe(aPicture({ memory }), 'pulling', null, 9_000)
+  expect(seen(beginAttempt(NOTHING_REMEMBERED))).toMatchObject({ attempt: 1, state: 'pulling', error: undefined })
+  expect(seen(again)).toMatchObject({ attempt: 2, state: 'pulling', error })
+  expect(afterStart(again).error).toBe(null)
 })
