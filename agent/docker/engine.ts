@@ -191,7 +191,9 @@ class DockerEngine implements Engine {
     )
     const found = info && readContainer(info)
     // Processes and files of another machine: here the same numbers and paths are somebody else's.
-    return found && this.isElsewhere ? { ...found, pid: 0, logPath: null } : found
+    if (found && this.isElsewhere) return { ...found, pid: 0, logPath: null }
+    // What Podman calls json-file is a format of its own; its API tells the lines as Docker's does.
+    return found && this.isPodman ? { ...found, logPath: null } : found
   }
 
   async image(reference: string): Promise<ImageFacts | null> {
@@ -300,7 +302,9 @@ class DockerEngine implements Engine {
   }
 
   events(sinceMs: number, onEvent: (event: ContainerEvent) => void, signal: AbortSignal): EventStream {
-    const filters = { type: ['container'], event: [...EVENTS, ...PODMANS_EVENTS], label: [LABEL.task, LABEL.cluster] }
+    // Podman knows filters of labels only with their values: there the events of strangers come too, and are of no task of ours.
+    const ours = this.isPodman ? {} : { label: [LABEL.task, LABEL.cluster] }
+    const filters = { type: ['container'], event: [...EVENTS, ...PODMANS_EVENTS], ...ours }
     const stream = this.docker.getEvents({
       filters: JSON.stringify(filters),
       since: sinceMs / 1000,

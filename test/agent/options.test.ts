@@ -55,7 +55,7 @@ test('what cannot be is refused with the name of the flag', () => {
 test("the Engine's address is a socket, a path or a host and port", () => {
   expect(enginePlace('unix:///run/d.sock')).toEqual({ name: 'unix:///run/d.sock', socketPath: '/run/d.sock' })
   expect(enginePlace('/run/d.sock')).toMatchObject({ socketPath: '/run/d.sock' })
-  const local = { host: '127.0.0.1', port: 2375, tls: null }
+  const local = { host: '127.0.0.1', port: 2375, tls: null, isElsewhere: false }
   expect(enginePlace('tcp://127.0.0.1')).toEqual({ name: 'tcp://127.0.0.1:2375', ...local })
   expect(enginePlace('tcp://[::1]:1')).toMatchObject({ host: '::1', port: 1, tls: null })
   expect(() => enginePlace('ssh://host')).toThrow(/unix:/)
