@@ -1,6 +1,7 @@
 /** Everything about a service that its container is made of. */
 import type { ContainerSpec } from '../../spec.ts'
 import type { Field } from '../field.ts'
+import { isImageName } from '../image-name.ts'
 import type { Environment } from '../session.ts'
 import { readCommand } from './command.ts'
 import { readDeviceRequests } from './devices.ts'
@@ -86,7 +87,9 @@ function readImage(service: Field): string {
   if (build && image) build.warning('is not honoured: the image is used, not built')
   if (image) {
     const name = image.string()
-    if (name !== undefined && (/\s/.test(name) || name === '')) image.error(`"${name}" is not the name of an image`)
+    if (name !== undefined && !isImageName(name)) {
+      image.error(`"${name}" is not the name of an image; write it like nginx:1.27 or registry.example.com/team/app:41`)
+    }
     return name ?? ''
   }
   if (service.get('provider')) return ''
