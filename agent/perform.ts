@@ -1,6 +1,7 @@
 /** Carries out steps: asks the Engine, and writes into the task's record what came of it. No policy here. */
 
 import { availableParallelism } from 'node:os'
+import type { Clock } from '../shared/clock.ts'
 import { BerthError } from '../shared/errors.ts'
 import type { RestartPolicy } from '../shared/spec.ts'
 import type { TaskError } from '../shared/wire/up.ts'
@@ -44,11 +45,16 @@ export function isEngineAway(error: unknown): error is BerthError {
 export type PerformerNeeds = {
   engine: Engine
   owner: () => Owner
-  now: () => number
+  clock: Clock
   widths: Widths
   pullStallMs?: number
   /** Before an attempt starts: its number must outlive this process. */
   keepMemory: (record: TaskRecord) => void
+  /**
+   * Resolves once the assignment in force is on disk. Until then nothing is done that would be wrong without it: an agent that
+   * starts with the older file removes a container of which that says nothing, which harms none that has never run.
+   */
+  kept: () => Promise<void>
   /** The record changed. */
   changed: (record: TaskRecord) => void
   notice: (code: string, message: string, task?: string) => void
@@ -108,7 +114,7 @@ export class Performer {
   }
 
   private fail(record: TaskRecord, policy: RestartPolicy, error: TaskError): void {
-    record.memory = afterFailedAttempt(record.memory, error, policy, this.needs.now())
+    record.memory = afterFailedAttempt(record.memory, error, policy, this.needs.clock.now())
     this.needs.keepMemory(record)
   }
 
@@ -120,7 +126,7 @@ export class Performer {
   }
 
   private async launch(step: Extract<Step, { kind: 'launch' }>, record: TaskRecord): Promise<void> {
-    const { engine, now } = this.needs
+    const { engine, clock, kept } = this.needs
     const { container: spec } = step.spec
     await this.checkExternalVolumes(step)
     // Only the image knows whether it has a health test of its own; asked beside the creation, it costs no time.
@@ -143,12 +149,13 @@ export class Performer {
     record.containers.set(id, made)
     record.activity = 'starting'
     this.needs.changed(record)
+    await kept()
     await engine.start(id)
     const facts = await image.catch(() => null)
     const hasCheck = spec.healthcheck
       ? !('disabled' in spec.healthcheck) && spec.healthcheck.test?.[0] !== 'NONE'
       : facts?.hasHealthcheck
-    this.runs(record, { ...made, health: hasCheck ? 'starting' : 'none', imageId: facts?.id ?? null }, now())
+    this.runs(record, { ...made, health: hasCheck ? 'starting' : 'none', imageId: facts?.id ?? null }, clock.now())
   }
 
   private async checkExternalVolumes({ assigned, spec }: Extract<Step, { kind: 'launch' }>): Promise<void> {
@@ -182,10 +189,15 @@ export class Performer {
   }
 
   private async start(id: string, record: TaskRecord): Promise<void> {
+    await this.needs.kept()
     await this.needs.engine.start(id)
     const container = record.containers.get(id)
     if (!container) return
-    this.runs(record, { ...container, health: container.health === 'none' ? 'none' : 'starting' }, this.needs.now())
+    this.runs(
+      record,
+      { ...container, health: container.health === 'none' ? 'none' : 'starting' },
+      this.needs.clock.now(),
+    )
   }
 
   /** Told at once; the Engine's event then brings the look that fills in the rest. */
@@ -197,6 +209,7 @@ export class Performer {
 
   /** A step towards being gone. What goes wrong is tried again, and said once. */
   private async end(record: TaskRecord, work: () => Promise<void>): Promise<void> {
+    await this.needs.kept()
     record.activity = 'stopping'
     this.needs.changed(record)
     try {
@@ -205,7 +218,7 @@ export class Performer {
     } catch (error) {
       if (isEngineAway(error)) throw error
       if (record.memory.holdUntil === null) this.needs.notice('end-failed', readError(error).message, record.id)
-      record.memory = { ...record.memory, holdUntil: this.needs.now() + END_RETRY_MS }
+      record.memory = { ...record.memory, holdUntil: this.needs.clock.now() + END_RETRY_MS }
       for (const id of record.containers.keys()) record.lookAt.add(id)
     } finally {
       record.activity = null
@@ -213,7 +226,7 @@ export class Performer {
   }
 
   private async stop(id: string, record: TaskRecord): Promise<void> {
-    const { engine, now } = this.needs
+    const { engine, clock } = this.needs
     try {
       await engine.stop(id, record.spec?.container.stopGraceMs ?? GRACE_UNKNOWN_MS)
     } catch (error) {
@@ -221,7 +234,7 @@ export class Performer {
       await engine.kill(id)
     }
     const container = record.containers.get(id)
-    if (container) record.containers.set(id, { ...container, state: 'exited', finishedAt: now(), pid: 0 })
+    if (container) record.containers.set(id, { ...container, state: 'exited', finishedAt: clock.now(), pid: 0 })
     record.lookAt.delete(id)
   }
 

@@ -80,6 +80,8 @@ class ContainerSupervisor implements Supervisor {
   private readonly listed = Promise.withResolvers<void>()
   private readonly loaded = Promise.withResolvers<void>()
   private assigning: Promise<unknown> = this.loaded.promise
+  /** The assignment in force is on its way to the disk. Never rejects. */
+  private keeping: Promise<void> = Promise.resolve()
   /** Null while the Engine is away. */
   private session: EngineSession | null = null
   private wake = Promise.withResolvers<void>()
@@ -97,7 +99,6 @@ class ContainerSupervisor implements Supervisor {
     this.files = given.files ?? filesIn(given.dataDir)
     this.clock = clock
     this.log = log
-    const now = () => clock.now()
     const allWidths = { ...WIDTHS, ...widths }
     this.reporter = new Reporter({ state: 'down', message: `the Engine at ${engine.place} was not reached yet` }, clock)
     this.restartFile = new RestartFile(this.files, clock, (error) => this.notice('restarts-not-kept', error.message))
@@ -108,7 +109,8 @@ class ContainerSupervisor implements Supervisor {
       notice: (code: string, message: string, task?: string) => this.notice(code, message, task),
     }
     const changed = (record: TaskRecord) => this.reporter.mark(record)
-    this.performer = new Performer({ ...shared, now, widths: allWidths, pullStallMs, changed })
+    const kept = () => this.keeping
+    this.performer = new Performer({ ...shared, clock, widths: allWidths, pullStallMs, changed, kept })
     const marked = (record: TaskRecord) => this.mark(record)
     const stops = () => this.stops
     this.sight = new Sight({ ...shared, records: this.records, width: allWidths.looks, stops, marked })
@@ -180,11 +182,22 @@ class ContainerSupervisor implements Supervisor {
     this.loaded.resolve()
   }
 
+  /**
+   * The next beat looks at what is new while it is being written. What would be wrong if this host went down before the
+   * file is whole waits for it (see Performer): a container may be made, but none is started, stopped or removed.
+   */
   private async assignInTurn(message: Assignment | AssignmentChange): Promise<AssignOutcome> {
     const applied = applyMessage(this.assignment, message)
     if (applied.outcome !== 'applied') return applied
+    this.keeping = this.keep(applied.assignment)
+    this.adopt(applied.assignment)
+    await this.keeping
+    return { outcome: 'applied' }
+  }
+
+  private async keep(assignment: KeptAssignment): Promise<void> {
     try {
-      await writeAssignment(this.files, this.owner, applied.assignment)
+      await writeAssignment(this.files, this.owner, assignment)
     } catch (error) {
       // A full disk must not keep this node from stopping or starting what it was told to; after a restart of the agent the
       // coordinator's complete assignment puts right what the older file says.
@@ -193,8 +206,6 @@ class ContainerSupervisor implements Supervisor {
         `the assignment could not be written to ${this.files.pathOf(ASSIGNMENT_FILE)}: ${(error as Error).message}`,
       )
     }
-    this.adopt(applied.assignment)
-    return { outcome: 'applied' }
   }
 
   private adopt(assignment: KeptAssignment): void {
@@ -298,7 +309,8 @@ class ContainerSupervisor implements Supervisor {
       const pause = new AbortController()
       const pauseMs = Math.min(Math.max(0, this.waits.nextAt - this.clock.now()), PAUSE_MAX_MS)
       await Promise.race([this.wake.promise, this.clock.sleep(pauseMs, pause.signal).catch(() => {})])
-      pause.abort()
+      // With a reason of our own: making the usual one costs as much as the beat.
+      pause.abort(null)
     }
     if (session.lostBy() !== null) throw session.lostBy()
   }

@@ -40,7 +40,8 @@ export function createWakeUp(clock: Clock): WakeUp {
     async wait(signal) {
       if (notedAt === null && !signal.aborted) {
         const alarm = new AbortController()
-        wake = () => alarm.abort()
+        // With a reason of our own: making the usual one, with its stack, is dear for what happens at every beat.
+        wake = () => alarm.abort(null)
         signal.addEventListener('abort', wake)
         await clock.sleep(dueIn(), alarm.signal).catch(() => {})
         signal.removeEventListener('abort', wake)

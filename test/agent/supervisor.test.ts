@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { type AgentFiles, filesIn } from '../../agent/files.ts'
 import type { ObservedChange, Supervisor } from '../../agent/parts.ts'
-import { createSupervisor } from '../../agent/supervisor.ts'
+import { createSupervisor, type SupervisorOptions } from '../../agent/supervisor.ts'
 import { BerthError } from '../../shared/errors.ts'
+import type { AssignedTask } from '../../shared/wire/down.ts'
 import { aContainer, anAssignedTask, anEndedContainer, OWNER, SPEC_HASH } from '../build/container.ts'
 import { aFakeLog } from '../build/fake-core.ts'
 import { aFakeEngine, type FakeEngine } from '../build/fake-engine.ts'
@@ -9,12 +11,16 @@ import { aTaskSpec } from '../build/spec.ts'
 import { temporaryFolder } from '../build/temporary-folder.ts'
 import { until } from '../build/until.ts'
 
+/** How the assignment is written, where it is not as usual. */
+type Disk = { replace?: AgentFiles['replace'] }
 type Watched = { supervisor: Supervisor; told: ObservedChange[]; notices: string[]; log: ReturnType<typeof aFakeLog> }
 
 /** It wants the one task that `anAssignedTask` names, never to be restarted. */
-async function supervise(engine: FakeEngine): Promise<Watched> {
+async function supervise(engine: FakeEngine, options: Partial<SupervisorOptions> & Disk = {}): Promise<Watched> {
   const log = aFakeLog()
-  const supervisor = createSupervisor({ engine, owner: OWNER, dataDir: await temporaryFolder(), log })
+  const dataDir = await temporaryFolder()
+  const files = { ...filesIn(dataDir), ...(options.replace && { replace: options.replace }) }
+  const supervisor = createSupervisor({ engine, owner: OWNER, dataDir, files, log, ...options })
   const told: ObservedChange[] = []
   const notices: string[] = []
   supervisor.onChange((change) => told.push(change))
@@ -25,14 +31,13 @@ async function supervise(engine: FakeEngine): Promise<Watched> {
     stop.abort()
     await running
   })
-  const spec = aTaskSpec({ restart: { condition: 'none' } })
-  await supervisor.assign({
-    kind: 'assignment',
-    revision: 1,
-    specs: { [SPEC_HASH]: spec },
-    tasks: [anAssignedTask()],
-  })
+  await assign(supervisor, 1, [anAssignedTask()])
   return { supervisor, told, notices, log }
+}
+
+function assign(supervisor: Supervisor, revision: number, tasks: AssignedTask[]) {
+  const specs = { [SPEC_HASH]: aTaskSpec({ restart: { condition: 'none' } }) }
+  return supervisor.assign({ kind: 'assignment', revision, specs, tasks })
 }
 
 const WAIT = { timeout: 10_000, interval: 10 }
@@ -115,3 +120,61 @@ test('an event stream that ends again and again is opened anew at growing interv
   expect(pausesMs[1]).toBeGreaterThan(1.4 * pausesMs[0]!)
   expect(log.lines.filter(({ message }) => /listed anew/.test(message))).toHaveLength(2)
 })
+
+/** Writes wait until they are let go. */
+function aSlowDisk() {
+  const gate = Promise.withResolvers<void>()
+  let asked = 0
+  return {
+    replace: async () => {
+      asked++
+      await gate.promise
+    },
+    asked: () => asked,
+    letGo: () => gate.resolve(),
+  }
+}
+
+test('a container may be made while its assignment is on its way to the disk, but it is started only once it is there', async () => {
+  const engine = aFakeEngine()
+  const disk = aSlowDisk()
+  const supervising = supervise(engine, disk)
+  await until(() => engine.acts.some((act) => act.startsWith('create')))
+  await turns()
+  expect(engine.acts.filter((act) => act.startsWith('start'))).toEqual([])
+  disk.letGo()
+  await supervising
+  await until(() => engine.acts.some((act) => act.startsWith('start')))
+})
+
+test('nothing is stopped before the assignment that says so is on disk', async () => {
+  const engine = aFakeEngine()
+  const container = aContainer()
+  engine.containers.set(container.id, container)
+  const disk = aSlowDisk()
+  let slow = false
+  const { supervisor } = await supervise(engine, {
+    replace: () => (slow ? disk.replace() : Promise.resolve()),
+  })
+  await vi.waitUntil(async () => (await stateOf(supervisor)) === 'running', WAIT)
+  slow = true
+  const assigned = assign(supervisor, 2, [anAssignedTask({ desired: 'stopped' })])
+  await until(() => disk.asked() === 1)
+  await turns()
+  expect(engine.acts.filter((act) => /^(stop|remove)/.test(act))).toEqual([])
+  disk.letGo()
+  expect(await assigned).toEqual({ outcome: 'applied' })
+  await until(() => engine.acts.includes(`remove ${container.id}`))
+})
+
+test('an assignment that cannot be written is acted on all the same, and that is said', async () => {
+  const engine = aFakeEngine()
+  const { notices } = await supervise(engine, { replace: () => Promise.reject(new Error('no space left')) })
+  await until(() => engine.acts.some((act) => act.startsWith('start')))
+  expect(notices).toContain('assignment-not-kept')
+})
+
+/** Whatever could be done by now has been done. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+}
