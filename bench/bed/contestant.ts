@@ -1,16 +1,17 @@
-/** Berth doing what peers/swarm.ts has Swarm do: the same work, asked for and watched through the API in the same way. */
+/** Berth doing what peers/swarm.ts has Swarm do: the same work, asked for and waited for through the API, each in its best way. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TaskDocument } from '../../shared/api.ts'
+import type { EventDocument, TaskDocument } from '../../shared/api.ts'
 import { aServiceSpec, type ServiceSpecGiven } from '../../test/build/spec.ts'
 import type { Cluster } from '../../test/engines/berth.ts'
 import type { Host } from '../../test/engines/hosts.ts'
 import { engineCall, filters } from '../peers/engine-client.ts'
 import { SLEEPER } from '../peers/raw.ts'
 import { type Api, apiOf } from './api.ts'
+import { Told, type Watch } from './watch.ts'
 
 const WAIT_LIMIT_MS = 180_000
-const POLL_ONE_MS = 10
-const POLL_MANY_MS = 50
+const POLL_MS = 10
+const POLL_SLOWLY_MS = 50
 
 export type Contestant = { cluster: Cluster; api: Api }
 
@@ -26,10 +27,13 @@ export async function berthOne(berth: Contestant, name: string): Promise<number>
 
 /** A service of `count` tasks: request → all running, milliseconds. Removed afterwards. */
 export async function berthMany(berth: Contestant, name: string, count: number): Promise<number> {
+  const watch = await watchRunning(berth, name)
   const began = performance.now()
   await deploy(berth, name, { replicas: count })
+  await watch.reaches(count)
   await untilRunning(berth, name, count)
   const ms = performance.now() - began
+  watch.close()
   await remove(berth, name)
   return ms
 }
@@ -39,35 +43,36 @@ export async function berthRollout(berth: Contestant, name: string, count: numbe
   const update = { parallelism, order: 'start-first', failureAction: 'rollback', monitorMs: 0 } as const
   await deploy(berth, name, { replicas: count, update })
   await untilRunning(berth, name, count)
+  const watch = await watchRunning(berth, name)
   const began = performance.now()
   await deploy(berth, name, { replicas: count, update, container: { environment: { V: '2' } } })
+  // Only tasks of the new version come to run from here on.
+  await watch.reaches(count)
   await untilRunning(berth, name, count, (task) => task.version === 2)
   const ms = performance.now() - began
+  watch.close()
   await remove(berth, name)
   return ms
 }
 
 /**
- * A container is killed → running again, milliseconds each; `times` times over, each a service of its own: a container that
- * is killed again while it is young is kept waiting on purpose.
+ * A container is killed → running again, milliseconds. A service of its own each time: a container that is killed again while it
+ * is young is kept waiting on purpose.
  */
-export async function berthRestarts(berth: Contestant, name: string, times: number): Promise<number[]> {
-  const all: number[] = []
-  for (let i = 0; i < times; i++) all.push(await restartOnce(berth, `${name}-${i}`))
-  return all
-}
-
-async function restartOnce(berth: Contestant, name: string): Promise<number> {
+export async function berthRestart(berth: Contestant, name: string): Promise<number> {
   await deploy(berth, name, { replicas: 1, restart: { delayMs: 0 } })
   await untilRunning(berth, name, 1)
   await sleep(SETTLE_MS)
   const [before] = await tasks(berth, name)
   const host = berth.cluster.hosts.find((each) => each.name === before?.node)
   if (!before?.containerId || !host) throw new Error(`${name} has no container`)
+  const watch = await watchRunning(berth, name)
   const began = performance.now()
   await engineCall(host.socket, 'POST', `/containers/${before.containerId}/kill`)
+  await watch.reaches(1)
   await untilRunning(berth, name, 1, (task) => task.attempt > before.attempt)
   const ms = performance.now() - began
+  watch.close()
   await remove(berth, name)
   return ms
 }
@@ -103,6 +108,18 @@ export async function tasks({ api }: Contestant, name: string): Promise<TaskDocu
   return items
 }
 
+/** Tasks of the stack that come to run from now on, by Berth's live events. */
+async function watchRunning({ api }: Contestant, name: string): Promise<Watch> {
+  const told = new Told(WAIT_LIMIT_MS)
+  const { items } = await api.call<{ items: EventDocument[] }>('GET', '/v1/events?limit=1')
+  const close = await api.events<EventDocument>(
+    `/v1/events/live?stack=${name}&after=${items.at(-1)?.number ?? 0}`,
+    ({ kind, task }) => kind === 'task-running' && task !== undefined && told.add(task),
+    () => told.fail(new Error(`the live events of ${name} ended`)),
+  )
+  return { reaches: (count) => told.reaches(count), close }
+}
+
 export async function untilRunning(
   berth: Contestant,
   name: string,
@@ -110,7 +127,7 @@ export async function untilRunning(
   also = (_task: TaskDocument) => true,
 ): Promise<void> {
   await poll(
-    count > 10 ? POLL_MANY_MS : POLL_ONE_MS,
+    POLL_MS,
     `${count} tasks of ${name} running`,
     async () =>
       (await tasks(berth, name)).filter((task) => task.desired === 'running' && task.state === 'running' && also(task))
@@ -121,7 +138,7 @@ export async function untilRunning(
 /** Removes the stack and waits until its containers are gone, so that the next measure starts on quiet hosts. */
 export async function remove({ api, cluster }: Contestant, name: string): Promise<void> {
   await api.call('DELETE', `/v1/stacks/${name}`)
-  await poll(POLL_MANY_MS, `containers of ${name} gone`, async () => {
+  await poll(POLL_SLOWLY_MS, `containers of ${name} gone`, async () => {
     const left = await Promise.all(
       cluster.hosts.map((host) =>
         engineCall<unknown[]>(

@@ -29,6 +29,30 @@ export function engineCall<T = unknown>(socket: string, method: string, path: st
   })
 }
 
+/** The Engine's events from now on, over a connection of their own; resolves once it is open, with the way to end it. */
+export function engineEvents<T = unknown>(
+  socket: string,
+  by: Record<string, string[]>,
+  onEvent: (event: T) => void,
+  onEnd: () => void,
+): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath: socket, path: `/v1.41/events?${filters(by)}` }, (answer) => {
+      if (answer.statusCode !== 200) return reject(new Error(`events of ${socket}: ${answer.statusCode}`))
+      resolve(() => call.destroy())
+      let text = ''
+      answer.setEncoding('utf8').on('data', (chunk: string) => {
+        const lines = (text + chunk).split('\n')
+        text = lines.pop() ?? ''
+        for (const line of lines) if (line.trim() !== '') onEvent(JSON.parse(line))
+      })
+      answer.on('close', onEnd)
+    })
+    call.on('error', reject)
+    call.end()
+  })
+}
+
 export function closeEngineConnections(): void {
   agent.destroy()
 }

@@ -24,7 +24,7 @@ export async function rawOne(host: Host): Promise<{ id: string; ms: number }> {
 }
 
 /**
- * Kills a container and starts it again. `startMs`: the start alone; `wholeMs`: from the kill on, with the Engine's own time to
+ * Kills a container that runs and starts it again. `startMs`: the start alone; `wholeMs`: from the kill on, with the Engine's own time to
  * notice the end, which whoever restarts a container cannot begin before.
  */
 export async function rawRestart(host: Host, id: string): Promise<{ startMs: number; wholeMs: number }> {

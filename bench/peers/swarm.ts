@@ -1,12 +1,18 @@
-/** The peer: the same work through Docker Swarm, whose manager is the first host's engine. */
+/**
+ * The peer: the same work through Docker Swarm, whose manager is the first host's engine. Swarm tells nobody of its tasks, so it
+ * is waited for in the cheapest way there is: by the start events of the Engines, and from the last of them on by
+ * asking the manager, over its own socket, until it has the tasks as running.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '../../test/engines/hosts.ts'
-import { engineCall, filters } from './engine-client.ts'
+import { Told, type Watch } from '../bed/watch.ts'
+import { engineCall, engineEvents, filters } from './engine-client.ts'
 import { SLEEPER } from './raw.ts'
 
 const WAIT_LIMIT_MS = 180_000
-const POLL_ONE_MS = 10
-const POLL_MANY_MS = 50
+const POLL_MS = 10
+const POLL_SLOWLY_MS = 50
+const SERVICE_LABEL = 'com.docker.swarm.service.name'
 
 type SwarmTask = {
   ID: string
@@ -34,21 +40,17 @@ export async function stopSwarm(swarm: Swarm): Promise<void> {
 }
 
 /** A service of one task: request → running, milliseconds. */
-export async function swarmOne(swarm: Swarm, name: string): Promise<number> {
-  const began = performance.now()
-  await create(swarm, serviceSpec(swarm, name, 1))
-  await untilRunning(swarm, name, 1)
-  const ms = performance.now() - began
-  await remove(swarm, name)
-  return ms
-}
+export const swarmOne = (swarm: Swarm, name: string): Promise<number> => swarmMany(swarm, name, 1)
 
 /** A service of `count` tasks: request → all running, milliseconds. */
 export async function swarmMany(swarm: Swarm, name: string, count: number): Promise<number> {
+  const watch = await watchStarts(swarm, name)
   const began = performance.now()
   await create(swarm, serviceSpec(swarm, name, count))
+  await watch.reaches(count)
   await untilRunning(swarm, name, count)
   const ms = performance.now() - began
+  watch.close()
   await remove(swarm, name)
   return ms
 }
@@ -60,31 +62,36 @@ export async function swarmRollout(swarm: Swarm, name: string, count: number, pa
   await untilRunning(swarm, name, count)
   const service = await call<{ Version: { Index: number } }>(swarm, 'GET', `/services/${name}`)
   const next = { ...serviceSpec(swarm, name, count, ['V=2']), UpdateConfig: update }
+  const watch = await watchStarts(swarm, name)
   const began = performance.now()
   await call(swarm, 'POST', `/services/${name}/update?version=${service.Version.Index}`, next)
+  await watch.reaches(count)
   await untilRunning(swarm, name, count, (task) => task.Spec.ContainerSpec.Env?.includes('V=2') === true)
   const ms = performance.now() - began
+  watch.close()
   await remove(swarm, name)
   return ms
 }
 
-/** One task's container is killed, `times` times over: killed → its replacement running, milliseconds each. */
-export async function swarmRestarts(swarm: Swarm, name: string, times: number): Promise<number[]> {
+/** A task's container is killed → its replacement running, milliseconds. */
+export async function swarmRestart(swarm: Swarm, name: string): Promise<number> {
   await create(swarm, serviceSpec(swarm, name, 1))
   await untilRunning(swarm, name, 1)
-  const all: number[] = []
-  for (let i = 0; i < times; i++) {
-    const before = (await tasks(swarm, name)).find((task) => task.DesiredState === 'running')?.ID
-    const { host, id } = await containerOf(swarm, name)
-    const began = performance.now()
-    await engineCall(host.socket, 'POST', `/containers/${id}/kill`)
-    await untilRunning(swarm, name, 1, (task) => task.ID !== before)
-    all.push(performance.now() - began)
-    await sleep(500)
-  }
+  await sleep(SETTLE_MS)
+  const before = (await tasks(swarm, name)).find((task) => task.DesiredState === 'running')?.ID
+  const { host, id } = await containerOf(swarm, name)
+  const watch = await watchStarts(swarm, name)
+  const began = performance.now()
+  await engineCall(host.socket, 'POST', `/containers/${id}/kill`)
+  await watch.reaches(1)
+  await untilRunning(swarm, name, 1, (task) => task.ID !== before)
+  const ms = performance.now() - began
+  watch.close()
   await remove(swarm, name)
-  return all
+  return ms
 }
+
+const SETTLE_MS = 500
 
 /** `count` tasks on all hosts; `lost` is unplugged → all running elsewhere, milliseconds. It is plugged in again afterwards. */
 export async function swarmFailover(swarm: Swarm, name: string, count: number, lost: Host): Promise<number> {
@@ -120,9 +127,24 @@ const create = (swarm: Swarm, spec: unknown) => call(swarm, 'POST', '/services/c
 
 const tasks = (swarm: Swarm, name: string) => call<SwarmTask[]>(swarm, 'GET', `/tasks?${filters({ service: [name] })}`)
 
+/** Containers of the service that start from now on, on whichever host. */
+async function watchStarts(swarm: Swarm, name: string): Promise<Watch> {
+  const told = new Told(WAIT_LIMIT_MS)
+  const by = { type: ['container'], event: ['start'], label: [`${SERVICE_LABEL}=${name}`] }
+  const started = ({ Actor }: { Actor: { ID: string } }) => told.add(Actor.ID)
+  const ended = () => told.fail(new Error(`the events of an Engine ended`))
+  const ends = await Promise.all(swarm.hosts.map((host) => engineEvents(host.socket, by, started, ended)))
+  return {
+    reaches: (count) => told.reaches(count),
+    close: () => {
+      for (const end of ends) end()
+    },
+  }
+}
+
 async function untilRunning(swarm: Swarm, name: string, count: number, also = (_task: SwarmTask) => true) {
   await poll(
-    count > 10 ? POLL_MANY_MS : POLL_ONE_MS,
+    POLL_MS,
     `${count} tasks of ${name} running`,
     async () =>
       (await tasks(swarm, name)).filter(
@@ -132,7 +154,7 @@ async function untilRunning(swarm: Swarm, name: string, count: number, also = (_
 }
 
 const untilReady = (swarm: Swarm) =>
-  poll(POLL_MANY_MS, 'all nodes ready', async () =>
+  poll(POLL_SLOWLY_MS, 'all nodes ready', async () =>
     (await call<SwarmNode[]>(swarm, 'GET', '/nodes')).every(({ Status }) => Status.State === 'ready'),
   )
 
@@ -151,7 +173,7 @@ async function containerOf(swarm: Swarm, name: string): Promise<{ host: Host; id
 /** Removes the service and waits until its containers are gone, so that the next measure starts on quiet hosts. */
 async function remove(swarm: Swarm, name: string): Promise<void> {
   await call(swarm, 'DELETE', `/services/${name}`)
-  await poll(POLL_MANY_MS, `containers of ${name} gone`, async () => {
+  await poll(POLL_SLOWLY_MS, `containers of ${name} gone`, async () => {
     const left = await Promise.all(
       swarm.hosts.map((host) =>
         engineCall<unknown[]>(host.socket, 'GET', `/containers/json?all=true&${filters({ name: [`${name}.`] })}`),
