@@ -1,0 +1,190 @@
+/** What is never true, whatever happens. Each rule answers with a sentence when it is broken, and null when it holds. */
+import { clash } from '../../coordinator/decide/checks/host-port.ts'
+import { hasNamedVolume } from '../../coordinator/decide/service-facts.ts'
+import { holdsRoom } from '../../coordinator/decide/task-facts.ts'
+import type { Task, World } from '../../coordinator/world.ts'
+import { hasEnded } from '../../shared/task-state.ts'
+import { CLUSTER, type Host } from './host.ts'
+import type { VirtualContainer } from './virtual-engine.ts'
+
+export type Hosts = Map<string, Host>
+
+// ---------------------------------------------------------------- what the coordinator holds
+
+/** No host port is given twice on a node, and no more CPU or memory is promised than there is. */
+export function roomIsPromisedOnce(world: World): string | null {
+  for (const node of world.nodes.values()) {
+    const holding = [...(world.tasksByNode.get(node.name) ?? [])].filter(holdsRoom)
+    const containers = holding.flatMap((task) => {
+      const version = world.services.get(task.service)?.versions.get(task.version)
+      return version ? [{ task, ...version.spec.task.container }] : []
+    })
+    const cores = containers.reduce((sum, { resources }) => sum + resources.reservation.cpuCores, 0)
+    const memory = containers.reduce((sum, { resources }) => sum + resources.reservation.memoryBytes, 0)
+    if (cores > (node.inventory?.cpuCores ?? 0) + 1e-6) return `${node.name}: ${cores} cores are promised`
+    if (memory > (node.inventory?.memoryBytes ?? 0)) return `${node.name}: ${memory} bytes of memory are promised`
+    for (const [index, one] of containers.entries()) {
+      for (const other of containers.slice(index + 1)) {
+        if (one.ports.some((port) => other.ports.some((held) => clash(port, held)))) {
+          return `${node.name}: ${one.task.id} and ${other.task.id} are given one host port`
+        }
+      }
+    }
+  }
+  return null
+}
+
+/**
+ * A slot has one task that wants to run; while it is replaced start-first one more. Those on lost nodes do not count: they
+ * stay in the books in case their node returns (docs/lifecycle.md). With a named volume there is never a second one.
+ */
+export function slotsAreMannedOnce(world: World): string | null {
+  const tasks = new Map<string, Task[]>()
+  for (const task of world.tasks.values()) {
+    const isAway = task.node !== null && world.nodes.get(task.node)?.status.name === 'lost'
+    if (task.desired === 'stopped' || isAway || hasEnded(task.observed.state)) continue
+    const slot = slotOf(task)
+    tasks.set(slot, [...(tasks.get(slot) ?? []), task])
+  }
+  for (const [slot, found] of tasks) {
+    if (found.length > 2) return `${slot} has ${found.length} tasks: ${found.map(({ id }) => id).join(', ')}`
+  }
+  return null
+}
+
+function slotOf(task: Task): string {
+  return task.slot === 0 ? `${task.service} on ${task.node ?? task.onlyNode}` : `${task.service}.${task.slot}`
+}
+
+// ---------------------------------------------------------------- what really runs
+
+/** A container that was made by an agent of this cluster, for this node. */
+export function isOurs(host: Host, { seen }: VirtualContainer): boolean {
+  return seen.cluster === CLUSTER && seen.node === host.name
+}
+
+/** One task has one container that runs. */
+export function taskRunsOnce(host: Host, container: VirtualContainer): string | null {
+  const twin = host.engine.running().find((other) => other !== container && isOurs(host, other) && other.seen.task === container.seen.task)
+  return twin && isOurs(host, container) ? `${container.seen.task} runs twice on ${host.name}` : null
+}
+
+/**
+ * Containers whose tasks are in one assignment fit beside each other, also while they stop. What a lost node's agent was
+ * never told of, or no longer, is not in it: it is stopped as soon as the complete assignment has come.
+ */
+export function runsWithinPromises(host: Host): string | null {
+  const { inForce } = host
+  if (!inForce) return null
+  const assigned = new Map(inForce.tasks.map((task) => [task.id, task]))
+  let cores = 0
+  let memory = 0
+  for (const container of host.engine.running()) {
+    const task = isOurs(host, container) ? assigned.get(container.seen.task) : undefined
+    const spec = task && inForce.specs[container.seen.spec]
+    if (!spec) continue
+    cores += spec.container.resources.reservation.cpuCores
+    memory += spec.container.resources.reservation.memoryBytes
+  }
+  const { inventory } = host
+  if (cores > inventory.cpuCores + 1e-6) return `${host.name}: containers with ${cores} promised cores run`
+  return memory > inventory.memoryBytes ? `${host.name}: containers with ${memory} promised bytes run` : null
+}
+
+/**
+ * On nodes that are ready and act on the newest assignment, a slot's task runs once, and while it is replaced start-first
+ * twice. An agent that is cut off goes on with what it was told last; its containers count again when it has heard the rest.
+ */
+export function slotsRunOnce(world: World, hosts: Hosts): string | null {
+  const running = new Map<string, string[]>()
+  for (const host of hosts.values()) {
+    const node = world.nodes.get(host.name)
+    if (node?.status.name !== 'ready' || host.inForce?.revision !== node.assignmentRevision) continue
+    const wanted = new Set(host.inForce.tasks.filter(({ desired }) => desired === 'running').map(({ id }) => id))
+    for (const container of host.engine.running()) {
+      if (!isOurs(host, container) || !wanted.has(container.seen.task)) continue
+      const task = world.tasks.get(container.seen.task)
+      if (!task) return `${container.seen.task} runs on ${host.name} at revision ${node.assignmentRevision} and is unknown`
+      const slot = slotOf(task)
+      running.set(slot, [...(running.get(slot) ?? []), `${task.id} on ${host.name}`])
+    }
+  }
+  for (const [slot, found] of running) if (found.length > 2) return `${slot} runs ${found.length} times: ${found.join(', ')}`
+  return null
+}
+
+// ---------------------------------------------------------------- after healing
+
+/** What runs is what is wanted: each service has its tasks, each node exactly the containers of its tasks. */
+export function allIsAsWanted(world: World, hosts: Hosts): string | null {
+  for (const service of world.services.values()) {
+    if (service.removing) return `${service.name} is still being removed`
+    if (service.release.state === 'held') continue
+    const wanted = service.versions.get(service.version)
+    const tasks = [...(world.tasksByService.get(service.name) ?? [])]
+    for (const task of tasks) {
+      if (task.desired === 'stopped') return `${task.id} is still to be stopped: ${task.stopReason}`
+      if (task.node === null && task.waitsFor.length === 0) return `${task.id} waits and does not say why`
+    }
+    if (service.rollout.state === 'paused' || tasks.some((task) => task.node === null) || !wanted) continue
+    const { mode } = wanted.spec
+    const eligible = [...world.nodes.values()].filter(({ availability }) => availability === 'active').length
+    const ended = tasks.filter((task) => hasEnded(task.observed.state)).length
+    const count = mode.kind === 'global' ? eligible : mode.replicas
+    const isRight = mode.kind === 'global' ? tasks.length - ended <= count && tasks.length >= count : tasks.length === count
+    // A home on a drained node is kept there.
+    if (!isRight && !hasNamedVolume(wanted.spec)) return `${service.name} has ${tasks.length} tasks of ${count}`
+  }
+  for (const host of hosts.values()) {
+    const found = hostRunsItsTasks(world, host)
+    if (found) return found
+  }
+  return null
+}
+
+function hostRunsItsTasks(world: World, host: Host): string | null {
+  const node = world.nodes.get(host.name)
+  if (!node) return null
+  if (node.status.name !== 'ready') return `${host.name} is ${node.status.name}: ${'why' in node.status ? node.status.why : ''}`
+  if (host.inForce?.revision !== node.assignmentRevision) {
+    return `${host.name} acts on revision ${host.inForce?.revision}, the newest is ${node.assignmentRevision}`
+  }
+  const tasks = new Map([...(world.tasksByNode.get(host.name) ?? [])].map((task) => [task.id, task]))
+  const own = [...host.engine.containers.values()].filter((container) => isOurs(host, container))
+  for (const { seen } of own) {
+    const task = tasks.get(seen.task)
+    if (!task) return `${seen.name} (${seen.state}) is on ${host.name} and nobody wants it`
+    const hash = world.services.get(task.service)?.versions.get(task.version)?.taskHash
+    if (seen.spec !== hash) return `${seen.name} on ${host.name} was made from another spec than its task has`
+  }
+  for (const task of tasks.values()) {
+    const runs = own.some(({ seen }) => seen.task === task.id && seen.state === 'running')
+    const saysSo = task.observed.state === 'running'
+    // Those that come and go by themselves may just have done so.
+    if (runs !== saysSo && STEADY.test(imageOf(world, task))) {
+      return `${task.id} ${runs ? 'runs' : 'does not run'} on ${host.name}, and is held to be ${task.observed.state}`
+    }
+    if (!runs && STEADY.test(imageOf(world, task)) && task.observed.state !== 'failed') {
+      return `${task.id} should run on ${host.name} and is ${task.observed.state}: ${task.observed.error?.message ?? ''}`
+    }
+  }
+  return null
+}
+
+/** Images that run until they are stopped. */
+export const STEADY = /^(web|slow|checked):/
+
+function imageOf(world: World, task: Task): string {
+  return world.services.get(task.service)?.versions.get(task.version)?.spec.task.container.image ?? ''
+}
+
+/** Of every container that runs for good: when it was started. */
+export function steadyRuns(hosts: Hosts): Map<string, number> {
+  const runs = new Map<string, number>()
+  for (const host of hosts.values()) {
+    for (const container of host.engine.running()) {
+      if (isOurs(host, container) && STEADY.test(container.image)) runs.set(container.seen.id, container.startedAtMs)
+    }
+  }
+  return runs
+}
