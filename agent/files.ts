@@ -1,7 +1,7 @@
 /** The agent's own folder on its host's disk, as the supervisor uses it; a simulation brings a disk of its own. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makePrivateFolder, readPrivateFile, writePrivateFile } from '../shared/private-file.ts'
+import { makePrivateFolder, readPrivateFile, removePrivateFile, writePrivateFile } from '../shared/private-file.ts'
 
 export interface AgentFiles {
   /** For people: where the file is. */
@@ -12,6 +12,8 @@ export interface AgentFiles {
   read(name: string): Promise<string | null>
   /** In one step; on disk once it resolves. */
   replace(name: string, text: string): Promise<void>
+  /** Harmless when there is none; durable once it resolves. */
+  remove(name: string): Promise<void>
   readNow(name: string): string | null
   /** Whole, and safe from the end of this process, though not yet from a power cut: quick enough to stand before a restart. */
   replaceNow(name: string, text: string): void
@@ -28,6 +30,7 @@ export function filesIn(dir: string): AgentFiles {
     make: () => makePrivateFolder(dir),
     read: (name) => readPrivateFile(pathOf(name)),
     replace: (name, text) => writePrivateFile(pathOf(name), text),
+    remove: (name) => removePrivateFile(pathOf(name)),
     readNow(name) {
       try {
         return readFileSync(pathOf(name), 'utf8')

@@ -10,13 +10,8 @@ import { type Clock, systemClock } from '../shared/clock.ts'
 import { BerthError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
-import {
-  ASSIGNMENT_FILE,
-  applyMessage,
-  type KeptAssignment,
-  readAssignment,
-  writeAssignment,
-} from './assignment-file.ts'
+import { ASSIGNMENT_FILE, applyMessage, type KeptAssignment, readAssignment } from './assignment-file.ts'
+import { AssignmentKeeper } from './assignment-keeper.ts'
 import type { Owner } from './decide/container.ts'
 import { type EngineStops, engineCameBack, engineWentAway } from './decide/engine-stop.ts'
 import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
@@ -70,6 +65,7 @@ class ContainerSupervisor implements Supervisor {
   private readonly performer: Performer
   private readonly reporter: Reporter
   private readonly restartFile: RestartFile
+  private readonly keeper: AssignmentKeeper
   private readonly sight: Sight
   private readonly notices = new Set<(notice: Notice) => void>()
 
@@ -102,6 +98,12 @@ class ContainerSupervisor implements Supervisor {
     const allWidths = { ...WIDTHS, ...widths }
     this.reporter = new Reporter({ state: 'down', message: `the Engine at ${engine.place} was not reached yet` }, clock)
     this.restartFile = new RestartFile(this.files, clock, (error) => this.notice('restarts-not-kept', error.message))
+    this.keeper = new AssignmentKeeper({
+      files: this.files,
+      clock,
+      owner: () => this.owner,
+      failed: ({ message }) => this.notKept(message),
+    })
     const shared = {
       engine,
       owner: () => this.owner,
@@ -142,6 +144,7 @@ class ContainerSupervisor implements Supervisor {
       }
     }
     this.restartFile.close()
+    this.keeper.close()
     this.reporter.close()
   }
 
@@ -189,23 +192,11 @@ class ContainerSupervisor implements Supervisor {
   private async assignInTurn(message: Assignment | AssignmentChange): Promise<AssignOutcome> {
     const applied = applyMessage(this.assignment, message)
     if (applied.outcome !== 'applied') return applied
-    this.keeping = this.keep(applied.assignment)
+    // A full disk must not keep this node from stopping or starting what it was told to.
+    this.keeping = this.keeper.keep(applied.assignment)
     this.adopt(applied.assignment)
     await this.keeping
     return { outcome: 'applied' }
-  }
-
-  private async keep(assignment: KeptAssignment): Promise<void> {
-    try {
-      await writeAssignment(this.files, this.owner, assignment)
-    } catch (error) {
-      // A full disk must not keep this node from stopping or starting what it was told to; after a restart of the agent the
-      // coordinator's complete assignment puts right what the older file says.
-      this.notice(
-        'assignment-not-kept',
-        `the assignment could not be written to ${this.files.pathOf(ASSIGNMENT_FILE)}: ${(error as Error).message}`,
-      )
-    }
   }
 
   private adopt(assignment: KeptAssignment): void {
@@ -380,6 +371,11 @@ class ContainerSupervisor implements Supervisor {
     this.waits.delete(record)
     this.restartFile.forget(record.id)
     this.reporter.markGone(record)
+  }
+
+  private notKept(message: string): void {
+    const path = this.files.pathOf(ASSIGNMENT_FILE)
+    this.notice('assignment-not-kept', `the assignment could not be written to ${path}: ${message}`)
   }
 
   private notice(code: string, message: string, task?: string): void {

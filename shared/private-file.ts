@@ -32,6 +32,12 @@ export async function writePrivateFile(path: string, text: string): Promise<void
   await syncFolder(dirname(path))
 }
 
+/** Harmless when there is none; off the disk once it resolves. */
+export async function removePrivateFile(path: string): Promise<void> {
+  await rm(path, { force: true })
+  await syncFolder(dirname(path))
+}
+
 async function writeThrough(path: string, text: string): Promise<void> {
   const file = await open(path, 'wx', 0o600)
   try {

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import {
   ASSIGNMENT_FILE,
   applyMessage,
@@ -9,6 +9,7 @@ import {
   readAssignment,
   writeAssignment,
 } from '../../agent/assignment-file.ts'
+import { AssignmentKeeper } from '../../agent/assignment-keeper.ts'
 import { filesIn } from '../../agent/files.ts'
 import { anAssignedTask, OWNER, SPEC_HASH } from '../build/container.ts'
 import { aTaskSpec } from '../build/spec.ts'
@@ -85,4 +86,34 @@ test('a wanted task without its spec makes the message unusable; one that is to 
   expect(applyMessage(kept, wanted)).toMatchObject({ outcome: 'resync' })
   const leaving = change({ put: [anAssignedTask({ id: 'x.1', spec: 'unknown', desired: 'stopped' })] })
   expect(applyMessage(kept, leaving)).toMatchObject({ outcome: 'applied' })
+})
+
+test('while the disk does not take the assignment no older one stays there, and it is tried again', async () => {
+  const files = filesIn(dataDir)
+  const failures: string[] = []
+  let later: (() => void) | null = null
+  let isFull = false
+  const keeper = new AssignmentKeeper({
+    files: {
+      ...files,
+      replace: (name, text) => (isFull ? Promise.reject(new Error('ENOSPC')) : files.replace(name, text)),
+    },
+    clock: {
+      after(_ms, then) {
+        later = then
+        return { stop: () => {} }
+      },
+    },
+    owner: () => OWNER,
+    failed: ({ message }) => failures.push(message),
+  })
+  await keeper.keep(kept)
+  isFull = true
+  await keeper.keep({ ...kept, revision: 8 })
+  expect(failures).toEqual(['ENOSPC'])
+  expect(await readAssignment(files, OWNER)).toEqual({ found: 'nothing' })
+  isFull = false
+  later!()
+  await vi.waitUntil(async () => (await readAssignment(files, OWNER)).found === 'assignment')
+  expect(await readAssignment(files, OWNER)).toMatchObject({ assignment: { revision: 8 } })
 })
