@@ -150,6 +150,11 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
 
 function observe(task: Task, node: Node, seen: TaskObservation, at: Instant, writes: Write[]): void {
   const before = task.observed
+  if (seen.state === 'stopped' && task.desired === 'stopped') {
+    // The last word of a task that was told to stop, though its agent may have been started anew and count from 0 again.
+    nothingLeft(task, at, writes)
+    return
+  }
   if (compareProgress(seen, before) < 0) return
   task.observed = observedFrom(seen, before, node.clockSkewMs, at)
   if (task.firstUpAt === null && isUp(task)) task.firstUpAt = at

@@ -175,6 +175,17 @@ describe('an observation', () => {
     expect(world.tasks.get('shop_web.1.a')?.observed.state).toBe('stopped')
   })
 
+  test('that a task has stopped is its end, whatever the agent still remembers of its attempts', () => {
+    const stopping = aTask({ desired: 'stopped', observed: { attempt: 3 } })
+    const running = aTask({ id: 'b', slot: 2, observed: { attempt: 3 } })
+    const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: [stopping, running] })
+    const forgetful = { spec: 's', attempt: 0, since: NOW, state: 'stopped' as const }
+    const seen = [stopping, running].map(({ id }) => ({ ...forgetful, task: id }))
+    observe(world, { kind: 'tasks', node: 'n1', full: true, revision: 1, engine: anEngine(), tasks: seen, gone: [] })
+    expect(world.tasks.get(stopping.id)?.observed).toMatchObject({ state: 'stopped', attempt: 3 })
+    expect(world.tasks.get(running.id)?.observed.state).toBe('running')
+  })
+
   test('of an agent whose Engine is down proves nothing about tasks it does not name', () => {
     const world = running()
     observe(world, { ...tasks([], { full: true }), engine: anEngine({ state: 'down' }) } as Observation)
