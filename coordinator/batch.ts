@@ -2,7 +2,7 @@
 
 import { compactWrites } from './store/records.ts'
 import type { Write } from './store/store.ts'
-import type { EventRecord, NodeName } from './world.ts'
+import type { EventRecord, NodeName, Task, TaskId } from './world.ts'
 
 /** What has been applied to the world and not been stored yet. */
 export type Batch = {
@@ -11,12 +11,22 @@ export type Batch = {
   events: EventRecord[]
   /** Nodes to be told once this is durable. */
   nodes: Set<NodeName>
+  /** Tasks that were forgotten: what their agents said last, which they would not repeat. */
+  forgotten: Map<TaskId, Task>
   submitters: { revision: number; resolve: (revision: number) => void; reject: (error: unknown) => void }[]
   isEmpty: boolean
 }
 
 export function newBatch(): Batch {
-  return { writes: [], eventWrites: [], events: [], nodes: new Set(), submitters: [], isEmpty: true }
+  return {
+    writes: [],
+    eventWrites: [],
+    events: [],
+    nodes: new Set(),
+    forgotten: new Map(),
+    submitters: [],
+    isEmpty: true,
+  }
 }
 
 export function mergeBatches(older: Batch, newer: Batch): Batch {
@@ -25,6 +35,7 @@ export function mergeBatches(older: Batch, newer: Batch): Batch {
     eventWrites: [...older.eventWrites, ...newer.eventWrites],
     events: [...older.events, ...newer.events],
     nodes: older.nodes.union(newer.nodes),
+    forgotten: new Map([...older.forgotten, ...newer.forgotten]),
     submitters: [...older.submitters, ...newer.submitters],
     isEmpty: older.isEmpty && newer.isEmpty,
   }

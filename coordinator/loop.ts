@@ -166,6 +166,10 @@ export function createLoop(options: LoopOptions): Loop {
     addMarks(marks.due, judgement.marksOf(world, value))
     // With no room for them, events would only grow in memory; the log has what matters.
     const told = diskFull === null ? judgement.eventsOf(world, value) : []
+    if ('decision' in value && value.decision.kind === 'forget-task') {
+      const task = world.tasks.get(value.decision.task)
+      if (task) batch.forgotten.set(task.id, task)
+    }
     const writes = apply(world, value)
     if (told.length > 0) {
       const added = events.add(told)
@@ -262,9 +266,9 @@ export function createLoop(options: LoopOptions): Loop {
     recorder?.lost()
     const ahead = world
     world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
-    const nodes = new Set([...failed.nodes, ...batch.nodes])
+    const { nodes, forgotten } = mergeBatches(failed, batch)
     batch = newBatch()
-    batch.writes = carryObserved(ahead, world)
+    batch.writes = carryObserved(ahead, world, forgotten)
     batch.nodes = nodes
     batch.isEmpty = false
     tellNodesDespiteDisk()

@@ -1,10 +1,13 @@
 /** After the world was read again from the store: what agents have told since they connected, and would not repeat. */
-import type { Node, World } from '../world.ts'
+import type { Node, Task, TaskId, World } from '../world.ts'
 import { putNode, putTask } from './records.ts'
 import type { Write } from './store.ts'
 
-/** Carries what was observed from one world to another; returns the writes that store it. */
-export function carryObserved(from: World, to: World): Write[] {
+/**
+ * Carries what was observed from one world to another; returns the writes that store it. `forgotten`: tasks that `from` has
+ * forgotten since; that they had stopped is known, and nobody would say it again.
+ */
+export function carryObserved(from: World, to: World, forgotten: ReadonlyMap<TaskId, Task>): Write[] {
   const writes: Write[] = []
   for (const [name, node] of to.nodes) {
     const known = from.nodes.get(name)
@@ -13,7 +16,7 @@ export function carryObserved(from: World, to: World): Write[] {
     writes.push(putNode(node))
   }
   for (const [id, task] of to.tasks) {
-    const known = from.tasks.get(id)
+    const known = from.tasks.get(id) ?? forgotten.get(id)
     // Placed elsewhere or not at all: what was seen was not of this placement.
     if (known === undefined || known.node !== task.node) continue
     task.observed = known.observed

@@ -293,6 +293,35 @@ test('on a full disk a change is refused, the world goes back to what is stored,
   expect(numbers).toEqual([1, 2])
 })
 
+test('that a task has stopped is known also after it was forgotten in vain, on a full disk', async () => {
+  let forgotten = 0
+  const { loop, store } = start({
+    judgement: {
+      ...simple,
+      decide(world, marks, now, settings) {
+        const stopped = [...world.tasks.values()].filter((task) => task.observed.state === 'stopped')
+        forgotten += stopped.length
+        if (stopped.length === 0) return simple.decide(world, marks, now, settings)
+        return {
+          decisions: stopped.map((task) => ({ kind: 'forget-task', task: task.id, why: 'stopped' })),
+          wakeAt: null,
+        }
+      },
+    },
+  })
+  await loop.submit(JOIN)
+  loop.observe(connected('a'))
+  await loop.submit(DEPLOY)
+  const [task] = loop.world.tasks.keys()
+  const seen = { task: task!, spec: 's', attempt: 1, state: 'stopped' as const, since: 0 }
+  store.setFull(true)
+  loop.observe({ kind: 'tasks', node: 'a', full: false, revision: 1, engine: anEngine(), tasks: [seen], gone: [] })
+  await until(() => forgotten === 1 && loop.world.tasks.has(task!))
+  expect(loop.world.tasks.get(task!)?.observed.state).toBe('stopped')
+  store.setFull(false)
+  await until(() => !loop.world.tasks.has(task!))
+})
+
 test('an agent that connects while the disk is full is told its stored assignment', async () => {
   const { loop, store, told } = start()
   await loop.submit(JOIN)
