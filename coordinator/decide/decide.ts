@@ -81,6 +81,8 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
     for (const node of nodes) for (const task of world.tasksByNode.get(node) ?? []) names.add(task.service)
     for (const service of world.services.values()) if (isGlobal(service)) names.add(service.name)
   }
+  // What is placed in this beat may take room that a waiting task was told of: why it waits must stay true.
+  if (names.size + nodes.size > 0) for (const task of world.tasksWaiting) names.add(task.service)
   return dependenciesFirst(world, names)
 }
 

@@ -127,7 +127,7 @@ function thinOut(beat: Beat, unit: Unit): void {
   if (!bridge) return
   if (bridge.node === null) useless.unshift(bridge)
   for (const task of useless) stop(beat, task, 'its version is no longer wanted')
-  unit.stopping.push(...useless.filter((task) => task.node !== null))
+  unit.stopping.push(...useless.filter((task) => task.node !== null && !hasEnded(task.observed.state)))
   unit.stale = bridge.node === null ? [] : [bridge]
 }
 

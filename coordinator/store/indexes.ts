@@ -40,7 +40,9 @@ export function unindexService(world: World, service: Service): void {
 
 function isInMotion(service: Service): boolean {
   const { rollout, release, removing } = service
-  return removing || release.state === 'held' || rollout.state === 'rolling' || rollout.state === 'rolling-back'
+  if (removing || release.state === 'held') return true
+  // A paused one replaces no more units, but tasks that come up after all prove themselves by time.
+  return rollout.state === 'rolling' || rollout.state === 'rolling-back' || rollout.state === 'paused'
 }
 
 /** A set that becomes empty leaves with its key: a missing key means an empty set. */

@@ -14,6 +14,7 @@ import {
   restartCoordinator,
   run,
   running,
+  say,
   unplug,
   work,
 } from '../../build/cluster.ts'
@@ -52,6 +53,50 @@ test('a first version is settled once its containers have stayed up for a moment
   expect(rollout()).toBe('rolling')
   run(cluster, 1_000)
   expect(rollout()).toBe('settled')
+})
+
+test('why a task waits is told anew when another stack takes the room it was told of', () => {
+  const cluster = aCluster(['n1'], { cpuCores: 4 })
+  const cpuOf = () => [...cluster.world.tasksWaiting][0]?.waitsFor[0]?.figures
+  deploy(cluster, { big: { cpuCores: 3 } })
+  run(cluster, 5_000)
+  change(cluster, { kind: 'scale-service', service: 'shop_big', replicas: 2 })
+  beat(cluster)
+  expect(cpuOf()).toMatchObject({ freeCores: 1 })
+  deploy(cluster, { small: { cpuCores: 0.5 } }, 'other')
+  beat(cluster)
+  expect(cpuOf()).toMatchObject({ freeCores: 0.5 })
+})
+
+test('a first version that was paused is settled when its tasks have been up for a moment after all', () => {
+  const cluster = aCluster(['n1'])
+  const rollout = () => cluster.world.services.get('shop_web')?.rollout.state
+  deploy(cluster, { web: { restart: { condition: 'none' } } })
+  run(cluster, 2_000)
+  crash(cluster, 'n1', running(cluster, 'shop_web')[0]!.id, 'failed')
+  beat(cluster)
+  expect(rollout()).toBe('paused')
+  const agent = agentOf(cluster, 'n1')
+  const [container] = agent.containers.values()
+  Object.assign(container!, { attempt: 2, state: 'running', since: cluster.now })
+  say(cluster, 'n1', false, [container!], [])
+  beat(cluster)
+  cluster.now += 2_500
+  heartbeat(cluster, 'n1')
+  beat(cluster)
+  expect(rollout()).toBe('settled')
+})
+
+test('a replicated service that becomes global has its new tasks at once where the old ones have ended', () => {
+  const cluster = aCluster(['n1'])
+  const once = { restart: { condition: 'none' as const }, volumes: ['data'] }
+  deploy(cluster, { web: { ...once, replicas: 3 } })
+  run(cluster, 3_000)
+  for (const task of running(cluster, 'shop_web')) crash(cluster, 'n1', task.id, 'failed')
+  beat(cluster)
+  deploy(cluster, { web: { ...once, image: 'other:1', global: true } })
+  const told = beat(cluster).filter(({ kind }) => kind === 'create-task')
+  expect(told).toHaveLength(1)
 })
 
 test.each(['completed', 'failed'] as const)(
