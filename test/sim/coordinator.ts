@@ -1,8 +1,9 @@
 /** The coordinator's process: the real loop, sessions and judgement over a store that outlives it. */
-import { createLoop, type Judgement, type Loop } from '../../coordinator/loop.ts'
+
 import { defaultSettings } from '../../coordinator/decide/settings.ts'
 import { openEventLog } from '../../coordinator/events.ts'
 import { judgement as realJudgement } from '../../coordinator/judgement.ts'
+import { createLoop, type Judgement, type Loop } from '../../coordinator/loop.ts'
 import { makeCa } from '../../coordinator/security/certificates.ts'
 import type { Security } from '../../coordinator/security/security.ts'
 import { createSessions, type Sessions } from '../../coordinator/sessions/sessions.ts'

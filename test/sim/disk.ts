@@ -1,7 +1,7 @@
 /** Disks: the agent's files and the coordinator's store, with full disks, power cuts, and processes that die between writes. */
 import type { AgentFiles } from '../../agent/files.ts'
-import type { Store } from '../../coordinator/store/store.ts'
 import { createMemoryStore, type MemoryStore } from '../../coordinator/store/memory.ts'
+import type { Store } from '../../coordinator/store/store.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
@@ -24,6 +24,7 @@ export class Disk {
   }
 
   filesOf(life: Life, chance: Chance): AgentFiles {
+    const disk = this
     const write = (name: string, text: string) => {
       if (!life.may()) return
       if (this.isFull) throw new BerthError('failed', `ENOSPC: no space left on device, write '${name}'`)
@@ -52,6 +53,13 @@ export class Disk {
         await waited(0.2, 20, () => write(`${name}.new`, text))
         await waited(0.1, 5, () => write(name, text))
         await waited(0.1, 5, () => flush(name))
+      },
+      async remove(name) {
+        await waited(0.1, 5, () => {
+          if (!life.may()) return
+          disk.written.delete(name)
+          disk.durable.delete(name)
+        })
       },
       readNow: (name) => this.written.get(name) ?? null,
       replaceNow: write,

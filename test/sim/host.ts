@@ -1,5 +1,5 @@
 /** A host: its disk, its clock, its Engine, and the agent's process with the real supervisor and the real link. */
-import { applyMessage, ASSIGNMENT_FILE, type KeptAssignment } from '../../agent/assignment-file.ts'
+import { ASSIGNMENT_FILE, applyMessage, type KeptAssignment } from '../../agent/assignment-file.ts'
 import type { Engine } from '../../agent/docker/engine.ts'
 import type { Identity } from '../../agent/link/identity.ts'
 import { createLink } from '../../agent/link/link.ts'
@@ -7,8 +7,8 @@ import type { Supervisor } from '../../agent/parts.ts'
 import { createSupervisor } from '../../agent/supervisor.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
-import { anInventory } from '../build/world.ts'
 import { aHostLoad } from '../build/wire.ts'
+import { anInventory } from '../build/world.ts'
 import type { Chance } from './chance.ts'
 import { Disk } from './disk.ts'
 import { EPOCH_MS, Life, type WallClock } from './life.ts'
@@ -49,6 +49,7 @@ export class Host {
   /** What the agent's process has in force; null: nothing, or there is no process. */
   inForce: KeptAssignment | null = null
   isOn = true
+  private bootedAtMs = 0
   private readonly needs: HostNeeds
   private starts = 0
   private keys = 0
@@ -87,6 +88,7 @@ export class Host {
       clock: life,
       widths: { launches: 2 },
       pullStallMs: 30_000,
+      bootedAt: this.bootedAtMs + EPOCH_MS + this.wall.offsetMs,
       log: this.logOf(life),
     })
     const watched = this.watched(supervisor, life)
@@ -169,10 +171,11 @@ export class Host {
     if (this.isOn) return
     const { network, name, trace, timeline, chance } = this.needs
     trace.tell(name, 'host comes up')
+    this.bootedAtMs = timeline.now
     this.isOn = true
     network.mend(name, 'up')
     network.mend(name, 'down')
-    timeline.after(chance.between(100, 5_000), () => this.engine.boot(false))
+    timeline.after(chance.between(100, 5_000), () => this.engine.boot())
     timeline.after(chance.between(100, 5_000), () => this.startAgent())
   }
 

@@ -64,5 +64,8 @@ async function runMany(): Promise<boolean> {
 function say({ seed, violation, hash, events, beats, ranMs }: Outcome): void {
   const ran = `${(ranMs / 1000).toFixed(0)} s, ${events} events, ${beats} beats, hash ${hash}`
   if (violation === null) console.log(`seed ${seed}: every rule held (${ran})`)
-  else console.log(`seed ${seed}: broke "${violation.rule}" at ${(violation.atMs / 1000).toFixed(3)}: ${violation.message.slice(0, 1200)} (${ran})`)
+  else
+    console.log(
+      `seed ${seed}: broke "${violation.rule}" at ${(violation.atMs / 1000).toFixed(3)}: ${violation.message.slice(0, 1200)} (${ran})`,
+    )
 }

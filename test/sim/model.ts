@@ -24,7 +24,10 @@ export class Acknowledged {
   acknowledged(number: number): void {
     for (const [fact, candidates] of this.facts) {
       if (candidates.some(({ change }) => change === number)) {
-        this.facts.set(fact, candidates.filter(({ change }) => change >= number))
+        this.facts.set(
+          fact,
+          candidates.filter(({ change }) => change >= number),
+        )
       }
     }
   }
@@ -32,7 +35,10 @@ export class Acknowledged {
   /** It was refused: nothing of it may be seen. */
   refused(number: number): void {
     for (const [fact, candidates] of this.facts) {
-      this.facts.set(fact, candidates.filter(({ change }) => change !== number))
+      this.facts.set(
+        fact,
+        candidates.filter(({ change }) => change !== number),
+      )
     }
   }
 
@@ -51,7 +57,7 @@ export class Acknowledged {
   fault(world: World): string | null {
     for (const [fact, candidates] of this.facts) {
       if (candidates.length === 0 || candidates.some(({ value }) => value === ANYTHING)) continue
-      const is = valueOf(fact, world)
+      const is = factIn(fact, world)
       if (!candidates.some(({ value }) => value === is)) {
         return `${fact} is ${is}, and was acknowledged as ${candidates.map(({ value }) => value).join(' or ')}`
       }
@@ -84,7 +90,9 @@ function factsOf(change: Change, world: World): [string, string][] {
       return facts
     }
     case 'remove-stack':
-      return [...world.services.values()].filter(({ stack }) => stack === change.stack).flatMap(({ name }) => absentFacts(name))
+      return [...world.services.values()]
+        .filter(({ stack }) => stack === change.stack)
+        .flatMap(({ name }) => absentFacts(name))
     case 'scale-service': {
       const service = world.services.get(change.service)
       if (!service) return []
@@ -103,7 +111,10 @@ function factsOf(change: Change, world: World): [string, string][] {
     case 'label-node':
       return Object.entries(change.set).map(([label, value]) => [`${change.node} label ${label}`, value])
     case 'join-node':
-      return [[`${change.node} member`, change.keyFingerprint], ...(world.nodes.has(change.node) ? [] : newcomer(change.node, 'active'))]
+      return [
+        [`${change.node} member`, change.keyFingerprint],
+        ...(world.nodes.has(change.node) ? [] : newcomer(change.node, 'active')),
+      ]
     case 'remove-node':
       return [[`${change.node} member`, 'no'], ...newcomer(change.node, 'no')]
     default:
@@ -142,7 +153,7 @@ function replicasOf({ mode }: ServiceSpec): string {
   return mode.kind === 'global' ? 'global' : String(mode.replicas)
 }
 
-function valueOf(fact: string, world: World): string {
+function factIn(fact: string, world: World): string {
   const [name = '', what = '', label = ''] = fact.split(' ')
   const node = world.nodes.get(name)
   const service = world.services.get(name)

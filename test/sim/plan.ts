@@ -17,7 +17,7 @@ export type Deed =
   | { kind: 'kill-coordinator'; after: number }
   | { kind: 'stop-coordinator' }
   | { kind: 'stall-coordinator'; forMs: number }
-  | { kind: 'crash-engine'; node: string; forMs: number; keeps: boolean }
+  | { kind: 'crash-engine'; node: string; forMs: number }
   | { kind: 'hang-engine'; node: string; forMs: number }
   | { kind: 'failing-engine'; node: string; forMs: number; acts: number; looks: number }
   | { kind: 'slow-engine'; node: string; forMs: number }
@@ -66,7 +66,9 @@ function chosenKinds(chance: Chance): [Deed['kind'], number][] {
   const all = Object.keys(MAKE) as Deed['kind'][]
   const faults = all.filter((kind) => kind !== 'change')
   const share = chance.next()
-  const chosen = faults.filter(() => chance.happens(share)).map((kind): [Deed['kind'], number] => [kind, chance.between(0.2, 1)])
+  const chosen = faults
+    .filter(() => chance.happens(share))
+    .map((kind): [Deed['kind'], number] => [kind, chance.between(0.2, 1)])
   const sum = chosen.reduce((total, [, weight]) => total + weight, 0)
   return [['change', Math.max(0.5, sum * chance.between(0.3, 1.5))], ...chosen]
 }
@@ -97,7 +99,11 @@ const MAKE: Record<Deed['kind'], Make> = {
   }),
   'kill-agent': (nodes, chance) => ({ kind: 'kill-agent', node: chance.oneOf(nodes), after: soon(chance) }),
   'stop-agent': (nodes, chance) => ({ kind: 'stop-agent', node: chance.oneOf(nodes) }),
-  'stall-agent': (nodes, chance) => ({ kind: 'stall-agent', node: chance.oneOf(nodes), forMs: lasting(chance, 0.3, 40) }),
+  'stall-agent': (nodes, chance) => ({
+    kind: 'stall-agent',
+    node: chance.oneOf(nodes),
+    forMs: lasting(chance, 0.3, 40),
+  }),
   'kill-coordinator': (_nodes, chance) => ({ kind: 'kill-coordinator', after: soon(chance) }),
   'stop-coordinator': () => ({ kind: 'stop-coordinator' }),
   'stall-coordinator': (_nodes, chance) => ({ kind: 'stall-coordinator', forMs: lasting(chance, 0.3, 40) }),
@@ -105,9 +111,12 @@ const MAKE: Record<Deed['kind'], Make> = {
     kind: 'crash-engine',
     node: chance.oneOf(nodes),
     forMs: lasting(chance, 0.5, 60),
-    keeps: chance.happens(0.5),
   }),
-  'hang-engine': (nodes, chance) => ({ kind: 'hang-engine', node: chance.oneOf(nodes), forMs: lasting(chance, 1, 150) }),
+  'hang-engine': (nodes, chance) => ({
+    kind: 'hang-engine',
+    node: chance.oneOf(nodes),
+    forMs: lasting(chance, 1, 150),
+  }),
   'failing-engine': (nodes, chance) => ({
     kind: 'failing-engine',
     node: chance.oneOf(nodes),
@@ -121,7 +130,11 @@ const MAKE: Record<Deed['kind'], Make> = {
   wipe: (nodes, chance) => ({ kind: 'wipe', node: chance.oneOf(nodes) }),
   partition: (nodes, chance) => ({
     kind: 'partition',
-    nodes: chance.happens(0.2) ? nodes : chance.happens(0.3) ? nodes.filter(() => chance.happens(0.5)) : [chance.oneOf(nodes)],
+    nodes: chance.happens(0.2)
+      ? nodes
+      : chance.happens(0.3)
+        ? nodes.filter(() => chance.happens(0.5))
+        : [chance.oneOf(nodes)],
     directions: chance.oneOf<Direction[]>([['up', 'down'], ['up', 'down'], ['up'], ['down']]),
     forMs: lasting(chance, 0.5, 90),
   }),

@@ -6,6 +6,7 @@ import type { Task, World } from '../../coordinator/world.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import { CLUSTER, type Host } from './host.ts'
 import type { VirtualContainer } from './virtual-engine.ts'
+import { NEVER_WELL } from './workload.ts'
 
 export type Hosts = Map<string, Host>
 
@@ -21,6 +22,8 @@ export function roomIsPromisedOnce(world: World): string | null {
     })
     const cores = containers.reduce((sum, { resources }) => sum + resources.reservation.cpuCores, 0)
     const memory = containers.reduce((sum, { resources }) => sum + resources.reservation.memoryBytes, 0)
+    // One that has been removed and has joined anew in one beat has not said yet what it is.
+    if (!node.inventory) continue
     if (cores > (node.inventory?.cpuCores ?? 0) + 1e-6) return `${node.name}: ${cores} cores are promised`
     if (memory > (node.inventory?.memoryBytes ?? 0)) return `${node.name}: ${memory} bytes of memory are promised`
     for (const [index, one] of containers.entries()) {
@@ -36,7 +39,8 @@ export function roomIsPromisedOnce(world: World): string | null {
 
 /**
  * A slot has one task that wants to run; while it is replaced start-first one more. Those on lost nodes do not count: they
- * stay in the books in case their node returns (docs/lifecycle.md). With a named volume there is never a second one.
+ * stay in the books in case their node returns. While a rollout stands still (paused or held) a task on a drained node moves
+ * at its own version, beside the one of the wanted version that failed or waits: three (docs/lifecycle.md, 0007).
  */
 export function slotsAreMannedOnce(world: World): string | null {
   const tasks = new Map<string, Task[]>()
@@ -47,7 +51,10 @@ export function slotsAreMannedOnce(world: World): string | null {
     tasks.set(slot, [...(tasks.get(slot) ?? []), task])
   }
   for (const [slot, found] of tasks) {
-    if (found.length > 2) return `${slot} has ${found.length} tasks: ${found.map(({ id }) => id).join(', ')}`
+    const service = world.services.get(found[0]!.service)
+    const standsStill = service?.rollout.state === 'paused' || service?.release.state === 'held'
+    if (found.length > (standsStill ? 3 : 2))
+      return `${slot} has ${found.length} tasks: ${found.map(({ id }) => id).join(', ')}`
   }
   return null
 }
@@ -65,7 +72,9 @@ export function isOurs(host: Host, { seen }: VirtualContainer): boolean {
 
 /** One task has one container that runs. */
 export function taskRunsOnce(host: Host, container: VirtualContainer): string | null {
-  const twin = host.engine.running().find((other) => other !== container && isOurs(host, other) && other.seen.task === container.seen.task)
+  const twin = host.engine
+    .running()
+    .find((other) => other !== container && isOurs(host, other) && other.seen.task === container.seen.task)
   return twin && isOurs(host, container) ? `${container.seen.task} runs twice on ${host.name}` : null
 }
 
@@ -104,12 +113,14 @@ export function slotsRunOnce(world: World, hosts: Hosts): string | null {
     for (const container of host.engine.running()) {
       if (!isOurs(host, container) || !wanted.has(container.seen.task)) continue
       const task = world.tasks.get(container.seen.task)
-      if (!task) return `${container.seen.task} runs on ${host.name} at revision ${node.assignmentRevision} and is unknown`
+      if (!task)
+        return `${container.seen.task} runs on ${host.name} at revision ${node.assignmentRevision} and is unknown`
       const slot = slotOf(task)
       running.set(slot, [...(running.get(slot) ?? []), `${task.id} on ${host.name}`])
     }
   }
-  for (const [slot, found] of running) if (found.length > 2) return `${slot} runs ${found.length} times: ${found.join(', ')}`
+  for (const [slot, found] of running)
+    if (found.length > 2) return `${slot} runs ${found.length} times: ${found.join(', ')}`
   return null
 }
 
@@ -131,7 +142,10 @@ export function allIsAsWanted(world: World, hosts: Hosts): string | null {
     const eligible = [...world.nodes.values()].filter(({ availability }) => availability === 'active').length
     const ended = tasks.filter((task) => hasEnded(task.observed.state)).length
     const count = mode.kind === 'global' ? eligible : mode.replicas
-    const isRight = mode.kind === 'global' ? tasks.length - ended <= count && tasks.length >= count : tasks.length === count
+    const isRight =
+      mode.kind === 'global' ? tasks.length - ended <= count && tasks.length >= count : tasks.length === count
+    // A version that never comes up stands beside the one before, for each unit that it tried.
+    if (service.rollout.state === 'rolling' && NEVER_WELL.has(wanted.spec.task.container.image)) continue
     // A home on a drained node is kept there.
     if (!isRight && !hasNamedVolume(wanted.spec)) return `${service.name} has ${tasks.length} tasks of ${count}`
   }
@@ -145,7 +159,8 @@ export function allIsAsWanted(world: World, hosts: Hosts): string | null {
 function hostRunsItsTasks(world: World, host: Host): string | null {
   const node = world.nodes.get(host.name)
   if (!node) return null
-  if (node.status.name !== 'ready') return `${host.name} is ${node.status.name}: ${'why' in node.status ? node.status.why : ''}`
+  if (node.status.name !== 'ready')
+    return `${host.name} is ${node.status.name}: ${'why' in node.status ? node.status.why : ''}`
   if (host.inForce?.revision !== node.assignmentRevision) {
     return `${host.name} acts on revision ${host.inForce?.revision}, the newest is ${node.assignmentRevision}`
   }

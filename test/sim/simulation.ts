@@ -100,7 +100,8 @@ class Run {
       started: (loop) => this.started(loop),
       beat: (loop) => this.beat(loop),
       decided: (decision, world) => this.model.decided(decision, world),
-      failed: (error) => this.violate('the coordinator does not fail', `${error instanceof Error ? error.stack : error}`),
+      failed: (error) =>
+        this.violate('the coordinator does not fail', `${error instanceof Error ? error.stack : error}`),
     })
   }
 
@@ -117,6 +118,7 @@ class Run {
       join: (node, key, life) => this.join(node, key, life),
       bend,
     })
+    host.engine.keeps = this.chance.of(`live-restore of ${name}`).happens(0.5)
     host.onRevisionBack = (from, to) =>
       this.violate('assignment revisions never go back', `${name} went from revision ${from} to ${to}`)
     host.onInForce = () => this.checkContent(host)
@@ -221,7 +223,9 @@ class Run {
     if (act === 'start' || seen.state !== 'running') return
     const task = host.inForce?.tasks.find(({ id }) => id === seen.task)
     const isWanted = task?.desired === 'running' && task.spec === seen.spec
-    const twin = [...host.engine.containers.values()].some((other) => other !== container && other.seen.task === seen.task)
+    const twin = [...host.engine.containers.values()].some(
+      (other) => other !== container && other.seen.task === seen.task,
+    )
     if (isWanted && !twin && host.agentIsUp) {
       this.violate('nothing is restarted without cause', `${act} ${seen.name} on ${host.name}, which is to run`)
     }
@@ -280,7 +284,9 @@ class Run {
       () => true,
       () => false,
     )
-    if (removed) this.timeline.after(this.chance.between(100, 3_000), () => host.forgetIdentity())
+    // One that has no identity any more asks for a new one by itself.
+    if (!removed || !host.disk.written.has('identity')) return
+    this.timeline.after(this.chance.between(100, 3_000), () => host.forgetIdentity())
   }
 
   // ------------------------------------------------------------------ faults
@@ -332,10 +338,10 @@ class Run {
         break
       case 'crash-engine':
         engine!.crash()
-        over(() => host!.isOn && engine!.boot(deed.keeps))
+        over(() => host!.isOn && engine!.boot())
         break
       case 'hang-engine':
-        engine!.hangsUntil = timeline.now + deed.forMs
+        engine!.hang(deed.forMs)
         break
       case 'failing-engine':
         engine!.failsWith = { acts: deed.acts, looks: deed.looks }
@@ -427,8 +433,8 @@ class Run {
       engine.failsWith = { acts: 0, looks: 0 }
       engine.callMs = [1, 60]
       engine.registryIsUp = true
-      engine.hangsUntil = 0
-      if (host.isOn) engine.boot(true)
+      engine.goOn()
+      if (host.isOn) engine.boot()
       host.powerOn()
     }
     for (let atMs = this.plan.forMs + CARE_MS; atMs < this.plan.forMs + SETTLE_MS / 2; atMs += CARE_MS) {
@@ -461,7 +467,10 @@ class Run {
     const after = steadyRuns(this.hosts)
     for (const [container, startedAt] of before) {
       if (after.get(container) === startedAt) continue
-      this.violate('nothing is restarted without cause', `${container} ran, all was well, and it was ended or restarted`)
+      this.violate(
+        'nothing is restarted without cause',
+        `${container} ran, all was well, and it was ended or restarted`,
+      )
     }
     this.settled()
   }

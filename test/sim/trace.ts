@@ -20,7 +20,8 @@ export class Trace {
     for (let index = 0; index < text.length; index++) hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0
     this.timeline.note(hash)
     this.lines.push({ atMs: this.timeline.now, who, text })
-    if (this.lines.length > 2 * this.linesMax) this.left += this.lines.splice(0, this.lines.length - this.linesMax).length
+    if (this.lines.length > 2 * this.linesMax)
+      this.left += this.lines.splice(0, this.lines.length - this.linesMax).length
   }
 }
 

@@ -51,18 +51,25 @@ export class VirtualEngine {
   readonly host: string
   readonly containers = new Map<string, VirtualContainer>()
   isUp = true
-  /** Calls take their effect only after this. */
-  hangsUntil = 0
+  private hangsUntil = 0
+  /** Calls that take their effect when it goes on. */
+  private hung: (() => void)[] = []
   /** Of calls that change something, and of those that only look. */
   failsWith: { acts: number; looks: number } = { acts: 0, looks: 0 }
   callMs: readonly [number, number] = [1, 60]
   registryIsUp = true
+  /** Containers outlive their Engine (live-restore). */
+  keeps = false
   private readonly timeline: Timeline
   private readonly wall: WallClock
   private readonly chance: Chance
   private readonly watch: EngineWatch
   private readonly images = new Map<string, string>()
-  private readonly streams = new Set<{ life: Life; tell(event: ContainerEvent): void; end(error: Error | null): void }>()
+  private readonly streams = new Set<{
+    life: Life
+    tell(event: ContainerEvent): void
+    end(error: Error | null): void
+  }>()
   private history: { at: number; event: ContainerEvent }[] = []
   /** Of its process; calls of an earlier one are cut off. */
   private generation = 0
@@ -88,6 +95,7 @@ export class VirtualEngine {
     if (!this.isUp) return
     this.isUp = false
     this.generation++
+    this.goOn()
     for (const container of this.containers.values()) {
       if (container.seen.state === 'created' && this.chance.happens(0.1)) container.isBroken = true
     }
@@ -95,19 +103,28 @@ export class VirtualEngine {
     for (const tell of this.whenCrashed.splice(0)) tell()
   }
 
-  /** `keeps`: containers outlive their Engine (live-restore); otherwise it ends those it finds running. */
-  boot(keeps: boolean): void {
+  /** An Engine without live-restore ends the containers that it finds running. */
+  boot(): void {
     if (this.isUp) return
     this.isUp = true
-    this.hangsUntil = 0
     this.history = []
-    if (!keeps) for (const container of this.running()) this.end(container, 137, 'its Engine was started')
+    if (!this.keeps) for (const container of this.running()) this.end(container, 137, 'its Engine was started')
   }
 
   /** The host goes off: everything on it ends at once. */
   loseHost(): void {
     this.crash()
     for (const container of this.running()) this.end(container, 255, 'its host ended')
+  }
+
+  hang(ms: number): void {
+    this.hangsUntil = Math.max(this.hangsUntil, this.timeline.now + ms)
+    this.timeline.at(this.hangsUntil, () => this.timeline.now >= this.hangsUntil && this.goOn())
+  }
+
+  goOn(): void {
+    this.hangsUntil = 0
+    for (const takeEffect of this.hung.splice(0)) takeEffect()
   }
 
   dropEvents(): void {
@@ -146,6 +163,7 @@ export class VirtualEngine {
       ping: () => quick('answer', () => {}),
       engineLabels: () => quick('tell its labels', () => ({})),
       dataRoot: async () => '/',
+      endsContainers: () => quick('tell what becomes of containers', () => !this.keeps),
       list: () =>
         look('list containers', () =>
           [...this.containers.values()]
@@ -156,7 +174,9 @@ export class VirtualEngine {
       image: (reference) =>
         quick(`inspect image ${reference}`, () => {
           const id = this.images.get(reference)
-          return id === undefined ? null : { id, hasHealthcheck: behaviourOf(reference, this.chance).healthyAfterMs !== null }
+          return id === undefined
+            ? null
+            : { id, hasHealthcheck: behaviourOf(reference, this.chance).healthyAfterMs !== null }
         }),
       pull: (image) => this.pull(life, image),
       volumeExists: () => quick('inspect volume', () => true),
@@ -196,11 +216,13 @@ export class VirtualEngine {
         this.timeline.cancel(limit)
         life.take(moment, tell)
       }
-      const limit = this.timeline.after(limitMs, () => settle(this.timeline.now, () => reject(timedOut(this.host, act, limitMs))))
+      const limit = this.timeline.after(limitMs, () =>
+        settle(this.timeline.now, () => reject(timedOut(this.host, act, limitMs))),
+      )
       const takeEffect = () => {
         if (this.generation !== generation) return settle(this.timeline.now, () => reject(this.away()))
         if (this.timeline.now < this.hangsUntil) {
-          this.timeline.at(this.hangsUntil, takeEffect)
+          this.hung.push(takeEffect)
           return
         }
         let tell: () => void
@@ -266,7 +288,15 @@ export class VirtualEngine {
     const seen: Container = {
       ...{ id, name, cluster: '', node: '', task: '', spec: '', createdForAttempt: 0, state: 'created' },
       ...{ startedAt: null, finishedAt: null, exitCode: null, oomKilled: false, error: null, health: 'none' },
-      ...{ healthyAt: null, healthMessage: null, imageId: null, pid: 0, ports: [], logPath: null, memoryBytesLimit: null },
+      ...{
+        healthyAt: null,
+        healthMessage: null,
+        imageId: null,
+        pid: 0,
+        ports: [],
+        logPath: null,
+        memoryBytesLimit: null,
+      },
       ...given,
     }
     const container: VirtualContainer = {

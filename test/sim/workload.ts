@@ -13,7 +13,18 @@ export type Behaviour = {
   stopMs: number
 }
 
-export const IMAGES = ['web:1', 'web:2', 'web:3', 'slow:1', 'checked:1', 'job:1', 'crash:1', 'frail:1', 'sick:1', 'absent:1']
+export const IMAGES = [
+  'web:1',
+  'web:2',
+  'web:3',
+  'slow:1',
+  'checked:1',
+  'job:1',
+  'crash:1',
+  'frail:1',
+  'sick:1',
+  'absent:1',
+]
 
 /** Images whose services cannot be up for good, however well everything goes. */
 export const NEVER_WELL = new Set(['crash:1', 'sick:1', 'absent:1', 'frail:1'])
