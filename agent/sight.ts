@@ -3,7 +3,7 @@
  * each container that its events tell of.
  */
 import { BerthError } from '../shared/errors.ts'
-import { belongsTo, type Container, type Owner } from './decide/container.ts'
+import { belongsTo, type Container, type Owner, unreadableContainer } from './decide/container.ts'
 import type { EngineStops } from './decide/engine-stop.ts'
 import { afterLook } from './decide/memory.ts'
 import type { ContainerEvent, Engine, ListedContainer } from './docker/engine.ts'
@@ -26,12 +26,17 @@ export type SightNeeds = {
   notice: (code: string, message: string, task?: string) => void
 }
 
+/** One look a second: for as long as an Engine may have a bad moment. */
+const UNREADABLE_LOOKS_MAX = 30
+
 export class Sight {
   private readonly needs: SightNeeds
   private readonly looks: Lane
   /** While the list is being read: the latest that events told of each container, since the list may be older. */
   private meanwhile: Map<string, ContainerEvent> | null = null
   private saidForeign = false
+  /** How often in a row containers could not be described. */
+  private readonly unreadable = new Map<string, number>()
 
   constructor(needs: SightNeeds) {
     this.needs = needs
@@ -52,7 +57,7 @@ export class Sight {
         record.containers.clear()
         record.lookAt.clear()
       }
-      for (const container of found) if (container) this.saw(recordIn(records, container.task), container)
+      for (const container of found) if (container) this.sawOrNot(recordIn(records, container.task), container)
       for (const record of records.values()) marked(record)
     } finally {
       this.meanwhile = null
@@ -82,8 +87,9 @@ export class Sight {
     record.lookAt.clear()
     if (record.killed) await this.findOutWhoKilled(record)
     for (const id of ids) {
-      const container = await this.inspect({ id, task: record.id })
-      if (container && container.task === record.id) this.saw(record, container)
+      const known = record.containers.get(id) ?? { id, task: record.id, ...this.needs.owner() }
+      const container = await this.inspect(known)
+      if (container && container.task === record.id) this.sawOrNot(record, container)
       else record.containers.delete(id)
     }
   }
@@ -99,17 +105,32 @@ export class Sight {
   }
 
   /**
-   * One container that the Engine cannot describe must not hide all others: it counts as not there, and its task meets the
-   * same answer when its container is to be made.
+   * One container that the Engine cannot describe must not hide all others, and is not gone for that: it is looked at again. One
+   * that cannot be described time and again counts as not there, and its task meets the same answer when its container is to
+   * be made.
    */
-  private async inspect({ id, task }: Pick<ListedContainer, 'id' | 'task'>): Promise<Container | null> {
+  private async inspect(known: ListedContainer | Container): Promise<Container | null> {
+    const { id } = known
     try {
-      return await this.looks.run(() => this.needs.engine.inspect(id))
+      const container = await this.looks.run(() => this.needs.engine.inspect(id))
+      this.unreadable.delete(id)
+      return container
     } catch (error) {
       if (isEngineAway(error) || !(error instanceof BerthError) || error.code === 'timed-out') throw error
-      this.needs.notice('container-unreadable', error.message, task)
-      return null
+      const times = (this.unreadable.get(id) ?? 0) + 1
+      if (times === 1) this.needs.notice('container-unreadable', error.message, known.task)
+      if (times > UNREADABLE_LOOKS_MAX) {
+        this.unreadable.delete(id)
+        return null
+      }
+      this.unreadable.set(id, times)
+      return { ...unreadableContainer(known), ...known, state: 'unreadable' }
     }
+  }
+
+  private sawOrNot(record: TaskRecord, container: Container): void {
+    if (container.state === 'unreadable') record.containers.set(container.id, container)
+    else this.saw(record, container)
   }
 
   private saw(record: TaskRecord, container: Container): void {

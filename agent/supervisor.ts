@@ -12,7 +12,7 @@ import type { Log } from '../shared/log.ts'
 import type { Assignment, AssignmentChange } from '../shared/wire/down.ts'
 import { ASSIGNMENT_FILE, applyMessage, type KeptAssignment, readAssignment } from './assignment-file.ts'
 import { AssignmentKeeper } from './assignment-keeper.ts'
-import type { Owner } from './decide/container.ts'
+import { isPassing, type Owner } from './decide/container.ts'
 import { type EngineStops, engineCameBack, engineWentAway } from './decide/engine-stop.ts'
 import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
 import type { Engine } from './docker/engine.ts'
@@ -295,10 +295,10 @@ class ContainerSupervisor implements Supervisor {
   private async beats(session: EngineSession, signal: AbortSignal): Promise<void> {
     while (!signal.aborted && session.lostBy() === null) {
       this.wake = Promise.withResolvers()
-      for (const record of this.waits.takeDue(this.clock.now())) this.comeDue(record)
+      for (const record of this.waits.takeDue(this.clock.monotonicMs())) this.comeDue(record)
       this.beat()
       const pause = new AbortController()
-      const pauseMs = Math.min(Math.max(0, this.waits.nextAt - this.clock.now()), PAUSE_MAX_MS)
+      const pauseMs = Math.min(Math.max(0, this.waits.nextAt - this.clock.monotonicMs()), PAUSE_MAX_MS)
       await Promise.race([this.wake.promise, this.clock.sleep(pauseMs, pause.signal).catch(() => {})])
       // With a reason of our own: making the usual one costs as much as the beat.
       pause.abort(null)
@@ -325,7 +325,8 @@ class ContainerSupervisor implements Supervisor {
       if (this.assignment && isForgotten(record)) this.forget(record)
       else this.reporter.mark(record)
     } else if (step.kind === 'wait') {
-      this.waits.set(record, step.until)
+      // By the clock that nobody sets: one set back would have it wait for hours.
+      this.waits.set(record, this.clock.monotonicMs() + step.until - now)
       this.reporter.mark(record)
     } else {
       this.log.debug({ task: record.id, step: step.kind }, printStep(step))
@@ -335,7 +336,7 @@ class ContainerSupervisor implements Supervisor {
 
   private comeDue(record: TaskRecord): void {
     // Nothing tells of a removal that came to nothing.
-    for (const { id, state } of record.containers.values()) if (state === 'removing') record.lookAt.add(id)
+    for (const container of record.containers.values()) if (isPassing(container)) record.lookAt.add(container.id)
     this.mark(record)
   }
 

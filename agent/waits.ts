@@ -1,4 +1,4 @@
-/** Who waits until when. */
+/** Who waits until when, by a clock that only goes forward. */
 import type { Instant } from '../shared/clock.ts'
 
 export class Waits<T> {

@@ -12,8 +12,11 @@ export type Container = {
   spec: string
   /** The attempt for which it was created; restarts in place count on from there. */
   createdForAttempt: number
-  /** `created`: never ran. `exited` includes what the Engine calls dead unless it is `broken`. */
-  state: 'created' | 'running' | 'exited' | 'removing' | 'broken'
+  /**
+   * `created`: never ran. `exited` includes what the Engine calls dead unless it is `broken`. `unreadable`: the Engine could not
+   * describe it just now; it is there, and nothing is done about it before it has been looked at again.
+   */
+  state: 'created' | 'running' | 'exited' | 'removing' | 'broken' | 'unreadable'
   startedAt: Instant | null
   finishedAt: Instant | null
   exitCode: number | null
@@ -31,6 +34,35 @@ export type Container = {
   ports: { containerPort: number; hostPort: number; protocol: string }[]
   logPath: string | null
   memoryBytesLimit: number | null
+}
+
+/** One that the list named and that could not be looked at. */
+export function unreadableContainer(listed: Pick<Container, 'id' | 'task' | 'cluster' | 'node'>): Container {
+  return {
+    ...listed,
+    name: listed.task,
+    spec: '',
+    createdForAttempt: 0,
+    state: 'unreadable',
+    startedAt: null,
+    finishedAt: null,
+    exitCode: null,
+    oomKilled: false,
+    error: null,
+    health: 'none',
+    healthyAt: null,
+    healthMessage: null,
+    imageId: null,
+    pid: 0,
+    ports: [],
+    logPath: null,
+    memoryBytesLimit: null,
+  }
+}
+
+/** Whether it has to be looked at again before anything can be said or done about it; nothing tells when. */
+export function isPassing({ state }: Container): boolean {
+  return state === 'removing' || state === 'unreadable'
 }
 
 /** Whose containers this agent may touch. */

@@ -9,7 +9,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { TaskSpec } from '../../shared/spec.ts'
 import type { AssignedTask } from '../../shared/wire/down.ts'
 import { hasGivenUp, restartDelayMaxMs, wantsRestart } from './back-off.ts'
-import { belongsTo, type Container, type Owner } from './container.ts'
+import { belongsTo, type Container, isPassing, type Owner } from './container.ts'
 import type { TaskMemory } from './memory.ts'
 
 export type Step =
@@ -37,8 +37,8 @@ export type TaskPicture = {
   memory: TaskMemory
 }
 
-/** How soon to look again at a container that the Engine is removing. */
-export const REMOVAL_LOOK_MS = 1_000
+/** How soon to look again at a container that the Engine is removing, or could not describe. */
+export const PASSING_LOOK_MS = 1_000
 /** After a stop or a removal that failed. */
 export const END_RETRY_MS = 2_000
 
@@ -67,6 +67,7 @@ export function nextStep(picture: TaskPicture, now: Instant): Step | null {
   if (!spec) return null
   if (!container) return birth(assigned, spec, memory, now)
   if (container.state === 'broken') return removal(task, container, 'broken', memory, now)
+  if (isPassing(container)) return { kind: 'wait', task, until: now + PASSING_LOOK_MS }
   if (container.spec !== assigned.spec) return removal(task, container, 'other-spec', memory, now)
   return life(task, container, spec, memory, now)
 }
@@ -116,7 +117,6 @@ function mustPull(spec: TaskSpec, memory: TaskMemory): boolean {
 
 function life(task: string, container: Container, spec: TaskSpec, memory: TaskMemory, now: Instant): Step | null {
   if (container.state === 'running') return null
-  if (container.state === 'removing') return { kind: 'wait', task, until: now + REMOVAL_LOOK_MS }
   if (endedForGood(container, spec, memory)) return null
   const until = backsOffUntil(spec, memory, now)
   if (until !== null) return { kind: 'wait', task, until }
@@ -150,7 +150,7 @@ function removal(
 ): Step {
   const { holdUntil } = memory
   if (holdUntil !== null && isAhead(holdUntil, now, END_RETRY_MS)) return { kind: 'wait', task, until: holdUntil }
-  if (container.state === 'removing') return { kind: 'wait', task, until: now + REMOVAL_LOOK_MS }
+  if (isPassing(container)) return { kind: 'wait', task, until: now + PASSING_LOOK_MS }
   if (container.state === 'running' && why !== 'broken') return { kind: 'stop', task, container: container.id, why }
   return { kind: 'remove', task, container: container.id, why }
 }

@@ -99,8 +99,32 @@ test('one container that the Engine cannot describe hides none of the others', a
       throw new BerthError('container-refused', 'the Engine refused to inspect container broken')
   }
   const { supervisor, notices } = await supervise(engine)
-  expect(await supervisor.observeAll()).toMatchObject({ engine: { state: 'up' }, tasks: [{ state: 'running' }] })
+  const { engine: seen, tasks } = await supervisor.observeAll()
+  expect(seen.state).toBe('up')
+  expect(tasks).toContainEqual(expect.objectContaining({ task: fine.task, state: 'running' }))
   expect(notices).toContain('container-unreadable')
+})
+
+test('a container that the Engine cannot describe for a moment is neither gone nor made anew nor ended', async () => {
+  const engine = aFakeEngine()
+  const container = aContainer()
+  const leaving = aContainer({ id: 'leaving', task: 'shop_api.9.z' })
+  for (const each of [container, leaving]) engine.containers.set(each.id, each)
+  let refusals = 0
+  engine.before = (act) => {
+    if (!act.startsWith('inspect') || refusals++ >= 2) return
+    throw new BerthError('container-refused', 'the Engine refused to inspect: 500')
+  }
+  const { supervisor, told } = await supervise(engine)
+  await until(() => engine.acts.includes('remove leaving'))
+  expect(await stateOf(supervisor)).toBe('running')
+  expect(engine.acts.some((act) => act.startsWith('create') || act === `remove ${container.id}`)).toBe(false)
+  const gone = told.findIndex((change) => change.gone.includes(leaving.task))
+  const removed = told.findIndex(({ tasks }) =>
+    tasks.some(({ task, state }) => task === leaving.task && state === 'stopping'),
+  )
+  expect(removed).toBeGreaterThanOrEqual(0)
+  if (gone >= 0) expect(gone).toBeGreaterThan(removed)
 })
 
 test('an event stream that ends again and again is opened anew at growing intervals, and each time is in the log', async () => {
