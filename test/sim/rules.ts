@@ -1,12 +1,10 @@
 /** What is never true, whatever happens. Each rule answers with a sentence when it is broken, and null when it holds. */
 import { clash } from '../../coordinator/decide/checks/host-port.ts'
-import { hasNamedVolume } from '../../coordinator/decide/service-facts.ts'
-import { holdsRoom } from '../../coordinator/decide/task-facts.ts'
-import type { Task, World } from '../../coordinator/world.ts'
+import { holdsRoom, isUp } from '../../coordinator/decide/task-facts.ts'
+import type { Service, ServiceVersion, Task, World } from '../../coordinator/world.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import { CLUSTER, type Host } from './host.ts'
 import type { VirtualContainer } from './virtual-engine.ts'
-import { NEVER_WELL } from './workload.ts'
 
 export type Hosts = Map<string, Host>
 
@@ -137,23 +135,44 @@ export function allIsAsWanted(world: World, hosts: Hosts): string | null {
       if (task.desired === 'stopped') return `${task.id} is still to be stopped: ${task.stopReason}`
       if (task.node === null && task.waitsFor.length === 0) return `${task.id} waits and does not say why`
     }
-    if (service.rollout.state === 'paused' || tasks.some((task) => task.node === null) || !wanted) continue
-    const { mode } = wanted.spec
-    const eligible = [...world.nodes.values()].filter(({ availability }) => availability === 'active').length
-    const ended = tasks.filter((task) => hasEnded(task.observed.state)).length
-    const count = mode.kind === 'global' ? eligible : mode.replicas
-    const isRight =
-      mode.kind === 'global' ? tasks.length - ended <= count && tasks.length >= count : tasks.length === count
-    // A version that never comes up stands beside the one before, for each unit that it tried.
-    if (service.rollout.state === 'rolling' && NEVER_WELL.has(wanted.spec.task.container.image)) continue
-    // A home on a drained node is kept there.
-    if (!isRight && !hasNamedVolume(wanted.spec)) return `${service.name} has ${tasks.length} tasks of ${count}`
+    const isWaiting = service.rollout.state === 'paused' || tasks.some((task) => task.node === null)
+    if (!isWaiting && wanted) {
+      const found = unitsAreManned(world, service, wanted, tasks)
+      if (found) return found
+    }
   }
   for (const host of hosts.values()) {
     const found = hostRunsItsTasks(world, host)
     if (found) return found
   }
   return null
+}
+
+/** Each unit has its task, and nothing beside one that is up. */
+function unitsAreManned(world: World, service: Service, wanted: ServiceVersion, tasks: Task[]): string | null {
+  const units = new Map<string, Task[]>()
+  for (const task of tasks) units.set(slotOf(task), [...(units.get(slotOf(task)) ?? []), task])
+  for (const [unit, found] of units) {
+    const keeper = found.find(
+      (task) =>
+        isUp(task) && service.versions.get(task.version)?.taskHash === wanted.taskHash && !isDrained(world, task),
+    )
+    if (keeper && found.length > 1)
+      return `${unit} has ${found.map(({ id }) => id).join(', ')} though ${keeper.id} is up`
+  }
+  const { mode } = wanted.spec
+  if (mode.kind === 'replicated') {
+    return units.size === mode.replicas ? null : `${service.name} has ${units.size} slots of ${mode.replicas}`
+  }
+  for (const node of world.nodes.values()) {
+    const isWanted = node.availability === 'active'
+    if (isWanted && !units.has(`${service.name} on ${node.name}`)) return `${service.name} has no task on ${node.name}`
+  }
+  return null
+}
+
+function isDrained(world: World, task: Task): boolean {
+  return task.node !== null && world.nodes.get(task.node)?.availability === 'drain'
 }
 
 function hostRunsItsTasks(world: World, host: Host): string | null {
