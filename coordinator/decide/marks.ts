@@ -134,9 +134,10 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
       return
     }
     case 'stop-task': {
-      // Its room will be free: a task that waits may be promised it. Who was preempted is queued again.
+      // Its room will be free: a task that waits may be promised it.
       if (world.tasks.get(decision.task)?.node) markWaiting(world, marks)
-      if (decision.preempted) markTask(world, decision.task, marks)
+      // What is told to stop counts no more, in how many of a rollout have failed for one; who was preempted is queued again.
+      markTask(world, decision.task, marks)
       return
     }
     case 'place-task': {
