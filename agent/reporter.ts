@@ -2,7 +2,7 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { WIRE_TEXT_CHARS_MAX, wellFormedBrief, wellFormedCut } from '../shared/text.ts'
 import type { EngineInfo, TaskObservation } from '../shared/wire/up.ts'
-import { observe, sameObservation } from './decide/observe.ts'
+import { type Activity, observe, sameObservation } from './decide/observe.ts'
 import type { ObservedChange } from './parts.ts'
 import { pictureOf, type TaskRecord } from './task-record.ts'
 
@@ -72,7 +72,7 @@ export class Reporter {
   }
 
   private look(record: TaskRecord): TaskObservation | null {
-    record.observation = observe(pictureOf(record), record.activity, record.observation, this.clock.now())
+    record.observation = observe(pictureOf(record), activityOf(record), record.observation, this.clock.now())
     return record.observation
   }
 
@@ -114,6 +114,12 @@ export class Reporter {
     this.engineChanged = false
     if (anything) for (const listener of this.listeners) listener(change)
   }
+}
+
+/** A container that may just be being made has yet to be removed: its task has not stopped. */
+function activityOf(record: TaskRecord): Activity {
+  const isLeaving = record.assigned?.desired === 'stopped' && record.operation?.kind === 'launch'
+  return record.activity ?? (isLeaving ? 'stopping' : null)
 }
 
 /** What an Engine says of itself, and others of it, within what a message may hold. */

@@ -40,7 +40,7 @@ export class RestartFile {
   }
 
   /** Writes when there is something new that a container's label does not tell. */
-  keep(task: string, memory: TaskMemory): void {
+  keep(task: string, memory: TaskMemory, isFinal = false): void {
     const { attempt, failures, interruptions, endedWith } = memory
     const isTold = attempt <= 1 && failures === 0 && interruptions === 0 && endedWith === null
     if (isTold) {
@@ -51,6 +51,8 @@ export class RestartFile {
     if (this.entries.get(task) === entry) return
     this.entries.set(task, entry)
     this.write()
+    // That a task is over is told to the coordinator, which gives its room to others: a power cut must not undo it.
+    if (isFinal) this.close()
   }
 
   forget(task: string): void {

@@ -23,7 +23,16 @@ import { isEngineAway, Performer, WIDTHS, type Widths } from './perform.ts'
 import { Reporter } from './reporter.ts'
 import { RestartFile } from './restart-file.ts'
 import { Sight } from './sight.ts'
-import { handleOf, isForgotten, newRecord, pictureOf, recordIn, type TaskRecord, wantsToRun } from './task-record.ts'
+import {
+  handleOf,
+  isForgotten,
+  isOver,
+  newRecord,
+  pictureOf,
+  recordIn,
+  type TaskRecord,
+  wantsToRun,
+} from './task-record.ts'
 import { Waits } from './waits.ts'
 
 export type SupervisorOptions = {
@@ -107,7 +116,7 @@ class ContainerSupervisor implements Supervisor {
     const shared = {
       engine,
       owner: () => this.owner,
-      keepMemory: (record: TaskRecord) => this.restartFile.keep(record.id, record.memory),
+      keepMemory: (record: TaskRecord) => this.restartFile.keep(record.id, record.memory, isOver(record)),
       notice: (code: string, message: string, task?: string) => this.notice(code, message, task),
     }
     const changed = (record: TaskRecord) => this.reporter.mark(record)

@@ -4,7 +4,7 @@ import type { AssignedTask } from '../shared/wire/down.ts'
 import type { TaskObservation } from '../shared/wire/up.ts'
 import type { Container } from './decide/container.ts'
 import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
-import { ownContainer, type Step, type TaskPicture } from './decide/next-steps.ts'
+import { endedForGood, ownContainer, type Step, type TaskPicture } from './decide/next-steps.ts'
 import type { Activity } from './decide/observe.ts'
 import type { ContainerHandle } from './parts.ts'
 
@@ -69,6 +69,12 @@ export function pictureOf(record: TaskRecord): TaskPicture {
 
 export function isForgotten(record: TaskRecord): boolean {
   return !record.assigned && record.containers.size === 0 && !record.operation
+}
+
+/** It has ended and will not be started again. */
+export function isOver({ assigned, spec, containers, memory }: TaskRecord): boolean {
+  if (assigned?.desired !== 'running' || !spec) return false
+  return endedForGood(ownContainer({ assigned, containers: [...containers.values()] }), spec, memory)
 }
 
 export function wantsToRun(record: TaskRecord): boolean {

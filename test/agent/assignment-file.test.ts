@@ -10,7 +10,9 @@ import {
   writeAssignment,
 } from '../../agent/assignment-file.ts'
 import { AssignmentKeeper } from '../../agent/assignment-keeper.ts'
+import { NOTHING_REMEMBERED } from '../../agent/decide/memory.ts'
 import { filesIn } from '../../agent/files.ts'
+import { RestartFile } from '../../agent/restart-file.ts'
 import { anAssignedTask, OWNER, SPEC_HASH } from '../build/container.ts'
 import { aTaskSpec } from '../build/spec.ts'
 
@@ -86,6 +88,21 @@ test('a wanted task without its spec makes the message unusable; one that is to 
   expect(applyMessage(kept, wanted)).toMatchObject({ outcome: 'resync' })
   const leaving = change({ put: [anAssignedTask({ id: 'x.1', spec: 'unknown', desired: 'stopped' })] })
   expect(applyMessage(kept, leaving)).toMatchObject({ outcome: 'applied' })
+})
+
+test('that a task has ended for good is on the disk at once, what only counts restarts a little later', () => {
+  const flushed: string[] = []
+  const later: (() => void)[] = []
+  const clock = {
+    after: (_ms: number, then: () => void) => ({ stop: () => void later.splice(0), then: later.push(then) }),
+  }
+  const files = { ...filesIn(dataDir), flushNow: (name: string) => void flushed.push(name) }
+  const kept = new RestartFile(files, clock, () => {})
+  kept.keep('a', { ...NOTHING_REMEMBERED, attempt: 2, failures: 1 })
+  expect(flushed).toHaveLength(0)
+  kept.keep('b', { ...NOTHING_REMEMBERED, attempt: 1, endedWith: 0 }, true)
+  expect(flushed).toHaveLength(1)
+  expect([...kept.read().keys()]).toEqual(['a', 'b'])
 })
 
 test('while the disk does not take the assignment no older one stays there, and it is tried again', async () => {

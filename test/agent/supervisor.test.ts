@@ -127,6 +127,25 @@ test('a container that the Engine cannot describe for a moment is neither gone n
   if (gone >= 0) expect(gone).toBeGreaterThan(removed)
 })
 
+test('a container that is being made is neither forgotten nor told to be gone when its task is to stop meanwhile', async () => {
+  const engine = aFakeEngine()
+  const gate = Promise.withResolvers<void>()
+  engine.before = (act) => (act.startsWith('create') ? gate.promise : undefined)
+  const { supervisor } = await supervise(engine)
+  await until(() => engine.acts.some((act) => act.startsWith('create')))
+  const stopped = { ...anAssignedTask(), desired: 'stopped' as const }
+  await supervisor.assign({ kind: 'assignment', revision: 2, specs: {}, tasks: [stopped] })
+  expect(await stateOf(supervisor)).toBe('stopping')
+  // The list is read anew before the container is there, and says nothing of it.
+  const lists = () => engine.acts.filter((act) => act === 'list').length
+  engine.dropEvents()
+  await vi.waitUntil(() => lists() > 1, WAIT)
+  engine.containers.set('made-1', aContainer({ id: 'made-1', state: 'created', startedAt: null }))
+  gate.resolve()
+  await vi.waitUntil(() => engine.acts.includes('remove made-1'), WAIT)
+  await vi.waitUntil(async () => (await stateOf(supervisor)) === 'stopped', WAIT)
+})
+
 test('an event stream that ends again and again is opened anew at growing intervals, and each time is in the log', async () => {
   const engine = aFakeEngine()
   const { supervisor, log } = await supervise(engine)
