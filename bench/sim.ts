@@ -22,7 +22,9 @@ export const bench: Bench = {
       const tookMs = performance.now() - startedAt
       if (violation) throw new Error(`seed ${seed} broke "${violation.rule}": ${violation.message}`)
       factors.push(ranMs / tookMs)
-      say(`seed ${seed}: ${(ranMs / 1000).toFixed(0)} s in ${(tookMs / 1000).toFixed(1)} s; ${events} events, ${beats} beats`)
+      say(
+        `seed ${seed}: ${(ranMs / 1000).toFixed(0)} s in ${(tookMs / 1000).toFixed(1)} s; ${events} events, ${beats} beats`,
+      )
     }
     factors.sort((a, b) => a - b)
     const value = factors[Math.floor(factors.length / 2)]!

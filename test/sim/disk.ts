@@ -9,6 +9,8 @@ import type { Life } from './life.ts'
 /** A host's disk: what is written, and what of it would outlive a power cut. */
 export class Disk {
   isFull = false
+  /** Something that should have been kept was not: it was full, or wiped. */
+  hasLost = false
   readonly written = new Map<string, string>()
   private readonly durable = new Map<string, string>()
 
@@ -19,6 +21,7 @@ export class Disk {
   }
 
   wipe(): void {
+    this.hasLost = true
     this.written.clear()
     this.durable.clear()
   }

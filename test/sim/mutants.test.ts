@@ -40,7 +40,11 @@ test.each<[string, string, () => Bend]>([
     () => ({ engine: (engine) => ownsEverything(engine) }),
   ],
   ['a coordinator that thinks again and again', 'the coordinator does not fail', () => ({ judgement: decidesAgain })],
-  ['a store that forgets a part of what it took', 'an acknowledged change is never lost', () => ({ disk: new ForgetfulDisk() })],
+  [
+    'a store that forgets a part of what it took',
+    'an acknowledged change is never lost',
+    () => ({ disk: new ForgetfulDisk() }),
+  ],
   [
     'an agent that stops containers when it starts',
     'nothing is restarted without cause',

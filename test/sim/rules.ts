@@ -87,6 +87,7 @@ export function runsWithinPromises(host: Host): string | null {
   let cores = 0
   let memory = 0
   for (const container of host.engine.running()) {
+    if (container.isByHand) continue
     const task = isOurs(host, container) ? assigned.get(container.seen.task) : undefined
     const spec = task && inForce.specs[container.seen.spec]
     if (!spec) continue

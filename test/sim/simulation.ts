@@ -199,7 +199,9 @@ class Run {
         const host = hostOf()
         if (container.seen.task !== '') this.trace.tell(host.name, `${container.seen.name} runs (${container.seen.id})`)
         this.violate('a task runs once', taskRunsOnce(host, container))
-        this.violate('what runs is within what was promised', runsWithinPromises(host))
+        if (!this.hasForgotten(host)) {
+          this.violate('what runs is within what was promised', runsWithinPromises(host))
+        }
       },
       ended: ({ seen }, why) => {
         if (seen.task !== '') this.trace.tell(hostOf().name, `${seen.name} ended with ${seen.exitCode}: ${why}`)
@@ -207,12 +209,23 @@ class Run {
       portTaken: (container, holder) => {
         const host = hostOf()
         const assigned = (each: VirtualContainer) => host.inForce?.tasks.some(({ id }) => id === each.seen.task)
-        if (isOurs(host, holder) && assigned(container) && assigned(holder)) {
+        if (
+          isOurs(host, holder) &&
+          !holder.isByHand &&
+          !this.hasForgotten(host) &&
+          assigned(container) &&
+          assigned(holder)
+        ) {
           const message = `${container.seen.name} was to start on ${host.name} while ${holder.seen.name} has its port`
           this.violate('no host port is used twice', message)
         }
       },
     }
+  }
+
+  /** An agent whose folder was lost, or whose disk was full, starts tasks again that had ended for good and hold no room. */
+  private hasForgotten(host: Host): boolean {
+    return host.disk.hasLost
   }
 
   private acted(host: Host, act: string, container: VirtualContainer, by: Life): void {

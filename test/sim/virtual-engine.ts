@@ -28,6 +28,8 @@ export type VirtualContainer = {
   /** True time of its latest start. */
   startedAtMs: number
   starts: number
+  /** An operator started it, whatever the books say. */
+  isByHand: boolean
   next: Entry[]
   whenEnded: (() => void)[]
 }
@@ -136,7 +138,7 @@ export class VirtualEngine {
     const container = this.containers.get(id)
     if (!container || !this.isUp) return
     if (act === 'start') {
-      if (container.seen.state === 'exited') this.tryStart(container)
+      if (container.seen.state === 'exited') this.tryStart(container, true)
     } else {
       if (container.seen.state === 'running') this.end(container, 137, `docker ${act} by an operator`)
       if (act === 'remove') this.takeAway(container)
@@ -310,6 +312,7 @@ export class VirtualEngine {
       isBroken: false,
       startedAtMs: 0,
       starts: 0,
+      isByHand: false,
       next: [],
       whenEnded: [],
     }
@@ -331,7 +334,7 @@ export class VirtualEngine {
   }
 
   /** Null: it runs. Otherwise who has one of its ports. */
-  private tryStart(container: VirtualContainer): VirtualContainer | null {
+  private tryStart(container: VirtualContainer, isByHand = false): VirtualContainer | null {
     for (const other of this.running()) {
       if (other.bindings.some((held) => container.bindings.some((wanted) => clash(held, wanted)))) return other
     }
@@ -347,6 +350,7 @@ export class VirtualEngine {
     })
     container.startedAtMs = this.timeline.now
     container.starts++
+    container.isByHand = isByHand
     this.tell('start', container)
     if (behaviour.livesMs !== null) {
       this.later(container, behaviour.livesMs, () => this.end(container, behaviour.exitCode, 'it ended by itself'))
