@@ -94,7 +94,10 @@ test('that a task has ended for good is on the disk at once, what only counts re
   const flushed: string[] = []
   const later: (() => void)[] = []
   const clock = {
-    after: (_ms: number, then: () => void) => ({ stop: () => void later.splice(0), then: later.push(then) }),
+    after(_ms: number, then: () => void) {
+      later.push(then)
+      return { stop: () => void later.splice(0) }
+    },
   }
   const files = { ...filesIn(dataDir), flushNow: (name: string) => void flushed.push(name) }
   const kept = new RestartFile(files, clock, () => {})
