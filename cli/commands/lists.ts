@@ -182,13 +182,22 @@ export function taskRow(task: TaskDocument, now: number): string[] {
 }
 
 function taskState(task: TaskDocument): string {
-  if (task.desired === 'stopped') return task.state === 'running' ? 'stopping' : task.state
+  if (task.desired === 'stopped') {
+    const state = task.state === 'running' ? 'stopping' : task.state
+    return task.preempted ? `${state}: ${task.preempted}` : state
+  }
   if (task.nodeLost) return `node away, was ${task.state}`
   if (task.state === 'running') return task.health === 'none' ? 'running' : task.health
-  if (task.state === 'waiting') return task.waits[0] ? `waiting: ${task.waits[0].message}` : 'waiting'
+  if (task.state === 'waiting') return waitingState(task)
   const why = task.error?.message ?? (task.exitCode === null ? null : `exited ${task.exitCode}`)
   const attempt = task.attempt > 1 ? `, attempt ${task.attempt}` : ''
   return `${task.state}${why && task.state !== 'completed' ? `: ${why}` : ''}${attempt}`
+}
+
+function waitingState({ promised, preempted, waits: [first] }: TaskDocument): string {
+  if (promised) return `waiting: room is made on ${promised}`
+  const why = [preempted, first?.message].filter((reason) => reason !== undefined)
+  return why.length > 0 ? `waiting: ${why.join('; ')}` : 'waiting'
 }
 
 export const STACK_COLUMNS: Column[] = [

@@ -15,7 +15,8 @@ const attemptsTelling = 3
 export function problemsOf(world: World, services: ServiceDocument[], now: Instant): Problem[] {
   const problems: Problem[] = []
   for (const node of world.nodes.values()) problems.push(...nodeProblems(node, now))
-  for (const service of services) problems.push(...serviceProblems(service))
+  const waits = longestWaits(world)
+  for (const service of services) problems.push(...serviceProblems(service, waits.get(service.name), now))
   for (const task of world.tasks.values()) {
     if (problems.length >= problemsMax) break
     const problem = taskProblem(world, task)
@@ -50,7 +51,20 @@ function nodeProblems(node: Node, now: Instant): Problem[] {
   return problems
 }
 
-function serviceProblems(service: ServiceDocument): Problem[] {
+type Wait = { since: Instant; why: string | null }
+
+/** Of each service the task that has waited longest, and why nobody makes room for it, once that was said. */
+function longestWaits(world: World): Map<string, Wait> {
+  const waits = new Map<string, Wait>()
+  for (const { service, createdAt, waitTold } of world.tasksWaiting) {
+    const known = waits.get(service)
+    const why = waitTold?.why ?? known?.why ?? null
+    waits.set(service, { since: Math.min(createdAt, known?.since ?? createdAt), why })
+  }
+  return waits
+}
+
+function serviceProblems(service: ServiceDocument, wait: Wait | undefined, now: Instant): Problem[] {
   const problems: Problem[] = []
   const { rollout, counts, waits } = service
   if (rollout.state === 'paused' || rollout.state === 'rolling-back' || rollout.state === 'rolled-back') {
@@ -67,11 +81,16 @@ function serviceProblems(service: ServiceDocument): Problem[] {
     problems.push({
       kind: 'tasks-waiting',
       service: service.name,
-      message: `${counts.waiting} of ${counts.wanted} tasks of ${service.name} wait for a node: ${reason.message}${where}`,
+      message: `${counts.waiting} of ${counts.wanted} tasks of ${service.name} wait for a node: ${reason.message}${where}${waitWords(wait, now)}`,
       hint: `berth why ${service.name}`,
     })
   }
   return problems
+}
+
+function waitWords(wait: Wait | undefined, now: Instant): string {
+  if (!wait) return ''
+  return `; since ${roughDuration(now - wait.since)}${wait.why === null ? '' : `: ${wait.why}`}`
 }
 
 function taskProblem(world: World, task: Task): Problem | null {

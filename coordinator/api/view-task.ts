@@ -1,7 +1,9 @@
 /** A task of the world as a document of the API. */
 import type { TaskDocument } from '../../shared/api.ts'
 import { hasEnded } from '../../shared/task-state.ts'
+import { preemptedBy } from '../decide/preempt/told.ts'
 import { homeVolumeOf } from '../decide/service-facts.ts'
+import { isPreempted } from '../decide/task-facts.ts'
 import type { Task, World } from '../world.ts'
 import { isAway } from './counts.ts'
 import { waitReasons } from './refusal-words.ts'
@@ -46,6 +48,8 @@ export function viewTask(world: World, task: Task): TaskDocument {
     error: observed.error,
     restartAt: observed.restartAt === null ? null : isoTime(observed.restartAt),
     stopReason: task.stopReason,
+    ...(isPreempted(task) && task.preempted && { preempted: preemptedBy(task.preempted) }),
+    ...(task.nomination && { promised: task.nomination.node }),
     waits: waitReasons([task]),
     homeVolume: spec && service?.homes.get(task.slot) === task.node ? homeVolumeOf(spec) : null,
     ports: observed.ports,

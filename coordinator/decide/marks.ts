@@ -4,6 +4,7 @@
  */
 import { hasEnded } from '../../shared/task-state.ts'
 import type { Change, Decision, NodeName, Observation, ServiceName, TaskId, World, WorldValue } from '../world.ts'
+import { needsNeighbour } from './preempt/preempt.ts'
 
 export type Marks = {
   /** Everything, e.g. after a start. */
@@ -158,8 +159,14 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
     case 'forget-service':
       marks.services.add(decision.service)
       return
+    case 'hold-task': {
+      // A neighbour may have come while its room was promised to one of lower priority: that gives way.
+      const task = world.tasks.get(decision.task)
+      const version = task && world.services.get(task.service)?.versions.get(task.version)
+      if (version && needsNeighbour({ version })) markWaiting(world, marks)
+      return
+    }
     case 'create-task':
-    case 'hold-task':
     case 'tell-wait':
     case 'forget-version':
     case 'forget-stack':

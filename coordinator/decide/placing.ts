@@ -12,16 +12,17 @@
  */
 import type { NodeName, Nomination, Preempted, Refusal, ServiceVersion, Task, TaskId } from '../world.ts'
 import { type Beat, preempt, statusOf, stop } from './beat.ts'
-import { isEligible, movingRefusalOf, refusalOf } from './checks/all.ts'
-import { type NodePicture, type Picture, pictureOf, without } from './picture.ts'
+import { isInviting, movingRefusalOf, refusalOf } from './checks/all.ts'
+import { hold, type NodePicture, type Picture, pictureOf, without } from './picture.ts'
 import { boundTo } from './placement/engine.ts'
 import { type Ground, groundOf, laterOf, leave, reserve } from './preempt/ground.ts'
 import type { Option } from './preempt/option.ts'
-import { type Finder, finderOn, type Preemption } from './preempt/preempt.ts'
+import { type Finder, finderOn, needsNeighbour, type Preemption } from './preempt/preempt.ts'
 import { preemptedBy, whyNobody, whyNominated } from './preempt/told.ts'
 import { byPriority, priorityOf } from './priority.ts'
 import type { PlaceRequest } from './requests.ts'
 import { refusalsOf, sameRefusals, schedule } from './schedule.ts'
+import { placedByVersionOf } from './service-facts.ts'
 import { holdsRoom } from './task-facts.ts'
 import { longWaitOf } from './waiters.ts'
 
@@ -45,24 +46,20 @@ export function placeAll(beat: Beat): void {
 
 /** Who waited for a neighbour is asked again when others have got their places. Returns those that are held. */
 function placeByPriority(placing: Placing, requests: readonly PlaceRequest[]): PlaceRequest[] {
-  const { beat, promised } = placing
-  const createdAt = (task: TaskId) => beat.world.tasks.get(task)?.createdAt ?? beat.now
+  const createdAt = (task: TaskId) => placing.beat.world.tasks.get(task)?.createdAt ?? placing.beat.now
   const held: PlaceRequest[] = []
   let asked = requests
   while (asked.length > 0) {
     const before = placing.placed
     const left = byPriority(asked, createdAt).flatMap((level) => placeLevel(placing, level))
-    const again = (request: PlaceRequest) =>
-      placing.placed > before && needsNeighbour(request) && !promised.has(request.task)
-    for (const request of left) if (!again(request)) held.push(request)
-    asked = left.filter(again)
+    const again = placing.placed > before ? left.filter(needsNeighbour) : []
+    for (const request of left) if (again.length === 0 || !needsNeighbour(request)) held.push(request)
+    asked = again
   }
   return held
 }
 
-function needsNeighbour({ version }: PlaceRequest): boolean {
-  return version.spec.placement.affinity?.some(({ anti, required }) => required && !anti) ?? false
-}
+const PROMISED = { policy: 'promised', considered: 1, fitting: 1, score: {} }
 
 type Placing = {
   beat: Beat
@@ -86,8 +83,8 @@ function pictureOfBeat(beat: Beat): Picture {
 }
 
 /** Those that are told to stop in this beat leave as those told before do. */
-function groundOfBeat({ world, now, ended, forgotten }: Beat, picture: Picture): Ground {
-  const ground = groundOf(world, picture, now)
+function groundOfBeat({ world, now, ended, forgotten, preempted }: Beat, picture: Picture): Ground {
+  const ground = groundOf(world, picture, now, preempted)
   for (const id of ended) {
     const task = world.tasks.get(id)
     if (task && task.desired === 'running' && !forgotten.has(id)) leave(ground, task)
@@ -103,7 +100,7 @@ function promisedRequests(beat: Beat): PlaceRequest[] {
   for (const task of beat.world.tasksWaiting) {
     if (!task.nomination || asked.has(task.id) || beat.ended.has(task.id)) continue
     const service = beat.services.get(task.service) ?? beat.world.services.get(task.service)
-    const version = service?.versions.get(task.version)
+    const version = service && placedByVersionOf(service, task)
     if (!service || !version) continue
     const { id, slot, onlyNode, waitsFor } = task
     requests.push({ task: id, service, version, slot, onlyNode, waitsFor })
@@ -132,9 +129,8 @@ function takePromised(placing: Placing, request: PlaceRequest): boolean {
   const seen = node === undefined ? undefined : picture.get(node)
   if (node === undefined || !seen) return false
   if (refusalOf(request, seen) === null) {
-    const why = { policy: 'promised', considered: 1, fitting: 1, score: {} }
-    beat.decisions.push({ kind: 'place-task', task: request.task, node, why })
-    reserve(ground, request, seen)
+    beat.decisions.push({ kind: 'place-task', task: request.task, node, why: PROMISED })
+    hold(seen, request.task, request.service.name, request.version)
     placing.placed += 1
     return true
   }
@@ -151,7 +147,7 @@ function nominationOf(beat: Beat, task: TaskId): Nomination | null {
 /** A node that is away for a moment, or not heard yet after a start, keeps its tasks and its promises; a lost one has none. */
 function mayStillHave(beat: Beat, ground: Ground, request: PlaceRequest, seen: NodePicture): boolean {
   const status = statusOf(beat, seen.node.name)?.name
-  if (status === 'lost' || status === 'joining' || !isEligible(request, seen)) return false
+  if (status === 'lost' || status === 'joining' || !isInviting(request, seen)) return false
   return movingRefusalOf(request, laterOf(ground, seen)) === null
 }
 

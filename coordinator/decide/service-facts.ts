@@ -21,6 +21,13 @@ export function targetVersionOf(service: Service): ServiceVersion | null {
   return from === null ? null : (service.versions.get(from) ?? null)
 }
 
+/** By which version a task that waits is placed: where only the rules of its service have changed since, by the new ones. */
+export function placedByVersionOf(service: Service, task: Task): ServiceVersion | null {
+  const own = service.versions.get(task.version) ?? null
+  const target = targetVersionOf(service)
+  return target && target.taskHash === own?.taskHash ? target : own
+}
+
 /** Where `berth rollback` goes: the newest earlier version with another task, else (only counts differed) the one before. */
 export function rollbackVersionOf(service: Service): ServiceVersion | null {
   const wanted = wantedVersionOf(service)

@@ -96,6 +96,10 @@ export const TaskDocument = Type.Object({
   error: Type.Union([Type.Object({ code: Type.String(), message: Type.String() }), Type.Null()]),
   restartAt: Type.Union([Time, Type.Null()]),
   stopReason: OptionalText,
+  /** It was stopped for one of higher priority, or takes the place of one that was: by whom and what for. */
+  preempted: Type.Optional(Type.String()),
+  /** While it waits: the node on which room is made for it. */
+  promised: Type.Optional(Type.String()),
   waits: Type.Array(WaitReason),
   /** The named volume that keeps it on its node, whatever happens to that; null: it may go elsewhere. */
   homeVolume: OptionalText,

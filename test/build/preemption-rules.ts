@@ -2,9 +2,10 @@
 import { expect } from 'vitest'
 import { refusalOf } from '../../coordinator/decide/checks/all.ts'
 import { hold, type NodePicture, type Picture, pictureOf, without } from '../../coordinator/decide/picture.ts'
+import { needsNeighbour } from '../../coordinator/decide/preempt/preempt.ts'
 import { priorityOf } from '../../coordinator/decide/priority.ts'
 import type { PlaceRequest } from '../../coordinator/decide/requests.ts'
-import { wantedVersionOf } from '../../coordinator/decide/service-facts.ts'
+import { placedByVersionOf, wantedVersionOf } from '../../coordinator/decide/service-facts.ts'
 import { holdsRoom, isPreempted } from '../../coordinator/decide/task-facts.ts'
 import type { Decision, Task, World } from '../../coordinator/world.ts'
 
@@ -26,9 +27,15 @@ function expectFair(world: World, { task: id, preempted }: Preempting): void {
   const service = victim && world.services.get(victim.service)
   if (!service) return
   expect(wantedVersionOf(service).spec.mode.kind, `${id} is not of a global service`).toBe('replicated')
-  const slots = new Set<number>()
-  for (const task of world.tasksByService.get(service.name) ?? []) if (isPreempted(task)) slots.add(task.slot)
-  expect(slots.size, `preempted of ${service.name}`).toBeLessThanOrEqual(tasksMaxOf(world, service.name))
+  expect(preemptedOf(world, service.name), `preempted of ${service.name}`).toBeLessThanOrEqual(
+    tasksMaxOf(world, service.name),
+  )
+}
+
+/** One that stops for another and the one that takes its place are one loss. */
+function preemptedOf(world: World, service: string): number {
+  const preempted = [...(world.tasksByService.get(service) ?? [])].filter(isPreempted)
+  return new Set(preempted.map((task) => task.preempted!.task)).size
 }
 
 /** Whoever is promised room will have it, once those that leave have left. */
@@ -57,6 +64,7 @@ function readyNode({ node }: NodePicture): NodePicture['node'] {
 export function expectNoInversion(world: World, task: Task): void {
   if ([...world.nodes.values()].some(({ status, connection }) => status.name === 'ready' && !connection)) return
   const request = requestOf(world, task)
+  if (needsNeighbour(request)) return
   // A rollout that stands still asks for no places.
   if (request.service.release.state === 'held' || request.service.rollout.state === 'paused') return
   const priority = priorityOf(request.service)
@@ -89,16 +97,10 @@ function pictureFor(world: World, task: Task, priority: number): Picture {
 }
 
 export function isWithinBudgets(world: World, victims: readonly Task[]): boolean {
-  const slots = new Map<string, Set<number>>()
-  for (const victim of victims) {
-    const known = slots.get(victim.service) ?? new Set<number>()
-    slots.set(victim.service, known.add(victim.slot))
-  }
-  for (const [service, more] of slots) {
-    for (const task of world.tasksByService.get(service) ?? []) if (isPreempted(task)) more.add(task.slot)
-    if (more.size > tasksMaxOf(world, service)) return false
-  }
-  return true
+  return victims.every(({ service }) => {
+    const more = victims.filter((other) => other.service === service).length
+    return preemptedOf(world, service) + more <= tasksMaxOf(world, service)
+  })
 }
 
 function tasksMaxOf(world: World, service: string): number {
@@ -128,7 +130,7 @@ export function withoutAll(world: World, seen: NodePicture, tasks: readonly Task
 
 export function requestOf(world: World, task: Task): PlaceRequest {
   const service = world.services.get(task.service)!
-  const version = service.versions.get(task.version)!
+  const version = placedByVersionOf(service, task)!
   const { id, slot, onlyNode, waitsFor } = task
   return { task: id, service, version, slot, onlyNode, waitsFor }
 }

@@ -19,6 +19,8 @@ export type Ground = {
   leaving: Map<NodeName, Task[]>
   /** Tasks that this beat has ended or has chosen already. */
   spoken: Set<TaskId>
+  /** `SERVICE.SLOT` of those that were preempted and whose slot is given to another task. */
+  queued: ReadonlyMap<string, unknown>
   /** The lowest priority of any service: who has no more than that need not look for victims. */
   lowestPriority: number
   /** Why nobody may be stopped for anybody just now; null: they may. */
@@ -45,13 +47,19 @@ export type Resident = {
 /** Of a service, for a quick look: its priority, and the most that one of its tasks holds. */
 export type Spare = { priority: number; versions: ServiceVersion[]; isGlobal: boolean; removing: boolean }
 
-export function groundOf(world: World, picture: Picture, now: Instant): Ground {
+export function groundOf(
+  world: World,
+  picture: Picture,
+  now: Instant,
+  queued: ReadonlyMap<string, unknown> = new Map(),
+): Ground {
   const ground: Ground = {
     world,
     picture,
     now,
     leaving: new Map(),
     spoken: new Set(),
+    queued,
     lowestPriority: lowestPriority(world),
     isOff: world.settings.preemption ? (picture.values().some(isUnheard) ? 'unheard' : null) : 'off',
     changed: [],
@@ -106,9 +114,10 @@ export function withoutAll(ground: Ground, seen: NodePicture, tasks: readonly Ta
   return left
 }
 
-/** From now on the room counts as the request's, though it may be another's still. */
+/** From now on the room counts as the request's, though it may be another's still; it is nobody's neighbour yet. */
 export function reserve(ground: Ground, request: PlaceRequest, seen: NodePicture): void {
   hold(seen, request.task, request.service.name, request.version)
+  isToLeave(seen, request.service.name)
   touch(ground, seen.node.name)
 }
 
@@ -155,11 +164,17 @@ export function budgetOf(ground: Ground, name: ServiceName): number {
   return budget
 }
 
-/** By slot: one that stops and the one that takes its place are one loss. */
-function preemptedOf({ world }: Ground, name: ServiceName): number {
-  const slots = new Set<number>()
-  for (const task of world.tasksByService.get(name) ?? []) if (isPreempted(task)) slots.add(task.slot)
-  return slots.size
+/**
+ * One that stops and the one that takes its place are one loss. `queued` are those whose place is taken in this beat: the
+ * one that was stopped has ended, and the other is not in the world yet.
+ */
+function preemptedOf({ world, queued }: Ground, name: ServiceName): number {
+  const lost = new Set<TaskId>()
+  for (const task of world.tasksByService.get(name) ?? []) {
+    if (!task.preempted) continue
+    if (isPreempted(task) || queued.has(`${name}.${task.slot}`)) lost.add(task.preempted.task)
+  }
+  return lost.size
 }
 
 /** The service has one less to spare. */

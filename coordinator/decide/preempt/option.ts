@@ -4,6 +4,7 @@ import { movingRefusalOf } from '../checks/all.ts'
 import { type NodePicture, without } from '../picture.ts'
 import { priorityOf } from '../priority.ts'
 import type { PlaceRequest } from '../requests.ts'
+import { holdsRoom } from '../task-facts.ts'
 import { addedCost, cheapestSet, type Kind, ROUNDING } from './cheapest-set.ts'
 import { type Cost, NO_COST } from './cost.ts'
 import {
@@ -158,18 +159,28 @@ type Forced = {
   seen: NodePicture
 }
 
-/** Whoever holds a host port that the request needs. Null: one of them may not be stopped for it. */
+/** Whoever holds a host port that the request needs, or must not be near it. Null: one of them may not be stopped for it. */
 function forcedVictims(ground: Ground, request: PlaceRequest, later: NodePicture): Forced | null {
   const priority = priorityOf(request.service)
   const forced: Forced = { tasks: [], ids: new Set(), services: new Map(), cost: NO_COST, seen: later }
   for (;;) {
     ground.cost.checks += 1
     const refusal = movingRefusalOf(request, forced.seen)
-    if (refusal?.check !== 'host-port') return forced
-    const holder = ground.world.tasks.get(String(refusal.figures.heldBy))
-    if (!holder || forced.ids.has(holder.id) || !mayBeVictim(ground, priority, holder)) return null
-    if (!force(ground, forced, holder)) return null
+    if (refusal?.check !== 'host-port' && refusal?.check !== 'affinity') return forced
+    const inTheWay = inTheWayOf(ground, refusal, later.node.name).filter((task) => !forced.ids.has(task.id))
+    if (inTheWay.length === 0) return null
+    for (const task of inTheWay) {
+      if (!mayBeVictim(ground, priority, task) || !force(ground, forced, task)) return null
+    }
   }
+}
+
+/** Those that the refusal names, as far as they are on the node. */
+function inTheWayOf({ world, leaving }: Ground, { check, figures }: Refusal, node: NodeName): Task[] {
+  if (check === 'host-port') return [world.tasks.get(String(figures.heldBy)) ?? []].flat()
+  const isThere = (task: Task) => task.service === figures.service && holdsRoom(task)
+  const leaves = new Set(leaving.get(node))
+  return [...(world.tasksByNode.get(node) ?? [])].filter((task) => isThere(task) && !leaves.has(task))
 }
 
 function force(ground: Ground, forced: Forced, holder: Task): boolean {

@@ -1,7 +1,7 @@
 /**
  * A task that no node can take looks for room among those of lower priority: on which node, and at whose cost. Strictly
  * lower ones only, so a chain of tasks that displace each other ends after at most as many links as there are
- * priorities, and who was displaced never displaces back (docs/decisions/0009).
+ * priorities, and who was displaced never displaces back (docs/decisions/preemption.md).
  *
  * Of all nodes the best is taken, exactly: nodes stand in a heap by what they could give at best, which their services
  * tell without a look at a single task; the first is looked at in full, and taken once nothing that was not looked at
@@ -24,16 +24,25 @@ export type Preemption =
   /**
    * Nothing helps: `off` for the cluster; `unheard`: nodes have not spoken since the coordinator started; `no-lower`: nobody
    * of lower priority is on a node that could take it; `budget`: those who are have none to spare; `too-little`: all of them
-   * together would not make room enough.
+   * together would not make room enough; `neighbour`: see needsNeighbour.
    */
-  | { option: null; why: 'off' | 'unheard' | 'no-lower' | 'budget' | 'too-little' }
+  | { option: null; why: 'off' | 'unheard' | 'no-lower' | 'budget' | 'too-little' | 'neighbour' }
 
 /**
- * For those who ask (`berth why`, `berth plan`): who would be stopped for the request, on which node, or why nobody. Changes
+ * For those who ask (`berth why`, `berth plan`) about a request that no node can take as it is: who would be stopped for it, on which node, or why nobody. Changes
  * nothing. With a `ground` of their own several questions share what it knows.
  */
 export function preemptionsFor(request: PlaceRequest, ground: Ground): Preemption {
+  if (needsNeighbour(request)) return { option: null, why: 'neighbour' }
   return bestOf(searchFor(ground, request), ground, request)
+}
+
+/**
+ * Who is to run beside another is promised no room: that one may leave before the room is free, and others would have been
+ * stopped for nothing.
+ */
+export function needsNeighbour({ version }: Pick<PlaceRequest, 'version'>): boolean {
+  return version.spec.placement.affinity?.some(({ anti, required }) => required && !anti) ?? false
 }
 
 export { groundOf }
@@ -45,7 +54,7 @@ export function finderOn(ground: Ground): Finder {
   const searches = new Map<string, Search>()
   return {
     find(request) {
-      if (boundTo(request) !== null) return preemptionsFor(request, ground)
+      if (boundTo(request) !== null || needsNeighbour(request)) return preemptionsFor(request, ground)
       const key = `${request.service.name} ${request.version.version}`
       const search = searches.get(key) ?? searchFor(ground, request)
       searches.set(key, search)

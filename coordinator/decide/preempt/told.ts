@@ -39,6 +39,8 @@ export function whyNobody(request: PlaceRequest, why: Extract<Preemption, { opti
       return `no lower priority to preempt where it could go (its own is ${priorityOf(request.service)})`
     case 'budget':
       return 'the services of lower priority can spare no more tasks (their preemption budgets)'
+    case 'neighbour':
+      return 'nobody is stopped for a task that must run beside another'
     case 'too-little':
       return 'stopping all tasks of lower priority would not make room enough on any node'
   }

@@ -34,7 +34,7 @@ describe('the status of the cluster', () => {
     })
     expect(status.problems.map(({ message }) => message)).toEqual([
       'node b is lost since 4 min: silent',
-      '1 of 3 tasks of shop_web wait for a node: liveness: quietMs 9 (b)',
+      '1 of 3 tasks of shop_web wait for a node: liveness: quietMs 9 (b); since 8 min',
       'shop_web.2 on a exited 137 (out of memory), attempt 4',
     ])
   })

@@ -30,7 +30,7 @@ import {
   unplug,
   work,
 } from '../../build/cluster.ts'
-import { holdPreemptionRules } from '../../build/preemption-rules.ts'
+import { holdPreemptionRules, requestOf } from '../../build/preemption-rules.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
 import { anEngine, aTaint } from '../../build/world.ts'
 
@@ -297,7 +297,7 @@ function expectPlacedWell({ world }: Cluster, decisions: Decision[]): void {
     const service = world.services.get(task.service)!
     const version = service.versions.get(task.version)!
     const seen = without(picture.get(name)!, id, service.name, version)
-    const request = { task: id, service, version, slot: task.slot, onlyNode: task.onlyNode, waitsFor: [] }
+    const request = requestOf(world, task)
     const refusal = refusalOf(request, seen)
     if (hasStopped && refusal?.figures.wants === 'near') continue
     expect(refusal, `${id} on ${name}`).toBe(null)
