@@ -124,10 +124,10 @@ describe('a version that does not work', () => {
     expect(said).toMatch(
       /^s_web {2}✗ rolled back to version 1: 1 of 2 failed\n {2}s_web\.\d on host-\d: exited 3\n {2}last lines: .*about to fail/m,
     )
-    // It runs for a moment before it crashes, so one of the old ones has gone for it; the delay has kept the other.
+    // It runs for a moment before it crashes: too short to prove itself, so none of the old ones has gone for it.
     const after = await assertExactly(hosts, { s_web: 2 })
     expect(images(after)).toEqual([BUSYBOX])
-    expect([...before.keys()].filter((id) => after.has(id))).toHaveLength(1)
+    expect([...before.keys()].filter((id) => after.has(id))).toHaveLength(2)
   })
 
   test('at the first deployment: a crash loop is told with its exit code until the time is up, exit 4', async () => {
