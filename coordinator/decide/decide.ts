@@ -11,6 +11,8 @@ import { dependenciesFirst } from './dependencies-first.ts'
 import { judgeLiveness } from './liveness.ts'
 import type { Marks } from './marks.ts'
 import { type Picture, pictureOf, without } from './picture.ts'
+import { considerRebalance } from './rebalance/auto.ts'
+import { advanceRebalance } from './rebalance/progress.ts'
 import { reconcile } from './reconcile.ts'
 import type { PlaceRequest } from './requests.ts'
 import { refusalsOf, sameRefusals, schedule } from './schedule.ts'
@@ -33,6 +35,8 @@ export function decide(
   for (const service of servicesToLookAt(beat, marks)) reconcile(beat, service)
   forgetStacks(beat)
   placeAll(beat)
+  advanceRebalance(beat)
+  considerRebalance(beat)
   return { decisions: beat.decisions, wakeAt: beat.wakeAt }
 }
 
@@ -136,6 +140,7 @@ function makeRoom(beat: Beat, request: PlaceRequest, picture: Picture): void {
     const seen = old.node === null ? undefined : picture.get(old.node)
     const version = beat.world.services.get(old.service)?.versions.get(old.version)
     if (!seen || !version || old.desired === 'stopped' || !holdsRoom(old)) continue
+    if (request.onlyNode !== null && request.onlyNode !== old.node) continue
     if (refusalOf(request, without(seen, old.id, old.service, version)) !== null) continue
     stop(beat, old, `stops first: ${request.task} has no room beside it`)
     return

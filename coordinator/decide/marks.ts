@@ -59,6 +59,12 @@ function markChange(world: World, change: Change, marks: Marks): void {
     case 'rollback-service':
       marks.services.add(change.service)
       return
+    case 'rebalance':
+      for (const { task } of change.moves) markTask(world, task, marks)
+      return
+    case 'undo-rebalance':
+      for (const { service } of world.rebalances.flatMap(({ moves }) => moves)) marks.services.add(service)
+      return
     case 'set-availability':
     case 'label-node':
     case 'taint-node':
@@ -126,6 +132,14 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
     case 'forget-service':
       marks.services.add(decision.service)
       return
+    case 'move-task':
+      markTask(world, decision.task, marks)
+      return
+    case 'begin-rebalance':
+      for (const { task } of decision.moves) markTask(world, task, marks)
+      return
+    case 'set-rebalance':
+    case 'look-for-rebalance':
     case 'create-task':
     case 'place-task':
     case 'hold-task':

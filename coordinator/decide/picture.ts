@@ -116,8 +116,12 @@ export function without(seen: NodePicture, task: TaskId, service: ServiceName, v
     tasksByService: new Map(seen.tasksByService).set(service, (seen.tasksByService.get(service) ?? 1) - 1),
     portsHeld: seen.portsHeld.filter((held) => held.task !== task),
     need: { ...seen.need },
+    needUnmeasured: { ...seen.needUnmeasured },
   }
-  take(left.need, seen.cluster.needOf(service, version))
+  const need = seen.cluster.needOf(service, version)
+  take(left.need, need)
+  // What was measured holds the task's own use: below zero here, so that the sum of both is what would be measured without it.
+  take(left.needUnmeasured, need)
   return left
 }
 

@@ -3,7 +3,7 @@
  * where its new tasks go is asked of the scheduler afterwards, for all services together.
  */
 import { hasEnded } from '../../shared/task-state.ts'
-import type { Service, ServiceVersion, Task } from '../world.ts'
+import type { NodeName, Service, ServiceVersion, Task } from '../world.ts'
 import { type Beat, create, forget, statusOf, stop } from './beat.ts'
 import { globalUnits } from './global.ts'
 import { judgeRelease } from './release.ts'
@@ -139,7 +139,7 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
   for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
   for (const task of unit.stale) if (mayGo(beat, service, keeper, task)) stop(beat, task, `replaced by ${keeper.id}`)
   if (keeper.node !== null) return
-  request(beat, service, target, unit, keeper.id, keeper.waitsFor)
+  request(beat, service, target, unit.slot, keeper)
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
 }
 
@@ -162,7 +162,7 @@ function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, uni
       if (mayGo(beat, service, keeper, task)) stop(beat, task, `moved: ${keeper.id} has its place`)
     }
     const version = ownVersionOf(service, target, keeper)
-    if (keeper.node === null) request(beat, service, version, unit, keeper.id, keeper.waitsFor)
+    if (keeper.node === null) request(beat, service, version, unit.slot, keeper)
   } else if (first) {
     add(beat, service, ownVersionOf(service, target, first), unit, `${first.node} is drained`)
   }
@@ -212,9 +212,10 @@ function replace(beat: Beat, service: Service, target: ServiceVersion, unit: Uni
 }
 
 function add(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, why: string): string {
-  const wanted = { slot: unit.slot, version: target.version, onlyNode: unit.onlyNode }
-  const task = create(beat, service, wanted, why)
-  request(beat, service, target, unit, task, [])
+  const { slot } = unit
+  const onlyNode = unit.onlyNode ?? moveTarget(beat, service, target, unit)
+  const task = create(beat, service, { slot, version: target.version, onlyNode }, why)
+  request(beat, service, target, slot, { id: task, onlyNode, waitsFor: [] })
   return task
 }
 
@@ -222,11 +223,16 @@ function request(
   beat: Beat,
   service: Service,
   version: ServiceVersion,
-  { slot, onlyNode }: Unit,
-  task: string,
-  waitsFor: Task['waitsFor'],
+  slot: number,
+  { id, onlyNode, waitsFor }: Pick<Task, 'id' | 'onlyNode' | 'waitsFor'>,
 ): void {
-  beat.requests.push({ task, service, version, slot, onlyNode, waitsFor })
+  beat.requests.push({ task: id, service, version, slot, onlyNode, waitsFor })
+}
+
+/** Where a rebalance wants the unit's task; a drain or a new version is not bound to that. */
+function moveTarget(beat: Beat, service: Service, target: ServiceVersion, { stale }: Unit): NodeName | null {
+  const leaving = stale.find((task) => task.moveTo !== undefined && !isOutdatedTask(service, target, task))
+  return leaving && !isDrained(beat, leaving) ? (leaving.moveTo ?? null) : null
 }
 
 /** Of another task hash. One that failed for good at an older version counts too when it is asked to try again. */
@@ -244,5 +250,6 @@ function isWorking(unit: Unit): boolean {
 
 function whyMoved(unit: Unit): string {
   const task = unit.stale[0]
+  if (task?.moveTo !== undefined) return `rebalanced to ${task.moveTo}`
   return task?.observed.state === 'failed' ? 'another try' : `${task?.node} is drained`
 }

@@ -47,9 +47,9 @@ function isFresh(beat: Beat, service: Service, target: ServiceVersion, task: Tas
   return !mustMove(beat, service, target, task)
 }
 
-/** A drained node gives its tasks away, but for those whose data it holds: they stay until an operator decides. */
+/** One that is to be taken over from elsewhere. A drained node gives its tasks away, but for those whose data it holds: they stay until an operator decides. */
 export function mustMove(beat: Beat, service: Service, version: ServiceVersion, task: Task): boolean {
-  return isDrained(beat, task) && !isHome(service, version, task)
+  return task.moveTo !== undefined || (isDrained(beat, task) && !isHome(service, version, task))
 }
 
 export function isDrained(beat: Beat, task: Task): boolean {

@@ -39,6 +39,8 @@ export function aWorld(
     tasksByNode: new Map(),
     tasksWaiting: new Set(),
     servicesInMotion: new Set(),
+    rebalances: [],
+    rebalanceLookedAt: 0,
   }
   rebuildIndexes(world)
   return world

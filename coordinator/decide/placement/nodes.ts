@@ -10,7 +10,7 @@ import { roomOf } from '../room.ts'
 
 export class Nodes {
   /** By index. */
-  readonly seen: readonly NodePicture[]
+  readonly seen: NodePicture[]
   readonly figures: Figures
   /** What the checks of CPU and memory find free; see there. */
   readonly cpuFree: Float64Array
@@ -68,6 +68,13 @@ export class Nodes {
     this.#count(index, this.figures.ownTasks.low[index]! + 1)
     this.refresh(index)
     this.taken.push(index)
+  }
+
+  /** The node as if something had changed there, for asking what would follow. Keepers of `taken` are not told. */
+  replace(index: number, seen: NodePicture): void {
+    this.seen[index] = seen
+    this.#count(index, this.#service === null ? 0 : (seen.tasksByService.get(this.#service) ?? 0))
+    this.refresh(index)
   }
 
   /** Makes `ownTasks` those of the service. */
