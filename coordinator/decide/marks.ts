@@ -2,31 +2,53 @@
  * Events mark, the beat works: what is worth a look at the next beat. Ten events about one service cost one look, and
  * their order stops mattering. Too many marks cost time, too few would lose something, so in doubt a value marks more.
  */
-import { hasEnded } from '../../shared/task-state.ts'
-import type { Change, Decision, NodeName, Observation, ServiceName, TaskId, World, WorldValue } from '../world.ts'
+import { sameData } from '../../shared/same-data.ts'
+import { compareProgress, hasEnded } from '../../shared/task-state.ts'
+import type { EngineInfo, Hello, TaskObservation } from '../../shared/wire/up.ts'
+import type {
+  Change,
+  Decision,
+  Node,
+  NodeName,
+  NodeStatus,
+  Observation,
+  ServiceName,
+  Task,
+  TaskId,
+  World,
+  WorldValue,
+} from '../world.ts'
 import { needsNeighbour } from './preempt/preempt.ts'
 
 export type Marks = {
   /** Everything, e.g. after a start. */
   all: boolean
   services: Set<ServiceName>
-  /** Their room, labels or readiness changed: tasks there, global services and whoever waits for room are looked at. */
+  /** Drained, lost, back, gone, or changed by an operator: all services with tasks there are looked at, and those that `room` concerns. */
   nodes: Set<NodeName>
+  /** Somewhere there is more room, or less: global services and whoever waits for a node are looked at. */
+  room: boolean
   /** Whoever waits for room is looked at. */
   waiting: boolean
 }
 
 export function newMarks(): Marks {
-  return { all: false, services: new Set(), nodes: new Set(), waiting: false }
+  return { all: false, services: new Set(), nodes: new Set(), room: false, waiting: false }
 }
 
 export function isMarked(marks: Marks): boolean {
-  return marks.all || marks.waiting || marks.services.size > 0 || marks.nodes.size > 0
+  return marks.all || marks.room || marks.waiting || marks.services.size > 0 || marks.nodes.size > 0
+}
+
+/** Where a node's tasks stand hangs on whether it is lost; everything else only on what may go there. */
+export function movesTasks(before: NodeStatus, after: NodeStatus): boolean {
+  return before.name === 'lost' || after.name === 'lost'
 }
 
 /** Adds `more` to `marks`. */
 export function addMarks(marks: Marks, more: Marks): void {
   marks.all ||= more.all
+  marks.room ||= more.room
   marks.waiting ||= more.waiting
   for (const service of more.services) marks.services.add(service)
   for (const node of more.nodes) marks.nodes.add(node)
@@ -73,8 +95,6 @@ function markChange(world: World, change: Change, marks: Marks): void {
     case 'taint-node':
     case 'set-node':
     case 'join-node':
-      marks.nodes.add(change.node)
-      return
     case 'remove-node':
       marks.nodes.add(change.node)
       return
@@ -96,39 +116,68 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
   if (!node) return
   switch (observation.kind) {
     case 'connected':
+      marks.room = node.status.name !== 'ready' || isOther(node, observation.hello)
+      return
     case 'disconnected':
     case 'inventory':
-      marks.nodes.add(node.name)
+      marks.room = true
       return
-    case 'tasks': {
-      // Readiness may hang on a first complete observation, or on the Engine.
-      if (observation.full || node.engine?.state !== observation.engine.state) marks.nodes.add(node.name)
-      for (const seen of observation.tasks) {
-        markTask(world, seen.task, marks)
-        if (hasEnded(seen.state)) marks.nodes.add(node.name)
-        // It may be up again, and its service have one to spare.
-        if (world.tasks.get(seen.task)?.preempted) markWaiting(world, marks)
-      }
-      for (const id of observation.gone) markTask(world, id, marks)
+    case 'tasks':
+      markTasks(world, node, observation, marks)
       return
-    }
     case 'heartbeat':
-      if (node.status.name !== 'ready') marks.nodes.add(node.name)
+      marks.room = node.status.name !== 'ready'
       return
     case 'notice':
       return
   }
 }
 
+/** A host that came back otherwise than it was: other labels, another size, an Engine that is gone or there again. */
+function isOther(node: Node, { engine, labels, inventory }: Hello): boolean {
+  return isOtherEngine(node, engine) || !sameData(node.agentLabels, labels) || !sameData(node.inventory, inventory)
+}
+
+function isOtherEngine({ engine }: Node, now: EngineInfo): boolean {
+  return (engine?.state === 'down') !== (now.state === 'down')
+}
+
+/** Only what is news: every connection begins with everything, and after a start of the coordinator all of them do at once. */
+function markTasks(world: World, node: Node, observation: Extract<Observation, { kind: 'tasks' }>, marks: Marks): void {
+  // Readiness may hang on a first complete observation, or on the Engine.
+  marks.room = isOtherEngine(node, observation.engine) || (observation.full && node.status.name !== 'ready')
+  const named = new Set<TaskId>()
+  for (const seen of observation.tasks) {
+    if (observation.full) named.add(seen.task)
+    const task = world.tasks.get(seen.task)
+    if (!task || task.node !== node.name || !isNews(task, seen)) continue
+    marks.services.add(task.service)
+    marks.room ||= hasEnded(seen.state)
+    // It may be up again, and its service have one to spare.
+    if (task.preempted) markWaiting(world, marks)
+  }
+  for (const id of observation.gone) markTask(world, id, marks)
+  if (!observation.full) return
+  for (const task of world.tasksByNode.get(node.name) ?? []) if (!named.has(task.id)) marks.services.add(task.service)
+}
+
+function isNews({ observed }: Task, seen: TaskObservation): boolean {
+  const progress = compareProgress(seen, observed)
+  return progress > 0 || (progress === 0 && (seen.health ?? 'none') !== observed.health)
+}
+
 /** The loop's own decisions: what they free or begin may let something else go on. */
 function markDecision(world: World, decision: Decision, marks: Marks): void {
   switch (decision.kind) {
-    case 'set-node-status':
-      marks.nodes.add(decision.node)
+    case 'set-node-status': {
+      const before = world.nodes.get(decision.node)?.status
+      if (before && movesTasks(before, decision.status)) marks.nodes.add(decision.node)
+      marks.room = true
       return
+    }
     case 'forget-task': {
       const task = world.tasks.get(decision.task)
-      if (task?.node) marks.nodes.add(task.node)
+      if (task?.node) marks.room = true
       // What was held for it, or what its service could not spare, is free.
       else if (task?.nomination || task?.preempted) markWaiting(world, marks)
       markTask(world, decision.task, marks)
