@@ -90,6 +90,7 @@ export function createClient(connection: Connection, { silenceMaxMs = SILENCE_MA
     get: <Answer>(path: string, query?: Query) => ask<Answer>('GET', path, query),
     post: <Answer>(path: string, body?: unknown) => ask<Answer>('POST', path, {}, body),
     put: <Answer>(path: string, body: unknown, query?: Query) => ask<Answer>('PUT', path, query, body),
+    patch: <Answer>(path: string, body: unknown) => ask<Answer>('PATCH', path, {}, body),
     delete: <Answer>(path: string) => ask<Answer>('DELETE', path),
     lines,
     /** The answer's bytes as they come. The caller reads them to their end. */

@@ -111,6 +111,27 @@ function addChanging(program: Command, context: MakeContext): void {
   addJson(node.command('label <NODE> <LABELS...>').description('KEY=VALUE sets a label, KEY- removes it')).action(
     async (name, labels, { json }) => (await changes()).labelNode(context(json), name, labels),
   )
+  const settings = () => import('./commands/settings.ts')
+  addJson(
+    node.command('taint <NODE> <TAINTS...>').description('KEY=VALUE:EFFECT keeps tasks away, KEY- lets them come'),
+  )
+    .addHelpText('after', '\nEffects: no-schedule, prefer-no-schedule, no-execute (also moves what runs).')
+    .action(async (name, taints, { json }) => (await settings()).taintNode(context(json), name, taints))
+  addJson(
+    node.command('set <NODE> <KEY=VALUE...>').description('what is kept back, and how often the rest is promised'),
+  )
+    .addHelpText(
+      'after',
+      '\nKeys: cpu-reserve, memory-reserve, disk-reserve; cpu-overcommit, memory-overcommit, disk-overcommit.',
+    )
+    .action(async (name, pairs, { json }) => (await settings()).setNode(context(json), name, pairs))
+  const cluster = program.command('cluster').description('settings of the cluster as a whole')
+  addJson(cluster.command('show').description('show them')).action(async ({ json }) =>
+    (await settings()).showCluster(context(json)),
+  )
+  addJson(
+    cluster.command('set <KEY=VALUE...>').description('policy=binpack, survive=any-node, preemption=false'),
+  ).action(async (pairs, { json }) => (await settings()).setCluster(context(json), pairs))
 }
 
 function addQuestions(program: Command, context: MakeContext): void {

@@ -1,7 +1,9 @@
 /** Bodies, parameters and small answers of the API. Unknown members are refused: nothing is silently ignored. */
 
+import { ClusterSettings } from '../cluster-settings.ts'
 import { POSITIONS_MAX } from '../log-position.ts'
 import Type, { type Static } from '../schema.ts'
+import { PolicyName, Taint, TaintEffect } from '../spec.ts'
 import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Time } from './common.ts'
 
 const strict = { additionalProperties: false } as const
@@ -128,6 +130,53 @@ export const LabelsBody = Type.Object(
   strict,
 )
 export type LabelsBody = Static<typeof LabelsBody>
+
+/** `remove`: all taints of the key, or those of one effect. */
+export const TaintsBody = Type.Object(
+  {
+    set: Type.Optional(Type.Array(Taint, { maxItems: 64 })),
+    remove: Type.Optional(
+      Type.Array(
+        Type.Object({ key: Type.String({ minLength: 1, maxLength: 256 }), effect: Type.Optional(TaintEffect) }, strict),
+        { maxItems: 64 },
+      ),
+    ),
+  },
+  strict,
+)
+export type TaintsBody = Static<typeof TaintsBody>
+
+const Share = Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 }))
+const Bytes = Type.Optional(Type.Integer({ minimum: 0 }))
+
+/** What is kept back from promises, and how many times the rest may be promised. What is not named stays as it is. */
+export const NodeBody = Type.Object(
+  {
+    reserve: Type.Optional(
+      Type.Object(
+        { cpuCores: Type.Optional(Type.Number({ minimum: 0 })), memoryBytes: Bytes, diskBytes: Bytes },
+        strict,
+      ),
+    ),
+    overcommit: Type.Optional(Type.Object({ cpu: Share, memory: Share, disk: Share }, strict)),
+  },
+  strict,
+)
+export type NodeBody = Static<typeof NodeBody>
+
+/** What is not named stays as it is. */
+export const ClusterBody = Type.Object(
+  {
+    policy: Type.Optional(PolicyName),
+    survive: Type.Optional(ClusterSettings.properties.survive),
+    preemption: Type.Optional(Type.Boolean()),
+  },
+  strict,
+)
+export type ClusterBody = Static<typeof ClusterBody>
+
+export const ClusterDocument = Type.Object({ cluster: Type.String(), settings: ClusterSettings })
+export type ClusterDocument = Static<typeof ClusterDocument>
 
 /** What every change answers with: the world's revision that holds it, durably. */
 export const ChangeAnswer = Type.Object({ revision: Count })

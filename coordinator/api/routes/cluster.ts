@@ -1,6 +1,6 @@
 /** The cluster as a whole: whether it serves, what it is doing, its metrics and the description of this API. */
 import type { FastifyInstance } from 'fastify'
-import { HealthDocument, StatusDocument } from '../../../shared/api.ts'
+import { ChangeAnswer, ClusterBody, ClusterDocument, HealthDocument, StatusDocument } from '../../../shared/api.ts'
 import type { RouteParts } from '../api.ts'
 import { viewStatus } from '../view-status.ts'
 
@@ -15,6 +15,17 @@ export function clusterRoutes(api: FastifyInstance, parts: RouteParts): void {
     const { url, startedAt, storeBytes } = settings
     return viewStatus(core.world, { version, url, startedAt, storeBytes: storeBytes() }, clock.now())
   })
+
+  const settingsOfCluster = { summary: 'What is set for the cluster as a whole', response: { 200: ClusterDocument } }
+  api.get('/v1/cluster', { schema: settingsOfCluster }, () => ({
+    cluster: core.world.cluster,
+    settings: core.world.settings,
+  }))
+
+  const set = { summary: 'Sets policy, survive or preemption', body: ClusterBody, response: { 200: ChangeAnswer } }
+  api.patch<{ Body: ClusterBody }>('/v1/cluster', { schema: set }, async ({ body }) => ({
+    revision: await core.submit({ kind: 'set-cluster', settings: body }),
+  }))
 
   api.get('/metrics', { schema: { summary: 'Metrics in Prometheus text form' } }, async (_request, reply) => {
     return reply.type(metrics.contentType).send(await metrics.metrics())

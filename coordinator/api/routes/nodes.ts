@@ -1,6 +1,15 @@
 /** Nodes: looking at them, draining, labelling and removing them. */
 import type { FastifyInstance } from 'fastify'
-import { ChangeAnswer, LabelsBody, NameParams, NodeDocument, Page, PageQuery } from '../../../shared/api.ts'
+import {
+  ChangeAnswer,
+  LabelsBody,
+  NameParams,
+  NodeBody,
+  NodeDocument,
+  Page,
+  PageQuery,
+  TaintsBody,
+} from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
 import type { Node, World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
@@ -44,6 +53,30 @@ export function nodeRoutes(api: FastifyInstance, { core }: RouteParts): void {
   api.delete<ByName>('/v1/nodes/:name', { schema: remove }, async ({ params }) => {
     nodeNamed(core.world, params.name)
     return { revision: await core.submit({ kind: 'remove-node', node: params.name }) }
+  })
+
+  const taint = {
+    summary: 'Sets and removes taints of the node',
+    params: NameParams,
+    body: TaintsBody,
+    response: { 200: ChangeAnswer },
+  }
+  api.put<ByName & { Body: TaintsBody }>('/v1/nodes/:name/taints', { schema: taint }, async ({ params, body }) => {
+    nodeNamed(core.world, params.name)
+    const { set = [], remove = [] } = body
+    return { revision: await core.submit({ kind: 'taint-node', node: params.name, set, remove }) }
+  })
+
+  const set = {
+    summary: 'Sets what of the node is kept back from promises, and how many times the rest may be promised',
+    params: NameParams,
+    body: NodeBody,
+    response: { 200: ChangeAnswer },
+  }
+  api.patch<ByName & { Body: NodeBody }>('/v1/nodes/:name', { schema: set }, async ({ params, body }) => {
+    nodeNamed(core.world, params.name)
+    const { reserve = {}, overcommit = {} } = body
+    return { revision: await core.submit({ kind: 'set-node', node: params.name, reserve, overcommit }) }
   })
 
   const label = {
