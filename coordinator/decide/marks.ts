@@ -117,6 +117,8 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
   switch (observation.kind) {
     case 'connected':
       marks.room = node.status.name !== 'ready' || isOther(node, observation.hello)
+      // Not heard of since the coordinator started: who waits was told so, and can have a place there now.
+      if (node.connection === null) markWaiting(world, marks)
       return
     case 'disconnected':
     case 'inventory':
@@ -152,7 +154,8 @@ function markTasks(world: World, node: Node, observation: Extract<Observation, {
     const task = world.tasks.get(seen.task)
     if (!task || task.node !== node.name || !isNews(task, seen)) continue
     marks.services.add(task.service)
-    marks.room ||= hasEnded(seen.state)
+    // What ends leaves its room, and what begins anew takes it again.
+    marks.room ||= hasEnded(seen.state) || hasEnded(task.observed.state)
     // It may be up again, and its service have one to spare.
     if (task.preempted) markWaiting(world, marks)
   }
@@ -161,7 +164,9 @@ function markTasks(world: World, node: Node, observation: Extract<Observation, {
   for (const task of world.tasksByNode.get(node.name) ?? []) if (!named.has(task.id)) marks.services.add(task.service)
 }
 
-function isNews({ observed }: Task, seen: TaskObservation): boolean {
+/** Of a task that was told to stop it is news that it has, whatever its agent still remembers of its attempts. */
+function isNews({ observed, desired }: Task, seen: TaskObservation): boolean {
+  if (desired === 'stopped' && seen.state === 'stopped') return observed.state !== 'stopped'
   const progress = compareProgress(seen, observed)
   return progress > 0 || (progress === 0 && (seen.health ?? 'none') !== observed.health)
 }

@@ -24,7 +24,7 @@ import type { PlaceRequest } from './requests.ts'
 import { refusalsOf, sameRefusals, schedule } from './schedule.ts'
 import { placedByVersionOf } from './service-facts.ts'
 import { holdsRoom } from './task-facts.ts'
-import { longWaitOf } from './waiters.ts'
+import { type LongWait, longWaitsOf } from './waiters.ts'
 
 export function placeAll(beat: Beat): void {
   if (beat.requests.length === 0) return
@@ -41,7 +41,8 @@ export function placeAll(beat: Beat): void {
   const held = placeByPriority(placing, requests)
   // After all placements: the figures of a refusal are those that the next beat will find as well.
   const refusalsFor = oncePerVersion(placing)
-  for (const request of held) tellWhy(placing, request, refusalsFor(request))
+  const longWaits = longWaitsOf(beat, held)
+  for (const request of held) tellWhy(placing, request, refusalsFor(request), longWaits.get(request.task))
 }
 
 /** Who waited for a neighbour is asked again when others have got their places. Returns those that are held. */
@@ -203,7 +204,7 @@ function stopFor(
 
 // ---------------------------------------------------------------- what those that are held are told
 
-function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[]): void {
+function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[], long: LongWait | undefined): void {
   const { beat, promised, whyNot } = placing
   if (!sameRefusals(refusals, request.waitsFor)) {
     beat.decisions.push({ kind: 'hold-task', task: request.task, refusals })
@@ -212,8 +213,7 @@ function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[]): 
     const why = `${request.task} no longer gets room on ${nominationOf(beat, request.task)?.node}`
     beat.decisions.push({ kind: 'nominate-task', task: request.task, nomination: null, why })
   }
-  const long = longWaitOf(beat, request.service.name)
-  if (long?.task.id !== request.task) return
+  if (!long) return
   const none = whyNot.get(request.task)
   const why = none ? whyNobody(request, none) : `room is being made on ${promised.get(request.task)}`
   beat.decisions.push({ kind: 'tell-wait', task: request.task, tasks: long.tasks, why })

@@ -1,6 +1,6 @@
 /** Tasks that wait for room, and what time alone brings about for them. */
 import type { Instant } from '../../shared/clock.ts'
-import type { ServiceName, Task, World } from '../world.ts'
+import type { ServiceName, Task, TaskId, World } from '../world.ts'
 import { type Beat, wakeBy } from './beat.ts'
 import { overdueAt } from './preempt/overdue.ts'
 
@@ -45,15 +45,24 @@ function overdueAtOf(world: World, task: Task): Instant | null {
   return version ? overdueAt(task, version.spec) : null
 }
 
-/** Of a service whose wait has become long and was not told: how many wait, and the one to tell it by. */
-export function longWaitOf(beat: Beat, service: ServiceName): { task: Task; tasks: number } | null {
-  let tasks = 0
-  let oldest: Task | null = null
-  for (const task of beat.world.tasksByService.get(service) ?? []) {
-    if (task.node !== null || task.desired !== 'running' || beat.ended.has(task.id)) continue
-    if (task.waitTold) return null
-    tasks += 1
-    if (!oldest || task.createdAt < oldest.createdAt) oldest = task
+export type LongWait = { task: TaskId; tasks: number }
+
+/** Of each service of those that are held whose wait has become long and was not told: the one to tell it by, and how many wait. */
+export function longWaitsOf(
+  beat: Beat,
+  held: readonly { task: TaskId; service: { name: ServiceName } }[],
+): Map<TaskId, LongWait> {
+  const byService = new Map<ServiceName, { oldest: Task; tasks: number; isTold: boolean }>()
+  for (const { task: id, service } of held) {
+    const task = beat.world.tasks.get(id)
+    if (!task) continue
+    const known = byService.get(service.name) ?? { oldest: task, tasks: 0, isTold: false }
+    const oldest = task.createdAt < known.oldest.createdAt ? task : known.oldest
+    byService.set(service.name, { oldest, tasks: known.tasks + 1, isTold: known.isTold || task.waitTold })
   }
-  return oldest && oldest.createdAt + LONG_WAIT_MS <= beat.now ? { task: oldest, tasks } : null
+  const long = new Map<TaskId, LongWait>()
+  for (const { oldest, tasks, isTold } of byService.values()) {
+    if (!isTold && oldest.createdAt + LONG_WAIT_MS <= beat.now) long.set(oldest.id, { task: oldest.id, tasks })
+  }
+  return long
 }
