@@ -107,7 +107,8 @@ function placeAll(beat: Beat): void {
   if (beat.requests.length === 0) return
   const picture = pictureOfBeat(beat)
   const { placements, held } = schedule(beat.requests, picture, beat.world.settings.policy)
-  beat.decisions.push(...placements)
+  // One by one: there may be more of them than a call takes arguments.
+  for (const placement of placements) beat.decisions.push(placement)
   // After all placements: the figures of a refusal are those that the next beat will find as well.
   for (const request of held) {
     const refusals = refusalsOf(request, picture)

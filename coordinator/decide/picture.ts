@@ -7,6 +7,7 @@ import type { Node, NodeName, ServiceName, ServiceVersion, Task, TaskId, World }
 import { isBoundTo } from './checks/host-port.ts'
 import { needOf } from './demand.ts'
 import type { Need } from './policies/policy.ts'
+import { measuredNeed } from './service-usage.ts'
 import { holdsRoom } from './task-facts.ts'
 
 export type NodePicture = {
@@ -35,7 +36,7 @@ export type ClusterPicture = {
 export type Picture = Map<NodeName, NodePicture>
 
 export function pictureOf(world: World): Picture {
-  const cluster = clusterPicture()
+  const cluster = clusterPicture(world.usageByService)
   const picture: Picture = new Map()
   for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, cluster))
   return picture
@@ -56,15 +57,20 @@ export function emptyPicture(node: Node, cluster: ClusterPicture = clusterPictur
   }
 }
 
-function clusterPicture(): ClusterPicture {
+function clusterPicture(usage: World['usageByService'] = new Map()): ClusterPicture {
   const needs = new Map<ServiceVersion, Need>()
+  let last: { version: ServiceVersion; need: Need } | null = null
+  const measured = (service: ServiceName) => {
+    const used = usage.get(service)
+    return used ? measuredNeed(used) : null
+  }
   return {
     tasksByService: new Map(),
-    needOf(_service, version) {
-      const known = needs.get(version)
-      if (known) return known
-      const need = needOf(version, null)
+    needOf(service, version) {
+      if (last?.version === version) return last.need
+      const need = needs.get(version) ?? needOf(version, measured(service))
       needs.set(version, need)
+      last = { version, need }
       return need
     },
   }
@@ -83,7 +89,7 @@ function nodePicture(world: World, node: Node, cluster: ClusterPicture): NodePic
 
 /** Whether what the task uses has had time to show in the node's load. */
 function isMeasured(task: Task, node: Node): boolean {
-  return node.load !== null && task.placedAt + SHOWS_AFTER_MS <= node.heard.lastBeatAt
+  return node.loadHistory.peak !== null && task.placedAt + SHOWS_AFTER_MS <= node.heard.lastBeatAt
 }
 
 /** Pulling an image, starting and warming up take time; until then what a task will use is not measured. */

@@ -6,6 +6,7 @@ import type { Write } from './store.ts'
 /** Carries what was observed from one world to another; returns the writes that store it. */
 export function carryObserved(from: World, to: World): Write[] {
   const writes: Write[] = []
+  to.usageByService = from.usageByService
   for (const [name, node] of to.nodes) {
     const known = from.nodes.get(name)
     if (known === undefined) continue
@@ -30,6 +31,8 @@ function carryNode(known: Node, node: Node): void {
   node.engineSince = known.engineSince
   node.connection = known.connection
   node.load = known.load
+  node.loadHistory = known.loadHistory
+  node.usageSampledAt = known.usageSampledAt
   node.containerLoads = known.containerLoads
   node.heard = known.heard
   node.fullyObserved = known.fullyObserved

@@ -152,7 +152,7 @@ describe('among fitting nodes', () => {
       policy: 'spread',
       considered: 3,
       fitting: 2,
-      score: { tasksOfService: 0, shareAfter: 0.25, cpuShare: 0, memoryShare: 0 },
+      score: { tasksOfService: 0, cpuShareAfter: 0.025, memoryShareAfter: 0.25 },
     })
   })
 })
