@@ -5,7 +5,7 @@
 import type { Port } from '../../shared/spec.ts'
 import type { Node, NodeName, ServiceName, ServiceVersion, Task, TaskId, World } from '../world.ts'
 import { isBoundTo } from './checks/host-port.ts'
-import { needOf } from './demand.ts'
+import { isReserved, needOf } from './demand.ts'
 import type { Need } from './policies/policy.ts'
 import { measuredNeed } from './service-usage.ts'
 import { holdsRoom } from './task-facts.ts'
@@ -29,6 +29,7 @@ export type HeldPort = { port: Port; task: TaskId }
 
 /** What scheduling knows of services, whatever the node. */
 export type ClusterPicture = {
+  /** How many there are on all nodes together. A missing key means none. */
   tasksByService: Map<ServiceName, number>
   needOf(service: ServiceName, version: ServiceVersion): Need
 }
@@ -57,22 +58,25 @@ export function emptyPicture(node: Node, cluster: ClusterPicture = clusterPictur
   }
 }
 
+/** The need is asked for several times in a row for the same version: the last answer is at hand. */
 function clusterPicture(usage: World['usageByService'] = new Map()): ClusterPicture {
   const needs = new Map<ServiceVersion, Need>()
-  let last: { version: ServiceVersion; need: Need } | null = null
-  const measured = (service: ServiceName) => {
-    const used = usage.get(service)
-    return used ? measuredNeed(used) : null
-  }
+  let lastNeed: { version: ServiceVersion; need: Need } | null = null
   return {
     tasksByService: new Map(),
     needOf(service, version) {
-      if (last?.version === version) return last.need
-      const need = needs.get(version) ?? needOf(version, measured(service))
-      needs.set(version, need)
-      last = { version, need }
+      if (lastNeed?.version === version) return lastNeed.need
+      const need = isReserved(version) ? needOf(version, null) : (needs.get(version) ?? guess(service, version))
+      lastNeed = { version, need }
       return need
     },
+  }
+
+  function guess(service: ServiceName, version: ServiceVersion): Need {
+    const used = usage.get(service)
+    const need = needOf(version, used ? measuredNeed(used) : null)
+    needs.set(version, need)
+    return need
   }
 }
 
