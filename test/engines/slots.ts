@@ -121,6 +121,8 @@ async function clean(slot: Slot): Promise<void> {
   // The kernel takes a namespace's cables away some time after the namespace; whoever comes next would find them.
   for (const link of await linksOf(slot)) await run('ip', ['link', 'del', link])
   await run('ip', ['link', 'del', slot.name])
+  await unmountBelow(slot.runDir)
+  await unmountBelow(slot.dataDir)
   await rm(slot.runDir, { recursive: true, force: true })
   await rm(slot.dataDir, { recursive: true, force: true, maxRetries: 3 })
 }
@@ -189,4 +191,13 @@ function readOwner(number: number): ProcessIdentity | 'none' | 'unreadable' {
   } catch {
     return 'unreadable'
   }
+}
+
+/** What a killed Engine (Podman's overlay for one) left mounted would keep its folder from being removed. */
+async function unmountBelow(folder: string): Promise<void> {
+  const paths = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+  for (const path of paths.reverse()) await run('umount', ['-l', path]).catch(() => {})
 }
