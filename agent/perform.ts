@@ -6,7 +6,7 @@ import { BerthError } from '../shared/errors.ts'
 import type { RestartPolicy } from '../shared/spec.ts'
 import type { TaskError } from '../shared/wire/up.ts'
 import { belongsTo, type Container, type Owner } from './decide/container.ts'
-import { afterFailedAttempt, afterStart, beginAttempt } from './decide/memory.ts'
+import { afterFailedAttempt, afterRemoval, afterStart, beginAttempt } from './decide/memory.ts'
 import { END_RETRY_MS, type Step } from './decide/next-steps.ts'
 import { type Activity, taskError } from './decide/observe.ts'
 import { containerRequest, otherContainerName } from './docker/container-request.ts'
@@ -242,6 +242,8 @@ export class Performer {
     await this.needs.engine.remove(id)
     record.containers.delete(id)
     record.lookAt.delete(id)
+    record.memory = afterRemoval(record.memory)
+    this.needs.keepMemory(record)
   }
 }
 

@@ -16,7 +16,7 @@ export type TaskMemory = {
   failures: number
   /** Start of the run whose end is in `failures`, so that an end counts once however often it is seen. */
   countedRun: Instant | null
-  /** Runs that ended because their Engine or host stopped; each of them was or will be followed by another attempt. */
+  /** Attempts cut off by their Engine, host or agent; each of them was or will be followed by another. */
   interruptions: number
   /** Start of the latest such run. */
   interruptedRun: Instant | null
@@ -93,6 +93,14 @@ export function beginAttempt(memory: TaskMemory): TaskMemory {
     restartAt: null,
     holdUntil: null,
   }
+}
+
+/**
+ * Its container is gone, and a word of that may have been told: what comes next is another attempt. One that was cut off before it
+ * ran (its agent was killed, its container was broken) is not the task's doing.
+ */
+export function afterRemoval(memory: TaskMemory): TaskMemory {
+  return memory.begun ? { ...memory, begun: false, interruptions: memory.interruptions + 1 } : memory
 }
 
 /** Its container runs. `seenRun` is forgotten: the run seen next is the one that this attempt started. */
