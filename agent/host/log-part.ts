@@ -62,6 +62,8 @@ class FilePart implements LogPart {
   readonly #joiner: LineJoiner
   readonly #sinceMs: number
   readonly #follow: boolean
+  /** The last lines as they were when they were asked for: what is written while they are read is not among them. */
+  #linesLeft: number
   #file: FollowedFile | null = null
   #begunTimer: NodeJS.Timeout | null = null
   #isPaused = false
@@ -73,6 +75,7 @@ class FilePart implements LogPart {
     this.#joiner = new LineJoiner(handle.task)
     this.#sinceMs = wanted.sinceMs ?? 0
     this.#follow = follow
+    this.#linesLeft = follow ? Number.POSITIVE_INFINITY : (wanted.tailLines ?? Number.POSITIVE_INFINITY)
     this.#open(path, wanted).catch((error) => this.#end(error))
   }
 
@@ -119,7 +122,12 @@ class FilePart implements LogPart {
       }
       if (piece.atMs < this.#sinceMs) continue
       const line = this.#joiner.add(piece)
-      if (line !== null) this.#target.line(line)
+      if (line === null) continue
+      if (this.#linesLeft-- > 0) this.#target.line(line)
+      if (this.#linesLeft <= 0) {
+        this.#end()
+        return
+      }
     }
     if (!this.#joiner.isEmpty) this.#begunTimer ??= setTimeout(() => this.#giveBegun(), BEGUN_LINE_MS)
   }

@@ -108,6 +108,14 @@ describe('the past', () => {
     expect(sink.texts).toEqual(numbered(Math.max(0, 5000 - tailLines), 5000))
   })
 
+  test('the last lines are those of when they were asked for: what is written meanwhile is not among them', async () => {
+    writeNumbered(0, 100)
+    tail.open(request({ tailLines: 3 }), sink)
+    writeNumbered(100, 150)
+    await ended()
+    expect(sink.texts).toEqual(numbered(97, 100))
+  })
+
   test('lines since a time, through rotated files', async () => {
     writeNumbered(0, 3000)
     const since = log.write('the first one wanted')
