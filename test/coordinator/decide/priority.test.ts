@@ -270,7 +270,7 @@ test('in a crowded cluster no rule is broken, and once nothing else happens nobo
   let preempted = 0
   fc.assert(
     fc.property(fc.array(crowdAct, { maxLength: 25 }), (acts) => {
-      const cluster = aCluster(['n1', 'n2'])
+      const cluster = fullOf()
       for (const does of acts) {
         does(cluster)
         const decisions = beat(cluster)
@@ -286,7 +286,7 @@ test('in a crowded cluster no rule is broken, and once nothing else happens nobo
     }),
     { numRuns: RUNS },
   )
-  expect(preempted, 'the test is about something').toBeGreaterThan(RUNS / 10)
+  expect(preempted, 'the test is about something').toBeGreaterThan(RUNS / 5)
 })
 
 const RUNS = Number(process.env.BERTH_TEST_RUNS ?? 150)
