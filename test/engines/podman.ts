@@ -11,13 +11,15 @@ import { GiveUp, until } from './until.ts'
 
 /**
  * What Podman takes for granted and a machine that is itself a container may lack: raising limits (CAP_SYS_RESOURCE), which Podman
- * asks for by default, and a cgroup hierarchy that is not mixed of v1 and v2, on which crun insists and runc does not.
+ * asks for by default, and a cgroup hierarchy that is not mixed of v1 and v2, on which crun insists and runc does not. Locks are files
+ * of its own, beside which the machine's Podman and another run's have theirs.
  */
 const CONTAINERS_CONF = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
+lock_type = "file"
 `
 
 export class Podman {
@@ -72,11 +74,10 @@ export class Podman {
     }
   }
 
-  /** Removes its containers and ends it. */
+  /** Removes its containers and ends it; the slot's end takes its storage. */
   async clear(): Promise<void> {
     await run('podman', [...this.#storage, 'rm', '--all', '--force', '--time', '0'], { env: this.#env })
     await this.stop()
-    await run('podman', [...this.#storage, 'system', 'reset', '--force'], { env: this.#env })
   }
 
   get #conf(): string {
@@ -88,6 +89,7 @@ export class Podman {
   }
 
   get #storage(): string[] {
-    return ['--root', join(this.#dir, 'root'), '--runroot', join(this.#dir, 'run')]
+    const [root, state, temporary] = ['root', 'run', 'tmp'].map((name) => join(this.#dir, name))
+    return ['--root', root!, '--runroot', state!, '--tmpdir', temporary!]
   }
 }
