@@ -8,6 +8,8 @@ import type { ContainerLoad, HostLoad } from '../shared/load.ts'
 import type { ServiceSpec, StackSpec, Taint, TaintEffect } from '../shared/spec.ts'
 import type { Health, TaskState } from '../shared/task-state.ts'
 import type { EngineInfo, Hello, NodeInventory, Notice, TaskError, TaskObservation } from '../shared/wire/up.ts'
+import type { LoadHistory } from './decide/load-history.ts'
+import type { ServiceUsage } from './decide/service-usage.ts'
 
 export type NodeName = string
 export type ServiceName = string
@@ -35,6 +37,8 @@ export type World = {
   tasksStopping: Set<Task>
   /** Derived: services that time or others' progress may move on (rolling, held, removing), looked at on every beat. */
   servicesInMotion: Set<ServiceName>
+  /** Derived from heartbeats: what tasks of each service were measured to use. A missing key means never measured. */
+  usageByService: Map<ServiceName, ServiceUsage>
 }
 
 export type Node = {
@@ -60,6 +64,10 @@ export type Node = {
   engineSince: Instant
   connection: Connection | null
   load: HostLoad | null
+  /** The recent peak of the load, and what it is derived from. Outlives connections. */
+  loadHistory: LoadHistory
+  /** When its containers' loads were last added to `usageByService`. */
+  usageSampledAt: Instant
   containerLoads: Map<TaskId, ContainerLoad>
   heard: HeardStatistics
   /** Whether the agent has said everything it knows on this connection; before that its old facts may mislead. */

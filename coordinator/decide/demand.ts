@@ -24,3 +24,9 @@ export function needOf({ spec }: ServiceVersion, measured: Need | null): Need {
     memoryBytes: Math.max(NEED_LEAST.memoryBytes, reservation.memoryBytes || guess.memoryBytes),
   }
 }
+
+/** Whether all of its need is promised, so that nothing has to be assumed. */
+export function isReserved({ spec }: ServiceVersion): boolean {
+  const { cpuCores, memoryBytes } = spec.task.container.resources.reservation
+  return cpuCores > 0 && memoryBytes > 0
+}

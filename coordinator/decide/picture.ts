@@ -5,11 +5,12 @@
 import type { Port } from '../../shared/spec.ts'
 import type { Node, NodeName, Service, ServiceName, ServiceVersion, Task, TaskId, World } from '../world.ts'
 import { isBoundTo } from './checks/host-port.ts'
-import { needOf } from './demand.ts'
+import { isReserved, needOf } from './demand.ts'
 import { genericNeed, genericOn } from './generic-need.ts'
 import { type Neighbours, neighboursOf, withoutOne } from './neighbours.ts'
 import type { Need } from './policies/policy.ts'
 import { type Room, roomOf } from './room.ts'
+import { measuredNeed } from './service-usage.ts'
 import { holdsRoom } from './task-facts.ts'
 
 export type NodePicture = {
@@ -47,7 +48,7 @@ export type Picture = Map<NodeName, NodePicture>
 /** `current`: a service as decided in this beat. */
 export function pictureOf(world: World, current?: (service: Service) => Service): Picture {
   const picture: Picture = new Map()
-  const cluster = clusterPicture(neighboursOf(picture, world.services, current))
+  const cluster = clusterPicture(neighboursOf(picture, world.services, current), world.usageByService)
   for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, cluster))
   return picture
 }
@@ -71,18 +72,29 @@ export function emptyPicture(node: Node, cluster: ClusterPicture = clusterPictur
   }
 }
 
-function clusterPicture(neighbours: Neighbours = neighboursOf(new Map(), new Map())): ClusterPicture {
+/** The need is asked for several times in a row for the same version: the last answer is at hand. */
+function clusterPicture(
+  neighbours: Neighbours = neighboursOf(new Map(), new Map()),
+  usage: World['usageByService'] = new Map(),
+): ClusterPicture {
   const needs = new Map<ServiceVersion, Need>()
+  let last: { version: ServiceVersion; need: Need } | null = null
   return {
     tasksByService: new Map(),
     neighbours,
-    needOf(_service, version) {
-      const known = needs.get(version)
-      if (known) return known
-      const need = needOf(version, null)
-      needs.set(version, need)
+    needOf(service, version) {
+      if (last?.version === version) return last.need
+      const need = isReserved(version) ? needOf(version, null) : (needs.get(version) ?? assumed(service, version))
+      last = { version, need }
       return need
     },
+  }
+
+  function assumed(service: ServiceName, version: ServiceVersion): Need {
+    const used = usage.get(service)
+    const need = needOf(version, used ? measuredNeed(used) : null)
+    needs.set(version, need)
+    return need
   }
 }
 
@@ -100,7 +112,7 @@ function nodePicture(world: World, node: Node, cluster: ClusterPicture): NodePic
 
 /** Whether what the task uses has had time to show in the node's load. */
 function isMeasured(task: Task, node: Node): boolean {
-  return node.load !== null && task.placedAt + SHOWS_AFTER_MS <= node.heard.lastBeatAt
+  return node.loadHistory.peak !== null && task.placedAt + SHOWS_AFTER_MS <= node.heard.lastBeatAt
 }
 
 /** Pulling an image, starting and warming up take time; until then what a task will use is not measured. */

@@ -78,6 +78,7 @@ export function applyDecision(world: World, decision: Decision, at: Instant, wri
       const service = world.services.get(decision.service)
       if (!service) return
       world.services.delete(service.name)
+      world.usageByService.delete(service.name)
       unindexService(world, service)
       writes.push(...deleteService(service))
       return

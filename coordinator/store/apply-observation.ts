@@ -9,6 +9,8 @@ import { compareProgress, hasEnded } from '../../shared/task-state.ts'
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
 import { clockJump, clockSkew, TIME_MAX } from '../decide/clock-skew.ts'
 import { heardBeat } from '../decide/liveness.ts'
+import { addLoad } from '../decide/load-history.ts'
+import { addUsage, newServiceUsage } from '../decide/service-usage.ts'
 import { isUp } from '../decide/task-facts.ts'
 import type { Node, Observation, Observed, Task, TaskId, World } from '../world.ts'
 import { unseen } from './apply-decision.ts'
@@ -38,16 +40,34 @@ export function applyObservation(world: World, observation: Observation, at: Ins
       node.heard = heardBeat(node.heard, at)
       node.appliedRevision = observation.revision
       node.load = observation.load
+      addLoad(node.loadHistory, observation.load, node.inventory?.cpuCores ?? 0, at)
       node.clockSkewMs = clockJump(node.clockSkewMs, observation.hostAt, at)?.skewMs ?? node.clockSkewMs
       for (const load of observation.containers) {
         if (world.tasks.get(load.task)?.node === node.name) node.containerLoads.set(load.task, load)
       }
+      sampleUsage(world, node, at)
       return
     case 'inventory':
       setInventory(node, { labels: node.agentLabels, inventory: observation.inventory }, writes)
       return
     case 'notice':
       return
+  }
+}
+
+/** What a service uses changes slowly, and there may be a million containers: a sample now and then is enough. */
+const USAGE_EVERY_MS = 15_000
+
+function sampleUsage(world: World, node: Node, at: Instant): void {
+  if (at - node.usageSampledAt < USAGE_EVERY_MS) return
+  node.usageSampledAt = at
+  for (const load of node.containerLoads.values()) {
+    const task = world.tasks.get(load.task)
+    // One that is starting up says little of what it will need.
+    if (!task || task.firstUpAt === null) continue
+    const usage = world.usageByService.get(task.service) ?? newServiceUsage()
+    world.usageByService.set(task.service, usage)
+    addUsage(usage, load, at)
   }
 }
 

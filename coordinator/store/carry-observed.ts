@@ -9,6 +9,7 @@ import type { Write } from './store.ts'
  */
 export function carryObserved(from: World, to: World, forgotten: ReadonlyMap<TaskId, Task>): Write[] {
   const writes: Write[] = []
+  to.usageByService = from.usageByService
   for (const [name, node] of to.nodes) {
     const known = from.nodes.get(name)
     if (known === undefined) continue
@@ -33,6 +34,8 @@ function carryNode(known: Node, node: Node): void {
   node.engineSince = known.engineSince
   node.connection = known.connection
   node.load = known.load
+  node.loadHistory = known.loadHistory
+  node.usageSampledAt = known.usageSampledAt
   node.containerLoads = known.containerLoads
   node.heard = known.heard
   node.fullyObserved = known.fullyObserved

@@ -12,6 +12,7 @@
  *   world task ID                     with what was last observed of it
  */
 import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettings, withSettings } from '../../shared/cluster-settings.ts'
+import { newLoadHistory } from '../decide/load-history.ts'
 import type { Node, Service, ServiceVersion, Stack, Task, World } from '../world.ts'
 import { rebuildIndexes } from './indexes.ts'
 import type { Key, Write } from './store.ts'
@@ -33,6 +34,7 @@ export function emptyWorld(cluster: string): World {
     tasksWaiting: new Set(),
     tasksStopping: new Set(),
     servicesInMotion: new Set(),
+    usageByService: new Map(),
   }
 }
 
@@ -166,6 +168,8 @@ function nodeFrom(record: NodeRecord): Node {
     engineSince: 0,
     connection: null,
     load: null,
+    loadHistory: newLoadHistory(),
+    usageSampledAt: 0,
     containerLoads: new Map(),
     heard: { lastAt: 0, lastBeatAt: 0, meanIntervalMs: 0, varianceMs2: 0, samples: 0 },
     fullyObserved: false,

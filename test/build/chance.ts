@@ -18,3 +18,15 @@ export function testSeed(): number {
 export function oneOf<T>(choices: readonly T[], chance: () => number): T {
   return choices[Math.floor(chance() * choices.length)]!
 }
+
+/** The same chance with the throws that random worlds are made with. */
+export type Dice = { below(count: number): number; share(): number; of<T>(values: readonly T[]): T }
+
+export function diceFrom(seed: number): Dice {
+  const share = chanceFrom(seed)
+  return {
+    share,
+    below: (count) => Math.floor(share() * count),
+    of: (values) => oneOf(values, share),
+  }
+}

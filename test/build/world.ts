@@ -1,4 +1,5 @@
 /** Worlds for tests. Builders fill in what does not matter; a node is ready and a task runs unless told otherwise. */
+import { addLoad, newLoadHistory } from '../../coordinator/decide/load-history.ts'
 import { rebuildIndexes } from '../../coordinator/store/indexes.ts'
 import type { Node, Observed, Service, ServiceVersion, Stack, Task, World } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
@@ -40,6 +41,7 @@ export function aWorld(
     tasksWaiting: new Set(),
     tasksStopping: new Set(),
     servicesInMotion: new Set(),
+    usageByService: new Map(),
   }
   rebuildIndexes(world)
   return world
@@ -82,6 +84,8 @@ export function aNode(given: NodeGiven = {}): Node {
     engineSince: NOW - 600_000,
     connection: { instance: `instance-of-${name}`, openedAt: NOW - 600_000, address: '10.0.0.1', wireVersion: 1 },
     load: null,
+    loadHistory: historyOf(given.load ?? null, cpuCores ?? given.inventory?.cpuCores ?? 4),
+    usageSampledAt: 0,
     containerLoads: new Map(),
     heard: { lastAt: NOW - 300, lastBeatAt: NOW - 300, meanIntervalMs: 1000, varianceMs2: 100, samples: 600 },
     fullyObserved: true,
@@ -96,6 +100,13 @@ export function aNode(given: NodeGiven = {}): Node {
 export function aTaint(text: string): Taint {
   const [, key = '', value = '', effect = ''] = /^([^=:]+)(?:=([^:]*))?:(.+)$/.exec(text) ?? []
   return { key, value, effect: effect as TaintEffect }
+}
+
+/** As if it had always been so. */
+function historyOf(load: Node['load'], cpuCores: number): Node['loadHistory'] {
+  const history = newLoadHistory()
+  if (load) addLoad(history, load, cpuCores, NOW)
+  return history
 }
 
 /** `n1`, `n2`, … */

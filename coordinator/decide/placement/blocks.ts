@@ -23,6 +23,8 @@ export class Blocks {
   readonly count: number
   /** Node indexes; those of block b from b × BLOCK_NODES. */
   readonly list: Int32Array
+  /** The lowest index in each block: what settles equal scores. */
+  readonly firstIndex: Int32Array
   readonly cpuFreeMax: Float64Array
   readonly memoryFreeMax: Float64Array
   readonly figures: Figures
@@ -34,7 +36,8 @@ export class Blocks {
   readonly #loose: Uint8Array
   readonly #all: Int32Array
   #caughtUpTo = 0
-  #sortedAt = 0
+  /** Placements on its nodes since they were sorted. */
+  #changes = 0
 
   constructor(nodes: Nodes, policy: Policy, eligible: Int32Array) {
     this.#nodes = nodes
@@ -44,6 +47,7 @@ export class Blocks {
     this.#blockOf = new Int32Array(nodes.count).fill(-1)
     this.#loose = new Uint8Array(this.count)
     this.#all = Int32Array.from({ length: this.count }, (_, block) => block)
+    this.firstIndex = new Int32Array(this.count)
     this.cpuFreeMax = new Float64Array(this.count)
     this.memoryFreeMax = new Float64Array(this.count)
     this.bounds = new Float64Array(this.count)
@@ -58,8 +62,8 @@ export class Blocks {
   /** Catches up with what was placed since, and reckons `bounds` for a task of this need. */
   bound(need: Need): void {
     const { taken } = this.#nodes
-    if (taken.length - this.#sortedAt > this.list.length) this.#sort(need)
     for (; this.#caughtUpTo < taken.length; this.#caughtUpTo++) this.#widen(taken[this.#caughtUpTo]!)
+    if (this.#changes > this.list.length) this.#sort(need)
     this.#policy.scores(this.figures, this.#all, 0, this.count, need, this.bounds)
   }
 
@@ -98,6 +102,7 @@ export class Blocks {
     const block = this.#blockOf[index]!
     if (block === -1) return
     this.#loose[block] = 1
+    this.#changes += 1
     const { cpuFree, memoryFree, figures } = this.#nodes
     if (cpuFree[index]! > this.cpuFreeMax[block]!) this.cpuFreeMax[block] = cpuFree[index]!
     if (memoryFree[index]! > this.memoryFreeMax[block]!) this.memoryFreeMax[block] = memoryFree[index]!
@@ -119,11 +124,16 @@ export class Blocks {
   }
 
   #lay(): void {
-    for (let at = 0; at < this.list.length; at++) this.#blockOf[this.list[at]!] = Math.floor(at / BLOCK_NODES)
+    this.firstIndex.fill(this.#nodes.count)
+    for (let at = 0; at < this.list.length; at++) {
+      const block = Math.floor(at / BLOCK_NODES)
+      this.#blockOf[this.list[at]!] = block
+      this.firstIndex[block] = Math.min(this.firstIndex[block]!, this.list[at]!)
+    }
     this.#loose.fill(1)
     for (let block = 0; block < this.count; block++) this.tighten(block)
     this.#caughtUpTo = this.#nodes.taken.length
-    this.#sortedAt = this.#caughtUpTo
+    this.#changes = 0
   }
 }
 

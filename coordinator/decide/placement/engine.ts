@@ -38,8 +38,7 @@ export class Engine {
   readonly nodes: Nodes
   readonly cost: Cost = { checks: 0, scores: 0, bounds: 0, comparisons: 0 }
   readonly #policy: PolicyName
-  readonly #eligible = new Map<string, Int32Array>()
-  readonly #blocks = new Map<string, Blocks>()
+  readonly #classes = new Map<string, NodeClass>()
   readonly #scores: Float64Array
   readonly #heap: NodeHeap
   readonly #one = new Int32Array(1)
@@ -301,40 +300,41 @@ export class Engine {
   // ---------------------------------------------------------------- what passes the fixed checks
 
   #eligibleFor(request: PlaceRequest): Int32Array {
-    const key = fixedKeyOf(request.version)
-    let eligible = this.#eligible.get(key)
-    if (!eligible) {
-      const { seen } = this.nodes
-      const indexes: number[] = []
-      for (let index = 0; index < seen.length; index++) {
-        if (fixedRefusalOf(request, seen[index]!) === null) indexes.push(index)
-      }
-      this.cost.checks += seen.length
-      eligible = Int32Array.from(indexes)
-      keep(this.#eligible, key, eligible)
-    }
-    return eligible
+    return this.#classOf(request).eligible
   }
 
   #blocksFor(request: PlaceRequest, policy: Policy): Blocks {
-    const key = `${policy.name} ${fixedKeyOf(request.version)}`
-    let blocks = this.#blocks.get(key)
-    if (!blocks) {
-      blocks = new Blocks(this.nodes, policy, this.#eligibleFor(request))
-      keep(this.#blocks, key, blocks)
+    const { eligible, blocks } = this.#classOf(request)
+    const known = blocks.get(policy)
+    if (known) return known
+    const made = new Blocks(this.nodes, policy, eligible)
+    blocks.set(policy, made)
+    return made
+  }
+
+  #classOf(request: PlaceRequest): NodeClass {
+    const key = fixedKeyOf(request.version)
+    const known = this.#classes.get(key)
+    if (known) return known
+    const { seen } = this.nodes
+    const eligible: number[] = []
+    for (let index = 0; index < seen.length; index++) {
+      if (fixedRefusalOf(request, seen[index]!) === null) eligible.push(index)
     }
-    return blocks
+    this.cost.checks += seen.length
+    // The one that was made first gives way.
+    if (this.#classes.size >= CLASSES_MAX) this.#classes.delete(this.#classes.keys().next().value!)
+    const made: NodeClass = { eligible: Int32Array.from(eligible), blocks: new Map() }
+    this.#classes.set(key, made)
+    return made
   }
 }
 
-/** Kept per set of constraints: each costs some ten bytes a node. */
-const KEPT_MAX = 256
+/** The nodes that versions of the same constraints may go to, and for each policy that asked their blocks. */
+type NodeClass = { eligible: Int32Array; blocks: Map<Policy, Blocks> }
 
-/** The one that was made first gives way. */
-function keep<T>(kept: Map<string, T>, key: string, value: T): void {
-  if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!)
-  kept.set(key, value)
-}
+/** Each costs some tens of bytes a node. */
+const CLASSES_MAX = 256
 
 /** By version, in the order of their first. */
 function batches(requests: readonly PlaceRequest[]): Iterable<PlaceRequest[]> {

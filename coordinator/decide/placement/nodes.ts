@@ -100,21 +100,19 @@ export class Nodes {
     this.figures.sharePerByte.low[index] = shareOfOne(room.memoryBytes)
     this.figures.loadPerCore.low[index] = shareOfOne(node.inventory?.cpuCores ?? 0)
     this.figures.loadPerByte.low[index] = shareOfOne(node.inventory?.memoryBytes ?? 0)
-    this.figures.pressure.low[index] = 0
   }
 
+  /** A node never measured counts with what its tasks are assumed to need. */
   #refreshLoad(index: number, { node, need, needUnmeasured }: NodePicture): void {
     const { figures } = this
-    const perCore = figures.loadPerCore.low[index]!
-    const perByte = figures.loadPerByte.low[index]!
-    const isMeasured = node.load !== null
-    const cpu = isMeasured ? (node.load!.cpuCoresUsed + needUnmeasured.cpuCores) * perCore : need.cpuCores * perCore
-    const memory = isMeasured
-      ? (node.load!.memoryBytesUsed + needUnmeasured.memoryBytes) * perByte
-      : need.memoryBytes * perByte
+    const { peak } = node.loadHistory
+    const more = peak === null ? need : needUnmeasured
+    const cpu = (peak?.cpu ?? 0) + more.cpuCores * figures.loadPerCore.low[index]!
+    const memory = (peak?.memory ?? 0) + more.memoryBytes * figures.loadPerByte.low[index]!
     figures.cpuLoad.low[index] = cpu
     figures.memoryLoad.low[index] = memory
     figures.busiestLoad.low[index] = Math.max(cpu, memory)
+    figures.pressure.low[index] = peak?.pressure ?? 0
   }
 }
 

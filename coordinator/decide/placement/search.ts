@@ -18,47 +18,58 @@ export type Wanted = {
 
 export type SearchCost = { scores: number; bounds: number }
 
-const scores = new Float64Array(BLOCK_NODES)
-
 /** Index of the best fitting node; -1 when none fits. */
 export function searchBest(wanted: Wanted, nodes: Nodes, blocks: Blocks, cost: SearchCost): number {
   blocks.bound(wanted.need)
   cost.bounds += blocks.count
-  const { bounds, cpuFreeMax, memoryFreeMax } = blocks
-  const { cpuCores, memoryBytes } = wanted
-  let first = -1
-  for (let block = 0; block < blocks.count; block++) {
-    if (cpuFreeMax[block]! < cpuCores || memoryFreeMax[block]! < memoryBytes) continue
-    if (first === -1 || bounds[block]! < bounds[first]!) first = block
-  }
+  const first = mostPromising(wanted, blocks)
   if (first === -1) return -1
-  const best = { index: -1, score: Number.POSITIVE_INFINITY }
-  look(first)
+  best.index = -1
+  best.score = Number.POSITIVE_INFINITY
+  look(first, wanted, nodes, blocks, cost)
+  const { bounds, firstIndex } = blocks
   for (let block = 0; block < blocks.count; block++) {
-    if (block === first || bounds[block]! > best.score) continue
-    if (cpuFreeMax[block]! < cpuCores || memoryFreeMax[block]! < memoryBytes) continue
-    look(block)
+    const bound = bounds[block]!
+    if (bound > best.score || (bound === best.score && firstIndex[block]! > best.index)) continue
+    if (block !== first && mayFit(wanted, blocks, block)) look(block, wanted, nodes, blocks, cost)
   }
   return best.index
+}
 
-  function look(block: number): void {
-    blocks.tighten(block)
-    if (cpuFreeMax[block]! < cpuCores || memoryFreeMax[block]! < memoryBytes) return
-    const from = block * BLOCK_NODES
-    const to = blocks.endOf(block)
-    const { list } = blocks
-    const { cpuFree, memoryFree } = nodes
-    wanted.policy.scores(nodes.figures, list, from, to, wanted.need, scores)
-    cost.scores += to - from
-    for (let at = from; at < to; at++) {
-      const score = scores[at - from]!
-      if (score > best.score) continue
-      const index = list[at]!
-      if (cpuFree[index]! < cpuCores || memoryFree[index]! < memoryBytes) continue
-      if (score === best.score && index > best.index) continue
-      if (!wanted.passes(index)) continue
-      best.index = index
-      best.score = score
-    }
+/** Kept from search to search, so that none allocates. */
+const scores = new Float64Array(BLOCK_NODES)
+const best = { index: -1, score: Number.POSITIVE_INFINITY }
+
+function mostPromising(wanted: Wanted, blocks: Blocks): number {
+  let first = -1
+  for (let block = 0; block < blocks.count; block++) {
+    if (first !== -1 && blocks.bounds[block]! >= blocks.bounds[first]!) continue
+    if (mayFit(wanted, blocks, block)) first = block
+  }
+  return first
+}
+
+function mayFit({ cpuCores, memoryBytes }: Wanted, { cpuFreeMax, memoryFreeMax }: Blocks, block: number): boolean {
+  return cpuFreeMax[block]! >= cpuCores && memoryFreeMax[block]! >= memoryBytes
+}
+
+function look(block: number, wanted: Wanted, nodes: Nodes, blocks: Blocks, cost: SearchCost): void {
+  blocks.tighten(block)
+  if (!mayFit(wanted, blocks, block)) return
+  const from = block * BLOCK_NODES
+  const to = blocks.endOf(block)
+  const { list } = blocks
+  const { cpuFree, memoryFree } = nodes
+  wanted.policy.scores(nodes.figures, list, from, to, wanted.need, scores)
+  cost.scores += to - from
+  for (let at = from; at < to; at++) {
+    const score = scores[at - from]!
+    if (score > best.score) continue
+    const index = list[at]!
+    if (cpuFree[index]! < wanted.cpuCores || memoryFree[index]! < wanted.memoryBytes) continue
+    if (score === best.score && index > best.index) continue
+    if (!wanted.passes(index)) continue
+    best.index = index
+    best.score = score
   }
 }

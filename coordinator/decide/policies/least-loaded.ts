@@ -1,4 +1,5 @@
-import type { Figures, Need, Policy } from './policy.ts'
+import type { Policy } from './policy.ts'
+import { fillBusiestAfter } from './shares.ts'
 
 /**
  * By measured use: the node whose recent peak leaves most headroom once the task is there, over the scarcer of CPU and
@@ -10,26 +11,15 @@ export const leastLoaded: Policy = {
   name: 'least-loaded',
   reads: ['cpuLoad', 'memoryLoad', 'busiestLoad', 'loadPerCore', 'loadPerByte', 'pressure'],
   scores(nodes, list, from, to, need, into) {
-    for (let at = from; at < to; at++) {
-      const index = list[at]!
-      into[at - from] = loadWith(nodes, index, need) + nodes.pressure.low[index]!
+    fillBusiestAfter(nodes, list, from, to, need, into)
+    const pressure = nodes.pressure.low
+    for (let at = from; at < to; at++) into[at - from]! += pressure[list[at]!]!
+  },
+  parts({ cpuLoad, memoryLoad, loadPerCore, loadPerByte, pressure }, index, need) {
+    return {
+      cpuLoadAfter: cpuLoad.low[index]! + need.cpuCores * loadPerCore.low[index]!,
+      memoryLoadAfter: memoryLoad.low[index]! + need.memoryBytes * loadPerByte.low[index]!,
+      pressure: pressure.low[index]!,
     }
   },
-  parts: (nodes, index, need) => ({
-    loadAfter: loadWith(nodes, index, need),
-    cpuLoad: nodes.cpuLoad.low[index]!,
-    memoryLoad: nodes.memoryLoad.low[index]!,
-    pressure: nodes.pressure.low[index]!,
-  }),
-}
-
-function loadWith(nodes: Figures, index: number, need: Need): number {
-  const cpuMore = need.cpuCores * nodes.loadPerCore.low[index]!
-  const memoryMore = need.memoryBytes * nodes.loadPerByte.low[index]!
-  const cpu = nodes.cpuLoad.low[index]! + cpuMore
-  const memory = nodes.memoryLoad.low[index]! + memoryMore
-  const load = Math.max(cpu, memory)
-  // As in spread: a bound for blocks.
-  const least = nodes.busiestLoad.low[index]! + Math.min(cpuMore, memoryMore)
-  return Math.max(load, least)
 }

@@ -1,4 +1,5 @@
-import type { Figures, Need, Policy } from './policy.ts'
+import type { Policy } from './policy.ts'
+import { fillScarcestAfter } from './shares.ts'
 
 /**
  * Evens out: first the tasks of the same service (a lost node then costs it least), then what the tasks of a node are
@@ -10,30 +11,21 @@ export const spread: Policy = {
   name: 'spread',
   reads: ['cpuShare', 'memoryShare', 'scarcestShare', 'sharePerCore', 'sharePerByte'],
   scores(nodes, list, from, to, need, into) {
+    fillScarcestAfter(nodes, list, from, to, need, into)
+    const ownTasks = nodes.ownTasks.low
     for (let at = from; at < to; at++) {
-      const index = list[at]!
-      into[at - from] = nodes.ownTasks.low[index]! * ONE_TASK + Math.min(SHARE_MAX, shareWith(nodes, index, need))
+      into[at - from] = ownTasks[list[at]!]! * ONE_TASK + Math.min(SHARE_MAX, into[at - from]!)
     }
   },
-  parts: (nodes, index, need) => ({
-    tasksOfService: nodes.ownTasks.low[index]!,
-    shareAfter: shareWith(nodes, index, need),
-    cpuShare: nodes.cpuShare.low[index]!,
-    memoryShare: nodes.memoryShare.low[index]!,
-  }),
+  parts({ ownTasks, cpuShare, memoryShare, sharePerCore, sharePerByte }, index, need) {
+    return {
+      tasksOfService: ownTasks.low[index]!,
+      cpuShareAfter: cpuShare.low[index]! + need.cpuCores * sharePerCore.low[index]!,
+      memoryShareAfter: memoryShare.low[index]! + need.memoryBytes * sharePerByte.low[index]!,
+    }
+  },
 }
 
 /** One more task of the service outweighs any share. */
 const ONE_TASK = 1024
 const SHARE_MAX = 1023
-
-function shareWith(nodes: Figures, index: number, need: Need): number {
-  const cpuMore = need.cpuCores * nodes.sharePerCore.low[index]!
-  const memoryMore = need.memoryBytes * nodes.sharePerByte.low[index]!
-  const cpu = nodes.cpuShare.low[index]! + cpuMore
-  const memory = nodes.memoryShare.low[index]! + memoryMore
-  const share = Math.max(cpu, memory)
-  // Says nothing new of a node, but of a block: its least CPU share and its least memory share may be of two nodes.
-  const least = nodes.scarcestShare.low[index]! + Math.min(cpuMore, memoryMore)
-  return Math.max(share, least)
-}
