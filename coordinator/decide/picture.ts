@@ -38,6 +38,7 @@ export type HeldPort = { port: Port; task: TaskId }
 
 /** What scheduling knows of services, whatever the node. */
 export type ClusterPicture = {
+  /** How many there are on all nodes together. A missing key means none. */
   tasksByService: Map<ServiceName, number>
   neighbours: Neighbours
   needOf(service: ServiceName, version: ServiceVersion): Need

@@ -6,7 +6,7 @@ import { CLUSTER_SETTINGS_DEFAULT } from '../../shared/cluster-settings.ts'
 import { canonicalJson, type PolicyName } from '../../shared/spec.ts'
 import type { Decision, NodeName, PlacementReason, Refusal } from '../world.ts'
 import { refusalOf } from './checks/all.ts'
-import type { Picture } from './picture.ts'
+import { hold, type Picture } from './picture.ts'
 import { type Cost, Engine } from './placement/engine.ts'
 import type { PlaceRequest } from './requests.ts'
 
@@ -18,7 +18,7 @@ export type Schedule = {
 }
 
 /**
- * Places what fits, in the order of the requests' first of each version; `picture` takes note of each placement.
+ * Places what fits, in the order of the requests; `picture` takes note of each placement.
  * `policy`: for services that name none.
  */
 export function schedule(
@@ -44,7 +44,9 @@ export function schedule(
       score: rounded(engine.partsOf(request, index)),
       ...(toExplain >= 0 && othersOf(engine, request, index, picture)),
     }
-    placements.push({ kind: 'place-task', task: request.task, node: engine.nodes.seen[index]!.node.name, why })
+    const seen = engine.nodes.seen[index]!
+    placements.push({ kind: 'place-task', task: request.task, node: seen.node.name, why })
+    hold(seen, request.task, request.service.name, request.version)
   })
   return { placements, held, cost: engine.cost }
 }

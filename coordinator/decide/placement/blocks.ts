@@ -1,20 +1,13 @@
 /**
  * The nodes that pass the fixed checks of some versions, in blocks that know bounds of what is in them, for one policy:
- * the most that any of them has free, and the least and greatest of each figure that the policy reads. A block whose
- * bounds say that none of its nodes fits, or that none can beat the best so far, is left out unseen.
+ * the least and greatest of each figure that the policy reads, and the most that any of them has free. A block whose bounds
+ * say that none of its nodes fits, or that none can beat the best so far, is left out unseen.
  *
  * Bounds need not be tight to be right. A node that took a task only widens those of its block; when the block is next
  * looked into, they are made tight again. Blocks prune well when what is in them is alike, so after many placements the
  * nodes are sorted anew by their score.
  */
-import {
-  FIGURE_NAMES,
-  type FigureName,
-  type Figures,
-  type Interval,
-  type Need,
-  type Policy,
-} from '../policies/policy.ts'
+import { CPU_FREE, MEMORY_FREE, type Need, OWN_TASKS, type Policy, ROW, type Rows } from '../policies/policy.ts'
 import type { Nodes } from './nodes.ts'
 
 export const BLOCK_NODES = 32
@@ -25,14 +18,15 @@ export class Blocks {
   readonly list: Int32Array
   /** The lowest index in each block: what settles equal scores. */
   readonly firstIndex: Int32Array
-  readonly cpuFreeMax: Float64Array
-  readonly memoryFreeMax: Float64Array
-  readonly figures: Figures
+  /** A row each. */
+  readonly rows: Rows
   /** The score that none of a block's nodes can beat, as of the last `bound`. */
   readonly bounds: Float64Array
   readonly #nodes: Nodes
   readonly #policy: Policy
+  readonly #columns: readonly number[]
   readonly #blockOf: Int32Array
+  /** 1: its bounds may be tighter. */
   readonly #loose: Uint8Array
   readonly #all: Int32Array
   #caughtUpTo = 0
@@ -42,16 +36,17 @@ export class Blocks {
   constructor(nodes: Nodes, policy: Policy, eligible: Int32Array) {
     this.#nodes = nodes
     this.#policy = policy
+    this.#columns = [...policy.reads, CPU_FREE, MEMORY_FREE]
     this.list = eligible.slice()
     this.count = Math.ceil(eligible.length / BLOCK_NODES)
     this.#blockOf = new Int32Array(nodes.count).fill(-1)
     this.#loose = new Uint8Array(this.count)
     this.#all = Int32Array.from({ length: this.count }, (_, block) => block)
     this.firstIndex = new Int32Array(this.count)
-    this.cpuFreeMax = new Float64Array(this.count)
-    this.memoryFreeMax = new Float64Array(this.count)
     this.bounds = new Float64Array(this.count)
-    this.figures = intervals(this.count, policy)
+    this.rows = { low: new Float64Array(this.count * ROW), high: new Float64Array(this.count * ROW) }
+    // Differs with every service that asks: what is always true has to do.
+    for (let block = 0; block < this.count; block++) this.rows.high[block * ROW + OWN_TASKS] = Number.POSITIVE_INFINITY
     this.#lay()
   }
 
@@ -59,43 +54,32 @@ export class Blocks {
     return Math.min(this.list.length, (block + 1) * BLOCK_NODES)
   }
 
+  /** False: none of its nodes has so much free. */
+  mayHaveRoom(block: number, cpuCores: number, memoryBytes: number): boolean {
+    const { high } = this.rows
+    return high[block * ROW + CPU_FREE]! >= cpuCores && high[block * ROW + MEMORY_FREE]! >= memoryBytes
+  }
+
   /** Catches up with what was placed since, and reckons `bounds` for a task of this need. */
   bound(need: Need): void {
     const { taken } = this.#nodes
     for (; this.#caughtUpTo < taken.length; this.#caughtUpTo++) this.#widen(taken[this.#caughtUpTo]!)
-    if (this.#changes > this.list.length) this.#sort(need)
-    this.#policy.scores(this.figures, this.#all, 0, this.count, need, this.bounds)
+    if (this.#changes > CHANGES_BEFORE_SORT * this.list.length) this.#sort(need)
+    this.#policy.scores(this.rows, this.#all, 0, this.count, need, this.bounds)
   }
 
   /** Makes a block's bounds tight. */
   tighten(block: number): void {
     if (this.#loose[block] === 0) return
     this.#loose[block] = 0
-    const from = block * BLOCK_NODES
+    const { low, high } = this.rows
+    const row = block * ROW
+    for (const column of this.#columns) {
+      low[row + column] = Number.POSITIVE_INFINITY
+      high[row + column] = Number.NEGATIVE_INFINITY
+    }
     const to = this.endOf(block)
-    const { cpuFree, memoryFree, figures } = this.#nodes
-    let cpu = Number.NEGATIVE_INFINITY
-    let memory = Number.NEGATIVE_INFINITY
-    for (let at = from; at < to; at++) {
-      const index = this.list[at]!
-      if (cpuFree[index]! > cpu) cpu = cpuFree[index]!
-      if (memoryFree[index]! > memory) memory = memoryFree[index]!
-    }
-    this.cpuFreeMax[block] = cpu
-    this.memoryFreeMax[block] = memory
-    for (const name of this.#policy.reads) this.#tightenFigure(figures[name].low, this.figures[name], block, from, to)
-  }
-
-  #tightenFigure(column: Float64Array, interval: Interval, block: number, from: number, to: number): void {
-    let low = Number.POSITIVE_INFINITY
-    let high = Number.NEGATIVE_INFINITY
-    for (let at = from; at < to; at++) {
-      const value = column[this.list[at]!]!
-      if (value < low) low = value
-      if (value > high) high = value
-    }
-    interval.low[block] = low
-    interval.high[block] = high
+    for (let at = block * BLOCK_NODES; at < to; at++) this.#include(this.list[at]!, row)
   }
 
   #widen(index: number): void {
@@ -103,20 +87,23 @@ export class Blocks {
     if (block === -1) return
     this.#loose[block] = 1
     this.#changes += 1
-    const { cpuFree, memoryFree, figures } = this.#nodes
-    if (cpuFree[index]! > this.cpuFreeMax[block]!) this.cpuFreeMax[block] = cpuFree[index]!
-    if (memoryFree[index]! > this.memoryFreeMax[block]!) this.memoryFreeMax[block] = memoryFree[index]!
-    for (const name of this.#policy.reads) {
-      const value = figures[name].low[index]!
-      const { low, high } = this.figures[name]
-      if (value < low[block]!) low[block] = value
-      if (value > high[block]!) high[block] = value
+    this.#include(index, block * ROW)
+  }
+
+  #include(index: number, row: number): void {
+    const { low, high } = this.rows
+    const values = this.#nodes.rows.low
+    const from = index * ROW
+    for (const column of this.#columns) {
+      const value = values[from + column]!
+      if (value < low[row + column]!) low[row + column] = value
+      if (value > high[row + column]!) high[row + column] = value
     }
   }
 
   #sort(need: Need): void {
     const scores = new Float64Array(this.list.length)
-    this.#policy.scores(this.#nodes.figures, this.list, 0, this.list.length, need, scores)
+    this.#policy.scores(this.#nodes.rows, this.list, 0, this.list.length, need, scores)
     const scoreOf = new Float64Array(this.#nodes.count)
     for (let at = 0; at < scores.length; at++) scoreOf[this.list[at]!] = scores[at]!
     this.list.sort((a, b) => scoreOf[a]! - scoreOf[b]! || a - b)
@@ -137,13 +124,5 @@ export class Blocks {
   }
 }
 
-function intervals(count: number, { reads }: Policy): Figures {
-  const figures = {} as Record<FigureName, Interval>
-  for (const name of FIGURE_NAMES) {
-    const size = reads.includes(name) ? count : 0
-    figures[name] = { low: new Float64Array(size), high: new Float64Array(size) }
-  }
-  // Differs with every service that asks: what is always true has to do.
-  figures.ownTasks = { low: new Float64Array(count), high: new Float64Array(count).fill(Number.POSITIVE_INFINITY) }
-  return figures
-}
+/** Sorting costs as much as some hundred placements; it is done once so many times the nodes have changed. */
+const CHANGES_BEFORE_SORT = 0.7

@@ -13,9 +13,9 @@ import type { PolicyName } from '../../../shared/spec.ts'
 import type { NodeName } from '../../world.ts'
 import { fixedKeyOf, fixedRefusalOf, otherRefusalOf } from '../checks/all.ts'
 import { attributeOf } from '../checks/constraint.ts'
-import { hold, type Picture } from '../picture.ts'
+import type { Picture } from '../picture.ts'
 import { POLICIES } from '../policies/all.ts'
-import type { Need, Policy } from '../policies/policy.ts'
+import { type Need, OWN_TASKS, type Policy, ROW } from '../policies/policy.ts'
 import { hasWishes, reluctance, swaysItself } from '../reluctance.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { hasNamedVolume } from '../service-facts.ts'
@@ -25,7 +25,10 @@ import { NodeHeap } from './node-heap.ts'
 import { Nodes } from './nodes.ts'
 import { searchBest, type Wanted } from './search.ts'
 
-/** Told of each request in turn, before the node takes it; `index` -1: no node can take it. `fitting` null: not counted. */
+/**
+ * Told of each request in turn; `index` -1: no node can take it. `fitting`: how many nodes could have; null: not counted.
+ * Has to `hold` the task in the picture when anybody is going to ask for its ports or for the tasks of its service.
+ */
 export type Chosen = (request: PlaceRequest, index: number, fitting: number | null) => void
 
 /** What it took, for the test that holds it to its complexity. */
@@ -54,9 +57,14 @@ export class Engine {
     this.#isTainted = this.nodes.seen.some(({ node }) => node.taints.length > 0)
   }
 
-  /** In the order of the requests' first of each version; the picture takes note of each placement. */
+  /** In the order of the requests. */
   place(requests: readonly PlaceRequest[], chosen: Chosen): void {
-    for (const batch of batches(requests)) this.#placeBatch(batch, chosen)
+    let from = 0
+    for (let to = 1; to <= requests.length; to++) {
+      if (to < requests.length && requests[to]!.version === requests[from]!.version) continue
+      this.#placeBatch({ requests, from, to }, chosen)
+      from = to
+    }
   }
 
   policyOf({ version }: PlaceRequest): Policy {
@@ -102,40 +110,41 @@ export class Engine {
   /** The parts of a node's score for the task. */
   partsOf(request: PlaceRequest, index: number): Record<string, number> {
     this.nodes.askFor(request.service.name)
-    return this.policyOf(request).parts(this.nodes.figures, index, this.needOf(request))
+    return this.policyOf(request).parts(this.nodes.rows, index, this.needOf(request))
   }
 
   // ---------------------------------------------------------------- one batch
 
-  #placeBatch(batch: readonly PlaceRequest[], chosen: Chosen): void {
+  #placeBatch(batch: Batch, chosen: Chosen): void {
+    const { requests, from, to } = batch
     if (this.nodes.count === 0) {
-      for (const request of batch) chosen(request, -1, 0)
+      for (let at = from; at < to; at++) chosen(requests[at]!, -1, 0)
       return
     }
-    const free = this.#placeBound(batch, chosen)
-    const first = free[0]
-    if (!first) return
+    if (isBound(batch)) {
+      this.#placeOneByOne(batch, chosen)
+      return
+    }
+    const first = requests[from]!
     this.nodes.askFor(first.service.name)
     // Each task of such a service may change where the next one fits, or would rather go, on all nodes.
-    if (swaysItself(first)) for (const request of free) this.#placeAlike([request], chosen)
-    else this.#placeAlike(free, chosen)
+    if (!swaysItself(first)) this.#placeAlike(batch, chosen)
+    else for (let at = from; at < to; at++) this.#placeAlike({ requests, from: at, to: at + 1 }, chosen)
   }
 
   /** Tasks that nothing sets apart: what speaks against a node does so for all of them. */
-  #placeAlike(batch: readonly PlaceRequest[], chosen: Chosen): void {
-    const first = batch[0]!
+  #placeAlike(batch: Batch, chosen: Chosen): void {
+    const first = batch.requests[batch.from]!
     const wanted = this.#wanted(first)
     const tiers = this.#tiersFor(first)
-    const isSpread = first.version.spec.placement.spreadOver.length > 0
     if (tiers.length > 1) this.#placeInTiers(batch, wanted, tiers, chosen)
-    else if (isSpread) this.#placeInGroups(batch, wanted, this.#eligibleFor(first), chosen)
-    else if (batch.length > SEARCHED_MAX) this.#placeByHeap(batch, wanted, this.#eligibleFor(first), chosen)
+    else if (isSpread(first)) this.#placeInGroups(batch, wanted, this.#eligibleFor(first), chosen)
+    else if (batch.to - batch.from > SEARCHED_MAX) this.#placeByHeap(batch, wanted, tiers[0]!, chosen)
     else this.#placeBySearch(batch, wanted, chosen)
   }
 
   /** Nodes against which less speaks come first, however good the others are. */
-  #placeInTiers(batch: readonly PlaceRequest[], wanted: Wanted, tiers: readonly Int32Array[], chosen: Chosen): void {
-    const isSpread = batch[0]!.version.spec.placement.spreadOver.length > 0
+  #placeInTiers(batch: Batch, wanted: Wanted, tiers: readonly Int32Array[], chosen: Chosen): void {
     const counts = tiers.map((tier) => this.#count(wanted, tier))
     let left = batch
     for (const [at, tier] of tiers.entries()) {
@@ -145,10 +154,10 @@ export class Engine {
         if (index === -1 && at < tiers.length - 1) missed.push(request)
         else chosen(request, index, fitting === null ? null : fitting + beyond)
       }
-      if (isSpread) this.#placeInGroups(left, wanted, tier, choose)
+      if (isSpread(batch.requests[batch.from]!)) this.#placeInGroups(left, wanted, tier, choose)
       else this.#placeByHeap(left, wanted, tier, choose)
-      left = missed
-      if (left.length === 0) return
+      left = { requests: missed, from: 0, to: missed.length }
+      if (missed.length === 0) return
     }
   }
 
@@ -167,25 +176,25 @@ export class Engine {
     return order.length > 1 ? order.map((against) => Int32Array.from(tiers.get(against)!)) : [eligible]
   }
 
-  #placeBySearch(batch: readonly PlaceRequest[], wanted: Wanted, chosen: Chosen): void {
-    const blocks = this.#blocksFor(batch[0]!, wanted.policy)
-    for (const request of batch) {
+  #placeBySearch({ requests, from, to }: Batch, wanted: Wanted, chosen: Chosen): void {
+    const blocks = this.#blocksFor(requests[from]!, wanted.policy)
+    for (let at = from; at < to; at++) {
       const index = searchBest(wanted, this.nodes, blocks, this.cost)
-      chosen(request, index, null)
-      if (index !== -1) this.#take(request, index)
+      chosen(requests[at]!, index, null)
+      if (index !== -1) this.#take(wanted, index)
     }
   }
 
-  #placeByHeap(batch: readonly PlaceRequest[], wanted: Wanted, list: Int32Array, chosen: Chosen): void {
+  #placeByHeap({ requests, from, to }: Batch, wanted: Wanted, list: Int32Array, chosen: Chosen): void {
     const heap = this.#heap
     heap.clear()
     this.#eachFitting(list, wanted, (index, score) => heap.add(index, score))
     heap.order()
-    for (const request of batch) {
+    for (let at = from; at < to; at++) {
       const index = heap.first
-      chosen(request, index, heap.size)
+      chosen(requests[at]!, index, heap.size)
       if (index === -1) continue
-      this.#take(request, index)
+      this.#take(wanted, index)
       if (this.#fits(wanted, index)) heap.changeFirst(this.#scoreOf(wanted, index))
       else heap.removeFirst()
     }
@@ -193,14 +202,14 @@ export class Engine {
     heap.comparisons = 0
   }
 
-  #placeInGroups(batch: readonly PlaceRequest[], wanted: Wanted, list: Int32Array, chosen: Chosen): void {
-    const { root, fitting } = this.#groupsFor(batch[0]!, wanted, list)
+  #placeInGroups({ requests, from, to }: Batch, wanted: Wanted, list: Int32Array, chosen: Chosen): void {
+    const { root, fitting } = this.#groupsFor(requests[from]!, wanted, list)
     let left = fitting
-    for (const request of batch) {
+    for (let at = from; at < to; at++) {
       const index = left === 0 ? -1 : firstNode(root)
-      chosen(request, index, left)
+      chosen(requests[at]!, index, left)
       if (index === -1) continue
-      this.#take(request, index)
+      this.#take(wanted, index)
       const fits = this.#fits(wanted, index)
       if (!fits) left -= 1
       settleFirst(root, fits ? this.#scoreOf(wanted, index) : null)
@@ -210,12 +219,12 @@ export class Engine {
   /** Tasks of all eligible nodes count in their groups, also where there is no room for more. */
   #groupsFor(request: PlaceRequest, wanted: Wanted, list: Int32Array): { root: Group; fitting: number } {
     const { spreadOver } = request.version.spec.placement
-    const { seen, figures } = this.nodes
+    const { seen, rows } = this.nodes
     const root = newGroup()
     const groups = new Map<number, Group>()
     for (const index of this.#eligibleFor(request)) {
       const values = spreadOver.map((attribute) => attributeOf(seen[index]!.node, attribute) ?? '')
-      const group = groupFor(root, values, figures.ownTasks.low[index]!)
+      const group = groupFor(root, values, rows.low[index * ROW + OWN_TASKS]!)
       group.nodeCount += 1
       groups.set(index, group)
     }
@@ -231,7 +240,7 @@ export class Engine {
   }
 
   #eachFitting(list: Int32Array, wanted: Wanted, found: (index: number, score: number) => void): void {
-    wanted.policy.scores(this.nodes.figures, list, 0, list.length, wanted.need, this.#scores)
+    wanted.policy.scores(this.nodes.rows, list, 0, list.length, wanted.need, this.#scores)
     this.cost.scores += list.length
     for (let at = 0; at < list.length; at++) {
       if (this.#fits(wanted, list[at]!)) found(list[at]!, this.#scores[at]!)
@@ -239,31 +248,28 @@ export class Engine {
   }
 
   #fits(wanted: Wanted, index: number): boolean {
-    return (
-      this.nodes.cpuFree[index]! >= wanted.cpuCores &&
-      this.nodes.memoryFree[index]! >= wanted.memoryBytes &&
-      wanted.passes(index)
-    )
+    return this.nodes.hasRoom(index, wanted.cpuCores, wanted.memoryBytes) && wanted.passes(index)
   }
 
   #scoreOf({ policy, need }: Wanted, index: number): number {
     this.#one[0] = index
-    policy.scores(this.nodes.figures, this.#one, 0, 1, need, this.#oneScore)
+    policy.scores(this.nodes.rows, this.#one, 0, 1, need, this.#oneScore)
     this.cost.scores += 1
     return this.#oneScore[0]!
   }
 
-  #take({ task, service, version }: PlaceRequest, index: number): void {
-    hold(this.nodes.seen[index]!, task, service.name, version)
-    this.nodes.took(index)
+  #take({ need, promised }: Wanted, index: number): void {
+    this.nodes.take(index, need, promised)
   }
 
   #wanted(request: PlaceRequest): Wanted {
-    const { cpuCores, memoryBytes } = request.version.spec.task.container.resources.reservation
+    const { reservation } = request.version.spec.task.container.resources
+    const { cpuCores, memoryBytes } = reservation
     const { seen } = this.nodes
     return {
       policy: this.policyOf(request),
       need: this.needOf(request),
+      promised: reservation,
       cpuCores: cpuCores === 0 ? Number.NEGATIVE_INFINITY : cpuCores,
       memoryBytes: memoryBytes === 0 ? Number.NEGATIVE_INFINITY : memoryBytes,
       passes: (index) => otherRefusalOf(request, seen[index]!) === null,
@@ -272,29 +278,23 @@ export class Engine {
 
   // ---------------------------------------------------------------- bound to one node
 
-  /** Places those that can go to one node only; returns the others. */
-  #placeBound(batch: readonly PlaceRequest[], chosen: Chosen): readonly PlaceRequest[] {
-    if (!batch.some((request) => boundTo(request) !== null)) return batch
-    const free: PlaceRequest[] = []
-    for (const request of batch) {
-      const name = boundTo(request)
-      if (name === null) free.push(request)
-      else this.#placeOn(request, name, chosen)
+  #placeOneByOne({ requests, from, to }: Batch, chosen: Chosen): void {
+    for (let at = from; at < to; at++) {
+      const name = boundTo(requests[at]!)
+      if (name === null) this.#placeBatch({ requests, from: at, to: at + 1 }, chosen)
+      else this.#placeOn(requests[at]!, name, chosen)
     }
-    return free
   }
 
   #placeOn(request: PlaceRequest, name: NodeName, chosen: Chosen): void {
     const index = this.nodes.indexOf(name)
     const seen = this.nodes.seen[index]
+    const wanted = this.#wanted(request)
     this.cost.checks += 1
     this.nodes.askFor(request.service.name)
-    if (!seen || fixedRefusalOf(request, seen) !== null || !this.#fits(this.#wanted(request), index)) {
-      chosen(request, -1, 0)
-      return
-    }
-    chosen(request, index, 1)
-    this.#take(request, index)
+    const fits = seen && fixedRefusalOf(request, seen) === null && this.#fits(wanted, index)
+    chosen(request, fits ? index : -1, fits ? 1 : 0)
+    if (fits) this.#take(wanted, index)
   }
 
   // ---------------------------------------------------------------- what passes the fixed checks
@@ -330,25 +330,28 @@ export class Engine {
   }
 }
 
+/** Requests of one version: those from `from` until before `to`. */
+type Batch = { requests: readonly PlaceRequest[]; from: number; to: number }
+
+function isSpread({ version }: PlaceRequest): boolean {
+  return version.spec.placement.spreadOver.length > 0
+}
+
+/** Whether some of them can go to one node only. */
+function isBound({ requests, from, to }: Batch): boolean {
+  for (let at = from; at < to; at++) if (boundTo(requests[at]!) !== null) return true
+  return false
+}
+
 /** The nodes that versions of the same constraints may go to, and for each policy that asked their blocks. */
 type NodeClass = { eligible: Int32Array; blocks: Map<Policy, Blocks> }
 
 /** Each costs some tens of bytes a node. */
 const CLASSES_MAX = 256
 
-/** By version, in the order of their first. */
-function batches(requests: readonly PlaceRequest[]): Iterable<PlaceRequest[]> {
-  const byVersion = new Map<PlaceRequest['version'], PlaceRequest[]>()
-  for (const request of requests) {
-    const batch = byVersion.get(request.version)
-    if (batch) batch.push(request)
-    else byVersion.set(request.version, [request])
-  }
-  return byVersion.values()
-}
-
 /** The one node that the task can go to, if there is only one. */
 export function boundTo({ onlyNode, service, slot, version }: PlaceRequest): NodeName | null {
   if (onlyNode !== null) return onlyNode
+  if (service.homes.size === 0) return null
   return hasNamedVolume(version.spec) ? (service.homes.get(slot) ?? null) : null
 }

@@ -1,41 +1,56 @@
 /**
- * The nodes of a picture in columns: what policies and the two commonest checks read, as typed arrays, so that looking at
- * a node costs a few loads and allocates nothing. In the order of the nodes' names, which settles what is equal otherwise.
+ * The nodes of a picture as rows of numbers: what policies and the two commonest checks read, so that looking at a node
+ * costs a few loads from one or two cache lines and allocates nothing. In the order of the nodes' names, which settles
+ * what is equal otherwise.
  */
 import type { NodeName, ServiceName } from '../../world.ts'
 import { CORES_ROUNDING } from '../checks/cpu.ts'
 import type { NodePicture, Picture } from '../picture.ts'
-import { FIGURE_NAMES, type FigureName, type Figures, type Interval } from '../policies/policy.ts'
+import {
+  BUSIEST_LOAD,
+  CPU_FREE,
+  CPU_LOAD,
+  CPU_SHARE,
+  LOAD_PER_BYTE,
+  LOAD_PER_CORE,
+  MEMORY_FREE,
+  MEMORY_LOAD,
+  MEMORY_SHARE,
+  type Need,
+  OWN_TASKS,
+  PRESSURE,
+  ROW,
+  type Rows,
+  SCARCEST_SHARE,
+  SHARE_PER_BYTE,
+  SHARE_PER_CORE,
+} from '../policies/policy.ts'
 
 export class Nodes {
   /** By index. */
   readonly seen: readonly NodePicture[]
-  readonly figures: Figures
-  /** What the checks of CPU and memory find free; see there. */
-  readonly cpuFree: Float64Array
-  readonly memoryFree: Float64Array
+  /** For nodes low and high are one array: a node's figure is what it is. */
+  readonly rows: Rows
   /** Indexes of nodes in the order in which they took tasks: who keeps something derived catches up from here. */
   readonly taken: number[] = []
-  readonly #cpuRoom: Float64Array
-  readonly #memoryRoom: Float64Array
+  /** What the rows are reckoned from, in rows of their own. */
+  readonly #sums: Float64Array
   readonly #indexes = new Map<NodeName, number>()
   #service: ServiceName | null = null
-  /** Those with `ownTasks` of `#service`. */
+  /** Those with tasks of `#service`. */
   readonly #counted: number[] = []
 
   constructor(picture: Picture) {
     const seen = [...picture.values()]
     if (!isSorted(seen)) seen.sort((a, b) => (a.node.name < b.node.name ? -1 : 1))
     this.seen = seen
-    this.figures = columnsFor(seen.length)
-    this.cpuFree = new Float64Array(seen.length)
-    this.memoryFree = new Float64Array(seen.length)
-    this.#cpuRoom = new Float64Array(seen.length)
-    this.#memoryRoom = new Float64Array(seen.length)
+    this.#sums = new Float64Array(seen.length * SUMS)
+    const rows = new Float64Array(seen.length * ROW)
+    this.rows = { low: rows, high: rows }
     for (let index = 0; index < seen.length; index++) {
       this.#indexes.set(seen[index]!.node.name, index)
-      this.#measure(index)
-      this.refresh(index)
+      this.#read(index)
+      this.#reckon(index)
     }
   }
 
@@ -47,35 +62,34 @@ export class Nodes {
     return this.#indexes.get(name) ?? -1
   }
 
-  /** Reads anew what tasks change; call after the picture's node took one. */
-  refresh(index: number): void {
-    const { figures } = this
-    const seen = this.seen[index]!
-    this.cpuFree[index] = this.#cpuRoom[index]! - seen.cpuCoresPromised + CORES_ROUNDING
-    this.memoryFree[index] = this.#memoryRoom[index]! - seen.memoryBytesPromised
-    const cpu = seen.need.cpuCores * figures.sharePerCore.low[index]!
-    const memory = seen.need.memoryBytes * figures.sharePerByte.low[index]!
-    figures.tasks.low[index] = seen.taskCount
-    figures.cpuShare.low[index] = cpu
-    figures.memoryShare.low[index] = memory
-    figures.scarcestShare.low[index] = Math.max(cpu, memory)
-    this.#refreshLoad(index, seen)
+  /** Whether there is so much of CPU and memory; minus infinity asks for nothing. */
+  hasRoom(index: number, cpuCores: number, memoryBytes: number): boolean {
+    const { high } = this.rows
+    return high[index * ROW + CPU_FREE]! >= cpuCores && high[index * ROW + MEMORY_FREE]! >= memoryBytes
   }
 
-  /** After one more task of the service that `askFor` named. */
-  took(index: number): void {
-    this.#count(index, this.figures.ownTasks.low[index]! + 1)
-    this.refresh(index)
+  /** One more task of the service that `askFor` named. Adds as `hold` does, so that both come to the same sums. */
+  take(index: number, need: Need, promised: Need): void {
+    const sums = this.#sums
+    const at = index * SUMS
+    sums[at + CPU_NEED]! += need.cpuCores
+    sums[at + MEMORY_NEED]! += need.memoryBytes
+    sums[at + CPU_UNMEASURED]! += need.cpuCores
+    sums[at + MEMORY_UNMEASURED]! += need.memoryBytes
+    sums[at + CPU_PROMISED]! += promised.cpuCores
+    sums[at + MEMORY_PROMISED]! += promised.memoryBytes
+    this.#count(index, this.rows.low[index * ROW + OWN_TASKS]! + 1)
+    this.#reckon(index)
     this.taken.push(index)
   }
 
-  /** Makes `ownTasks` those of the service. */
+  /** Makes `OWN_TASKS` those of the service. Most services of which a first task is placed have none. */
   askFor(service: ServiceName): void {
     if (service === this.#service) return
-    for (const index of this.#counted) this.figures.ownTasks.low[index] = 0
+    for (const index of this.#counted) this.rows.low[index * ROW + OWN_TASKS] = 0
     this.#counted.length = 0
     this.#service = service
-    if (!this.#hasTasks(service)) return
+    if (!this.seen[0]?.cluster.tasksByService.has(service)) return
     for (let index = 0; index < this.count; index++) {
       const own = this.seen[index]!.tasksByService.get(service)
       if (own !== undefined) this.#count(index, own)
@@ -83,54 +97,78 @@ export class Nodes {
   }
 
   #count(index: number, own: number): void {
-    if (this.figures.ownTasks.low[index] === 0) this.#counted.push(index)
-    this.figures.ownTasks.low[index] = own
+    if (this.rows.low[index * ROW + OWN_TASKS] === 0) this.#counted.push(index)
+    this.rows.low[index * ROW + OWN_TASKS] = own
   }
 
-  /** Most services of which a first task is placed have none; then there is nothing to count. */
-  #hasTasks(service: ServiceName): boolean {
-    return (this.seen[0]?.cluster.tasksByService.get(service) ?? 0) > 0
+  #read(index: number): void {
+    const { node, room, need, needUnmeasured, cpuCoresPromised, memoryBytesPromised } = this.seen[index]!
+    const { inventory, loadHistory } = node
+    const row = this.rows.low
+    const at = index * ROW
+    row[at + SHARE_PER_CORE] = shareOfOne(room.cpuCores)
+    row[at + SHARE_PER_BYTE] = shareOfOne(room.memoryBytes)
+    row[at + LOAD_PER_CORE] = shareOfOne(inventory?.cpuCores ?? 0)
+    row[at + LOAD_PER_BYTE] = shareOfOne(inventory?.memoryBytes ?? 0)
+    row[at + PRESSURE] = loadHistory.peak?.pressure ?? 0
+    row[at + CPU_PEAK] = loadHistory.peak?.cpu ?? 0
+    row[at + MEMORY_PEAK] = loadHistory.peak?.memory ?? 0
+    // A node never measured counts with what all its tasks are assumed to need.
+    const unmeasured = loadHistory.peak === null ? need : needUnmeasured
+    this.#sums.set(
+      [
+        need.cpuCores,
+        need.memoryBytes,
+        unmeasured.cpuCores,
+        unmeasured.memoryBytes,
+        cpuCoresPromised,
+        memoryBytesPromised,
+        room.cpuCores,
+        room.memoryBytes,
+      ],
+      index * SUMS,
+    )
   }
 
-  #measure(index: number): void {
-    const { node, room } = this.seen[index]!
-    this.#cpuRoom[index] = room.cpuCores
-    this.#memoryRoom[index] = room.memoryBytes
-    this.figures.sharePerCore.low[index] = shareOfOne(room.cpuCores)
-    this.figures.sharePerByte.low[index] = shareOfOne(room.memoryBytes)
-    this.figures.loadPerCore.low[index] = shareOfOne(node.inventory?.cpuCores ?? 0)
-    this.figures.loadPerByte.low[index] = shareOfOne(node.inventory?.memoryBytes ?? 0)
-  }
-
-  /** A node never measured counts with what its tasks are assumed to need. */
-  #refreshLoad(index: number, { node, need, needUnmeasured }: NodePicture): void {
-    const { figures } = this
-    const { peak } = node.loadHistory
-    const more = peak === null ? need : needUnmeasured
-    const cpu = (peak?.cpu ?? 0) + more.cpuCores * figures.loadPerCore.low[index]!
-    const memory = (peak?.memory ?? 0) + more.memoryBytes * figures.loadPerByte.low[index]!
-    figures.cpuLoad.low[index] = cpu
-    figures.memoryLoad.low[index] = memory
-    figures.busiestLoad.low[index] = Math.max(cpu, memory)
-    figures.pressure.low[index] = peak?.pressure ?? 0
+  #reckon(index: number): void {
+    const row = this.rows.low
+    const sums = this.#sums
+    const at = index * ROW
+    const from = index * SUMS
+    const cpu = sums[from + CPU_NEED]! * row[at + SHARE_PER_CORE]!
+    const memory = sums[from + MEMORY_NEED]! * row[at + SHARE_PER_BYTE]!
+    row[at + CPU_SHARE] = cpu
+    row[at + MEMORY_SHARE] = memory
+    row[at + SCARCEST_SHARE] = Math.max(cpu, memory)
+    // As the checks of CPU and memory reckon it.
+    row[at + CPU_FREE] = sums[from + CPU_ROOM]! - sums[from + CPU_PROMISED]! + CORES_ROUNDING
+    row[at + MEMORY_FREE] = sums[from + MEMORY_ROOM]! - sums[from + MEMORY_PROMISED]!
+    const cpuLoad = row[at + CPU_PEAK]! + sums[from + CPU_UNMEASURED]! * row[at + LOAD_PER_CORE]!
+    const memoryLoad = row[at + MEMORY_PEAK]! + sums[from + MEMORY_UNMEASURED]! * row[at + LOAD_PER_BYTE]!
+    row[at + CPU_LOAD] = cpuLoad
+    row[at + MEMORY_LOAD] = memoryLoad
+    row[at + BUSIEST_LOAD] = Math.max(cpuLoad, memoryLoad)
   }
 }
+
+const SUMS = 8
+const CPU_NEED = 0
+const MEMORY_NEED = 1
+const CPU_UNMEASURED = 2
+const MEMORY_UNMEASURED = 3
+const CPU_PROMISED = 4
+const MEMORY_PROMISED = 5
+const CPU_ROOM = 6
+const MEMORY_ROOM = 7
+/** What is left of the rows. */
+const CPU_PEAK = 14
+const MEMORY_PEAK = 15
 
 /** Of nothing, one more is more than anybody has. */
 const SHARE_OF_NOTHING = 1e6
 
 function shareOfOne(room: number): number {
   return room > 0 ? 1 / room : SHARE_OF_NOTHING
-}
-
-/** For nodes low and high are one array: a node's figure is what it is. */
-function columnsFor(count: number): Figures {
-  const figures = {} as Record<FigureName, Interval>
-  for (const name of FIGURE_NAMES) {
-    const column = new Float64Array(count)
-    figures[name] = { low: column, high: column }
-  }
-  return figures
 }
 
 function isSorted(seen: readonly NodePicture[]): boolean {

@@ -9,6 +9,7 @@ import type { Nodes } from './nodes.ts'
 export type Wanted = {
   policy: Policy
   need: Need
+  promised: Need
   /** What is asked of a node; minus infinity where nothing is, since such a task fits also where too much is promised. */
   cpuCores: number
   memoryBytes: number
@@ -31,7 +32,8 @@ export function searchBest(wanted: Wanted, nodes: Nodes, blocks: Blocks, cost: S
   for (let block = 0; block < blocks.count; block++) {
     const bound = bounds[block]!
     if (bound > best.score || (bound === best.score && firstIndex[block]! > best.index)) continue
-    if (block !== first && mayFit(wanted, blocks, block)) look(block, wanted, nodes, blocks, cost)
+    if (block === first || !blocks.mayHaveRoom(block, wanted.cpuCores, wanted.memoryBytes)) continue
+    look(block, wanted, nodes, blocks, cost)
   }
   return best.index
 }
@@ -44,30 +46,24 @@ function mostPromising(wanted: Wanted, blocks: Blocks): number {
   let first = -1
   for (let block = 0; block < blocks.count; block++) {
     if (first !== -1 && blocks.bounds[block]! >= blocks.bounds[first]!) continue
-    if (mayFit(wanted, blocks, block)) first = block
+    if (blocks.mayHaveRoom(block, wanted.cpuCores, wanted.memoryBytes)) first = block
   }
   return first
 }
 
-function mayFit({ cpuCores, memoryBytes }: Wanted, { cpuFreeMax, memoryFreeMax }: Blocks, block: number): boolean {
-  return cpuFreeMax[block]! >= cpuCores && memoryFreeMax[block]! >= memoryBytes
-}
-
 function look(block: number, wanted: Wanted, nodes: Nodes, blocks: Blocks, cost: SearchCost): void {
   blocks.tighten(block)
-  if (!mayFit(wanted, blocks, block)) return
   const from = block * BLOCK_NODES
   const to = blocks.endOf(block)
   const { list } = blocks
-  const { cpuFree, memoryFree } = nodes
-  wanted.policy.scores(nodes.figures, list, from, to, wanted.need, scores)
+  wanted.policy.scores(nodes.rows, list, from, to, wanted.need, scores)
   cost.scores += to - from
   for (let at = from; at < to; at++) {
     const score = scores[at - from]!
     if (score > best.score) continue
     const index = list[at]!
-    if (cpuFree[index]! < wanted.cpuCores || memoryFree[index]! < wanted.memoryBytes) continue
     if (score === best.score && index > best.index) continue
+    if (!nodes.hasRoom(index, wanted.cpuCores, wanted.memoryBytes)) continue
     if (!wanted.passes(index)) continue
     best.index = index
     best.score = score

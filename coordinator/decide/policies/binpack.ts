@@ -1,5 +1,14 @@
-import type { Figures, Need, Policy } from './policy.ts'
-import { overflowOf } from './shares.ts'
+import {
+  CPU_SHARE,
+  MEMORY_SHARE,
+  type Need,
+  type Policy,
+  ROW,
+  type Rows,
+  SHARE_PER_BYTE,
+  SHARE_PER_CORE,
+} from './policy.ts'
+import { overflowAfter } from './shares.ts'
 
 /**
  * Best fit over all resources at once: the node that the task leaves least of, by the sum of squares of what is left (the
@@ -9,30 +18,31 @@ import { overflowOf } from './shares.ts'
  */
 export const binpack: Policy = {
   name: 'binpack',
-  reads: ['tasks', 'cpuShare', 'memoryShare', 'sharePerCore', 'sharePerByte'],
+  reads: [CPU_SHARE, MEMORY_SHARE, SHARE_PER_CORE, SHARE_PER_BYTE],
   scores(nodes, list, from, to, need, into) {
-    for (let at = from; at < to; at++) into[at - from] = score(nodes, list[at]!, need)
+    for (let at = from; at < to; at++) into[at - from] = score(nodes, list[at]! * ROW, need)
   },
-  parts: (nodes, index, need) => ({
-    cpuShareLeft: leftOf(nodes.cpuShare.high[index]!, need.cpuCores * nodes.sharePerCore.high[index]!),
-    memoryShareLeft: leftOf(nodes.memoryShare.high[index]!, need.memoryBytes * nodes.sharePerByte.high[index]!),
-    tasks: nodes.tasks.high[index]!,
-  }),
+  parts({ low, high }, node, { cpuCores, memoryBytes }) {
+    const row = node * ROW
+    return {
+      cpuShareLeft: leftOf(high[row + CPU_SHARE]! + cpuCores * high[row + SHARE_PER_CORE]!),
+      memoryShareLeft: leftOf(high[row + MEMORY_SHARE]! + memoryBytes * high[row + SHARE_PER_BYTE]!),
+      overfilled: overflowAfter(low, row, { cpuCores, memoryBytes }),
+    }
+  },
 }
 
-/** Greater than any sum of squares of shares, and each greater than all before it. */
+/** No task is assumed to need nothing, so a share of 0 means an empty node. Greater than any sum of squares of shares, and each greater than all before it. */
 const EMPTY = 10
 const OVERFILLED = 100
 
-function score(nodes: Figures, index: number, need: Need): number {
-  const { cpuShare, memoryShare, sharePerCore, sharePerByte, tasks } = nodes
-  const cpu = leftOf(cpuShare.high[index]!, need.cpuCores * sharePerCore.high[index]!)
-  const memory = leftOf(memoryShare.high[index]!, need.memoryBytes * sharePerByte.high[index]!)
-  const over = overflowOf(nodes, index, need)
-  return cpu * cpu + memory * memory + (tasks.high[index]! > 0 ? 0 : EMPTY) + (over > 0 ? OVERFILLED + over : 0)
+function score({ low, high }: Rows, row: number, need: Need): number {
+  const cpu = leftOf(high[row + CPU_SHARE]! + need.cpuCores * high[row + SHARE_PER_CORE]!)
+  const memory = leftOf(high[row + MEMORY_SHARE]! + need.memoryBytes * high[row + SHARE_PER_BYTE]!)
+  const over = overflowAfter(low, row, need)
+  return cpu * cpu + memory * memory + (high[row + CPU_SHARE]! > 0 ? 0 : EMPTY) + (over > 0 ? OVERFILLED + over : 0)
 }
 
-function leftOf(share: number, more: number): number {
-  const left = 1 - share - more
-  return Math.max(left, 0)
+function leftOf(share: number): number {
+  return Math.max(0, 1 - share)
 }

@@ -1,5 +1,5 @@
-import type { Policy } from './policy.ts'
-import { overflowOf } from './shares.ts'
+import { CPU_SHARE, MEMORY_SHARE, type Policy, ROW, SHARE_PER_BYTE, SHARE_PER_CORE } from './policy.ts'
+import { overflowAfter } from './shares.ts'
 
 /**
  * The first node by name that can take it. Where its tasks are assumed to need more than there is (none of it promised,
@@ -7,9 +7,9 @@ import { overflowOf } from './shares.ts'
  */
 export const firstFit: Policy = {
   name: 'first-fit',
-  reads: ['cpuShare', 'memoryShare', 'sharePerCore', 'sharePerByte'],
-  scores(nodes, list, from, to, need, into) {
-    for (let at = from; at < to; at++) into[at - from] = overflowOf(nodes, list[at]!, need)
+  reads: [CPU_SHARE, MEMORY_SHARE, SHARE_PER_CORE, SHARE_PER_BYTE],
+  scores({ low }, list, from, to, need, into) {
+    for (let at = from; at < to; at++) into[at - from] = overflowAfter(low, list[at]! * ROW, need)
   },
-  parts: (nodes, index, need) => ({ overfilled: overflowOf(nodes, index, need), place: index + 1 }),
+  parts: ({ low }, node, need) => ({ overfilled: overflowAfter(low, node * ROW, need), place: node + 1 }),
 }

@@ -1,5 +1,14 @@
-import type { Policy } from './policy.ts'
-import { fillBusiestAfter } from './shares.ts'
+import {
+  BUSIEST_LOAD,
+  CPU_LOAD,
+  LOAD_PER_BYTE,
+  LOAD_PER_CORE,
+  MEMORY_LOAD,
+  type Policy,
+  PRESSURE,
+  ROW,
+} from './policy.ts'
+import { busiestAfter } from './shares.ts'
 
 /**
  * By measured use: the node whose recent peak leaves most headroom once the task is there, over the scarcer of CPU and
@@ -9,17 +18,19 @@ import { fillBusiestAfter } from './shares.ts'
  */
 export const leastLoaded: Policy = {
   name: 'least-loaded',
-  reads: ['cpuLoad', 'memoryLoad', 'busiestLoad', 'loadPerCore', 'loadPerByte', 'pressure'],
-  scores(nodes, list, from, to, need, into) {
-    fillBusiestAfter(nodes, list, from, to, need, into)
-    const pressure = nodes.pressure.low
-    for (let at = from; at < to; at++) into[at - from]! += pressure[list[at]!]!
+  reads: [CPU_LOAD, MEMORY_LOAD, BUSIEST_LOAD, LOAD_PER_CORE, LOAD_PER_BYTE, PRESSURE],
+  scores({ low }, list, from, to, need, into) {
+    for (let at = from; at < to; at++) {
+      const row = list[at]! * ROW
+      into[at - from] = busiestAfter(low, row, need) + low[row + PRESSURE]!
+    }
   },
-  parts({ cpuLoad, memoryLoad, loadPerCore, loadPerByte, pressure }, index, need) {
+  parts({ low }, node, { cpuCores, memoryBytes }) {
+    const row = node * ROW
     return {
-      cpuLoadAfter: cpuLoad.low[index]! + need.cpuCores * loadPerCore.low[index]!,
-      memoryLoadAfter: memoryLoad.low[index]! + need.memoryBytes * loadPerByte.low[index]!,
-      pressure: pressure.low[index]!,
+      cpuLoadAfter: low[row + CPU_LOAD]! + cpuCores * low[row + LOAD_PER_CORE]!,
+      memoryLoadAfter: low[row + MEMORY_LOAD]! + memoryBytes * low[row + LOAD_PER_BYTE]!,
+      pressure: low[row + PRESSURE]!,
     }
   },
 }

@@ -1,66 +1,39 @@
-/**
- * What policies have in common: shares of a node once the task is there. They fill a row of scores from columns taken out
- * of the figures beforehand, since that is done for many nodes a microsecond.
- */
-import type { Figures, Need } from './policy.ts'
+/** What policies have in common: a node once the task is there. `row`: where the node's row begins. */
+import {
+  BUSIEST_LOAD,
+  CPU_LOAD,
+  CPU_SHARE,
+  LOAD_PER_BYTE,
+  LOAD_PER_CORE,
+  MEMORY_LOAD,
+  MEMORY_SHARE,
+  type Need,
+  SCARCEST_SHARE,
+  SHARE_PER_BYTE,
+  SHARE_PER_CORE,
+} from './policy.ts'
 
 /** The greater share of CPU and memory, of the room that is assumed to be needed. */
-export function fillScarcestAfter(
-  { cpuShare, memoryShare, scarcestShare, sharePerCore, sharePerByte }: Figures,
-  list: Int32Array,
-  from: number,
-  to: number,
-  need: Need,
-  into: Float64Array,
-): void {
-  fillGreaterAfter(
-    { cpu: cpuShare.low, memory: memoryShare.low, greater: scarcestShare.low },
-    { core: sharePerCore.low, byte: sharePerByte.low },
-    { list, from, to, need, into },
-  )
+export function scarcestAfter(low: Float64Array, row: number, { cpuCores, memoryBytes }: Need): number {
+  const cpuMore = cpuCores * low[row + SHARE_PER_CORE]!
+  const memoryMore = memoryBytes * low[row + SHARE_PER_BYTE]!
+  const share = Math.max(low[row + CPU_SHARE]! + cpuMore, low[row + MEMORY_SHARE]! + memoryMore)
+  // Says nothing new of a node, but of a block: its least share of CPU and its least of memory may be of two nodes.
+  return Math.max(share, low[row + SCARCEST_SHARE]! + Math.min(cpuMore, memoryMore))
 }
 
 /** The same of the measured load. */
-export function fillBusiestAfter(
-  { cpuLoad, memoryLoad, busiestLoad, loadPerCore, loadPerByte }: Figures,
-  list: Int32Array,
-  from: number,
-  to: number,
-  need: Need,
-  into: Float64Array,
-): void {
-  fillGreaterAfter(
-    { cpu: cpuLoad.low, memory: memoryLoad.low, greater: busiestLoad.low },
-    { core: loadPerCore.low, byte: loadPerByte.low },
-    { list, from, to, need, into },
-  )
-}
-
-function fillGreaterAfter(
-  { cpu, memory, greater }: { cpu: Float64Array; memory: Float64Array; greater: Float64Array },
-  per: { core: Float64Array; byte: Float64Array },
-  row: { list: Int32Array; from: number; to: number; need: Need; into: Float64Array },
-): void {
-  const { list, from, to, into } = row
-  const { cpuCores, memoryBytes } = row.need
-  for (let at = from; at < to; at++) {
-    const index = list[at]!
-    const cpuMore = cpuCores * per.core[index]!
-    const memoryMore = memoryBytes * per.byte[index]!
-    const share = Math.max(cpu[index]! + cpuMore, memory[index]! + memoryMore)
-    // Says nothing new of a node, but of a block: its least share of CPU and its least of memory may be of two nodes.
-    into[at - from] = Math.max(share, greater[index]! + Math.min(cpuMore, memoryMore))
-  }
+export function busiestAfter(low: Float64Array, row: number, { cpuCores, memoryBytes }: Need): number {
+  const cpuMore = cpuCores * low[row + LOAD_PER_CORE]!
+  const memoryMore = memoryBytes * low[row + LOAD_PER_BYTE]!
+  const load = Math.max(low[row + CPU_LOAD]! + cpuMore, low[row + MEMORY_LOAD]! + memoryMore)
+  return Math.max(load, low[row + BUSIEST_LOAD]! + Math.min(cpuMore, memoryMore))
 }
 
 /** By how much the assumed needs would exceed the room, as a share of it; 0: they would not. */
-export function overflowOf(
-  { cpuShare, memoryShare, sharePerCore, sharePerByte }: Figures,
-  index: number,
-  need: Need,
-): number {
-  const cpu = cpuShare.low[index]! + need.cpuCores * sharePerCore.low[index]!
-  const memory = memoryShare.low[index]! + need.memoryBytes * sharePerByte.low[index]!
+export function overflowAfter(low: Float64Array, row: number, { cpuCores, memoryBytes }: Need): number {
+  const cpu = low[row + CPU_SHARE]! + cpuCores * low[row + SHARE_PER_CORE]!
+  const memory = low[row + MEMORY_SHARE]! + memoryBytes * low[row + SHARE_PER_BYTE]!
   const over = Math.max(cpu, memory) - 1
   return over > ROUNDING ? over : 0
 }

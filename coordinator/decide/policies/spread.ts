@@ -1,5 +1,14 @@
-import type { Policy } from './policy.ts'
-import { fillScarcestAfter } from './shares.ts'
+import {
+  CPU_SHARE,
+  MEMORY_SHARE,
+  OWN_TASKS,
+  type Policy,
+  ROW,
+  SCARCEST_SHARE,
+  SHARE_PER_BYTE,
+  SHARE_PER_CORE,
+} from './policy.ts'
+import { scarcestAfter } from './shares.ts'
 
 /**
  * Evens out: first the tasks of the same service (a lost node then costs it least), then what the tasks of a node are
@@ -9,19 +18,19 @@ import { fillScarcestAfter } from './shares.ts'
  */
 export const spread: Policy = {
   name: 'spread',
-  reads: ['cpuShare', 'memoryShare', 'scarcestShare', 'sharePerCore', 'sharePerByte'],
-  scores(nodes, list, from, to, need, into) {
-    fillScarcestAfter(nodes, list, from, to, need, into)
-    const ownTasks = nodes.ownTasks.low
+  reads: [CPU_SHARE, MEMORY_SHARE, SCARCEST_SHARE, SHARE_PER_CORE, SHARE_PER_BYTE],
+  scores({ low }, list, from, to, need, into) {
     for (let at = from; at < to; at++) {
-      into[at - from] = ownTasks[list[at]!]! * ONE_TASK + Math.min(SHARE_MAX, into[at - from]!)
+      const row = list[at]! * ROW
+      into[at - from] = low[row + OWN_TASKS]! * ONE_TASK + Math.min(SHARE_MAX, scarcestAfter(low, row, need))
     }
   },
-  parts({ ownTasks, cpuShare, memoryShare, sharePerCore, sharePerByte }, index, need) {
+  parts({ low }, node, { cpuCores, memoryBytes }) {
+    const row = node * ROW
     return {
-      tasksOfService: ownTasks.low[index]!,
-      cpuShareAfter: cpuShare.low[index]! + need.cpuCores * sharePerCore.low[index]!,
-      memoryShareAfter: memoryShare.low[index]! + need.memoryBytes * sharePerByte.low[index]!,
+      tasksOfService: low[row + OWN_TASKS]!,
+      cpuShareAfter: low[row + CPU_SHARE]! + cpuCores * low[row + SHARE_PER_CORE]!,
+      memoryShareAfter: low[row + MEMORY_SHARE]! + memoryBytes * low[row + SHARE_PER_BYTE]!,
     }
   },
 }

@@ -44,7 +44,7 @@ test('no node has a better score than the bound of its block, by any policy', ()
       const blocks = new Blocks(nodes, policy, all)
       blocks.bound(need)
       const scores = new Float64Array(nodes.count)
-      policy.scores(nodes.figures, all, 0, nodes.count, need, scores)
+      policy.scores(nodes.rows, all, 0, nodes.count, need, scores)
       scores.forEach((score, index) => {
         const bound = blocks.bounds[Math.floor(index / 32)]!
         expect(score, `seed ${seed}, ${policy.name}, node ${index}`).toBeGreaterThanOrEqual(bound)

@@ -15,19 +15,10 @@ import type { PolicyName } from '../../../../shared/spec.ts'
 export type Place = { task: string; node: string | null; fitting: number }
 
 export function placeByReference(requests: readonly PlaceRequest[], picture: Picture, policy: PolicyName): Place[] {
-  return inOrder(requests).map((request) => {
+  return requests.map((request) => {
     const { node, fitting } = bestOf(request, picture, policy)
     if (node !== null) hold(picture.get(node)!, request.task, request.service.name, request.version)
     return { task: request.task, node, fitting }
-  })
-}
-
-/** Version by version in the order of their first, of each those bound to a node before the others. */
-function inOrder(requests: readonly PlaceRequest[]): PlaceRequest[] {
-  const versions = [...new Set(requests.map(({ version }) => version))]
-  return versions.flatMap((version) => {
-    const batch = requests.filter((request) => request.version === version)
-    return [...batch.filter((each) => boundTo(each) !== null), ...batch.filter((each) => boundTo(each) === null)]
   })
 }
 
@@ -50,7 +41,7 @@ function rankOf(request: PlaceRequest, name: string, picture: Picture, policy: P
   const index = nodes.indexOf(name)
   const chosen = POLICIES[placement.policy ?? policy]
   const need = nodes.seen[index]!.cluster.needOf(request.service.name, request.version)
-  chosen.scores(nodes.figures, Int32Array.of(index), 0, 1, need, score)
+  chosen.scores(nodes.rows, Int32Array.of(index), 0, 1, need, score)
   const groups = placement.spreadOver.map((_, level) => tasksInGroup(request, name, picture, level))
   return [reluctance(request, picture.get(name)!), ...groups, score[0]!, name]
 }
