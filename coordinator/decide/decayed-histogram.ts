@@ -13,6 +13,10 @@ export function newHistogram(buckets: number, halfLifeMs: number): DecayedHistog
   return { weights: new Float32Array(buckets), total: 0, halfLifeMs, referenceAt: 0 }
 }
 
+export function copyHistogram(histogram: DecayedHistogram): DecayedHistogram {
+  return { ...histogram, weights: histogram.weights.slice() }
+}
+
 /** Changes the histogram in place. A sample at `referenceAt` weighs 1, one that is a half-life younger 2. */
 export function addSample(histogram: DecayedHistogram, bucket: number, at: Instant): void {
   let halfLives = (at - histogram.referenceAt) / histogram.halfLifeMs

@@ -8,7 +8,7 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { HostLoad } from '../../shared/load.ts'
-import { addSample, type DecayedHistogram, newHistogram, quantileBucket } from './decayed-histogram.ts'
+import { addSample, copyHistogram, type DecayedHistogram, newHistogram, quantileBucket } from './decayed-histogram.ts'
 
 export type LoadHistory = {
   cpu: DecayedHistogram
@@ -24,6 +24,10 @@ export type LoadPeak = { cpu: number; memory: number; pressure: number }
 export function newLoadHistory(): LoadHistory {
   const histogram = () => newHistogram(BUCKETS, HALF_LIFE_MS)
   return { cpu: histogram(), memory: histogram(), pressure: histogram(), peak: null }
+}
+
+export function copyLoadHistory({ cpu, memory, pressure, peak }: LoadHistory): LoadHistory {
+  return { cpu: copyHistogram(cpu), memory: copyHistogram(memory), pressure: copyHistogram(pressure), peak }
 }
 
 /** Changes the history in place. `cpuCores`: what the host has; 0 where that is not known. */

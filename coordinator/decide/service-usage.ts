@@ -5,13 +5,17 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { ContainerLoad } from '../../shared/load.ts'
-import { addSample, type DecayedHistogram, newHistogram, quantileBucket } from './decayed-histogram.ts'
+import { addSample, copyHistogram, type DecayedHistogram, newHistogram, quantileBucket } from './decayed-histogram.ts'
 import type { Need } from './policies/policy.ts'
 
 export type ServiceUsage = { cpu: DecayedHistogram; memory: DecayedHistogram }
 
 export function newServiceUsage(): ServiceUsage {
   return { cpu: newHistogram(BUCKETS, HALF_LIFE_MS), memory: newHistogram(BUCKETS, HALF_LIFE_MS) }
+}
+
+export function copyServiceUsage({ cpu, memory }: ServiceUsage): ServiceUsage {
+  return { cpu: copyHistogram(cpu), memory: copyHistogram(memory) }
 }
 
 /** Changes the usage in place. */

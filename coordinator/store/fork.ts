@@ -7,6 +7,8 @@
  * walked far more often than written to and give the original of a task that nobody has taken out yet: who writes to a task
  * takes it from `world.tasks` first. Values within (specs, observed, rollouts, statuses) are shared: they are replaced, never changed.
  */
+import { copyLoadHistory } from '../decide/load-history.ts'
+import { copyServiceUsage } from '../decide/service-usage.ts'
 import type { Node, Service, Task, TaskId, World } from '../world.ts'
 
 export function forkWorld(world: World): World {
@@ -23,11 +25,17 @@ export function forkWorld(world: World): World {
     tasksWaiting: new ForkedTaskSet(world.tasksWaiting, tasks),
     tasksStopping: new ForkedTaskSet(world.tasksStopping, tasks),
     servicesInMotion: new Set(world.servicesInMotion),
+    usageByService: new ForkedMap(world.usageByService, copyServiceUsage),
   }
 }
 
 function copyNode(node: Node): Node {
-  return { ...node, heard: { ...node.heard }, containerLoads: new ForkedMap(node.containerLoads, (load) => load) }
+  return {
+    ...node,
+    heard: { ...node.heard },
+    containerLoads: new ForkedMap(node.containerLoads, (load) => load),
+    loadHistory: copyLoadHistory(node.loadHistory),
+  }
 }
 
 function copyService(service: Service): Service {

@@ -152,8 +152,8 @@ describe('among fitting nodes', () => {
       policy: 'spread',
       considered: 3,
       fitting: 2,
-      score: { tasksOfService: 0, shareAfter: 0.25, cpuShare: 0, memoryShare: 0 },
-      others: [{ node: 'n2', score: { tasksOfService: 0, shareAfter: 0.25, cpuShare: 0, memoryShare: 0 } }],
+      score: { tasksOfService: 0, cpuShareAfter: 0.025, memoryShareAfter: 0.25 },
+      others: [{ node: 'n2', score: { tasksOfService: 0, cpuShareAfter: 0.025, memoryShareAfter: 0.25 } }],
       refused: [{ node: 'n3', check: 'memory', figures: { neededBytes: 2 * GiB, freeBytes: GiB } }],
     })
   })
