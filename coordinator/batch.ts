@@ -2,7 +2,7 @@
 
 import { compactWrites } from './store/records.ts'
 import type { Write } from './store/store.ts'
-import type { EventRecord, NodeName, Task, TaskId } from './world.ts'
+import type { EventRecord, Node, NodeName, Task, TaskId } from './world.ts'
 
 /** What has been applied to the world and not been stored yet. */
 export type Batch = {
@@ -13,6 +13,8 @@ export type Batch = {
   nodes: Set<NodeName>
   /** Tasks that were forgotten: what their agents said last, which they would not repeat. */
   forgotten: Map<TaskId, Task>
+  /** Nodes that were removed, with what was heard of them. */
+  removed: Map<NodeName, Node>
   submitters: { revision: number; resolve: (revision: number) => void; reject: (error: unknown) => void }[]
   isEmpty: boolean
 }
@@ -24,6 +26,7 @@ export function newBatch(): Batch {
     events: [],
     nodes: new Set(),
     forgotten: new Map(),
+    removed: new Map(),
     submitters: [],
     isEmpty: true,
   }
@@ -36,6 +39,7 @@ export function mergeBatches(older: Batch, newer: Batch): Batch {
     events: [...older.events, ...newer.events],
     nodes: older.nodes.union(newer.nodes),
     forgotten: new Map([...older.forgotten, ...newer.forgotten]),
+    removed: new Map([...newer.removed, ...older.removed]),
     submitters: [...older.submitters, ...newer.submitters],
     isEmpty: older.isEmpty && newer.isEmpty,
   }

@@ -170,6 +170,10 @@ export function createLoop(options: LoopOptions): Loop {
       const task = world.tasks.get(value.decision.task)
       if (task) batch.forgotten.set(task.id, task)
     }
+    if ('change' in value && value.change.kind === 'remove-node') {
+      const node = world.nodes.get(value.change.node)
+      if (node) batch.removed.set(node.name, node)
+    }
     const writes = apply(world, value)
     if (told.length > 0) {
       const added = events.add(told)
@@ -266,9 +270,9 @@ export function createLoop(options: LoopOptions): Loop {
     recorder?.lost()
     const ahead = world
     world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
-    const { nodes, forgotten } = mergeBatches(failed, batch)
+    const { nodes, ...gone } = mergeBatches(failed, batch)
     batch = newBatch()
-    batch.writes = carryObserved(ahead, world, forgotten)
+    batch.writes = carryObserved(ahead, world, gone)
     batch.nodes = nodes
     batch.isEmpty = false
     tellNodesDespiteDisk()

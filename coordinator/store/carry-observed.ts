@@ -1,23 +1,25 @@
 /** After the world was read again from the store: what agents have told since they connected, and would not repeat. */
-import type { Node, Task, TaskId, World } from '../world.ts'
+import type { Node, NodeName, Task, TaskId, World } from '../world.ts'
 import { putNode, putTask } from './records.ts'
 import type { Write } from './store.ts'
 
+type Gone = { forgotten: ReadonlyMap<TaskId, Task>; removed: ReadonlyMap<NodeName, Node> }
+
 /**
- * Carries what was observed from one world to another; returns the writes that store it. `forgotten`: tasks that `from` has
- * forgotten since; that they had stopped is known, and nobody would say it again.
+ * Carries what was observed from one world to another; returns the writes that store it. `gone`: what `from` has
+ * forgotten or removed since; what was heard of it nobody would say again.
  */
-export function carryObserved(from: World, to: World, forgotten: ReadonlyMap<TaskId, Task>): Write[] {
+export function carryObserved(from: World, to: World, gone: Gone): Write[] {
   const writes: Write[] = []
   to.usageByService = from.usageByService
   for (const [name, node] of to.nodes) {
-    const known = from.nodes.get(name)
+    const known = gone.removed.get(name) ?? from.nodes.get(name)
     if (known === undefined) continue
     carryNode(known, node)
     writes.push(putNode(node))
   }
   for (const [id, task] of to.tasks) {
-    const known = from.tasks.get(id) ?? forgotten.get(id)
+    const known = from.tasks.get(id) ?? gone.forgotten.get(id)
     // Placed elsewhere or not at all: what was seen was not of this placement.
     if (known === undefined || known.node !== task.node) continue
     task.observed = known.observed

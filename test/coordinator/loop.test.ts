@@ -293,6 +293,16 @@ test('on a full disk a change is refused, the world goes back to what is stored,
   expect(numbers).toEqual([1, 2])
 })
 
+test('a node that was removed in vain, on a full disk, is as connected as before', async () => {
+  const { loop, store } = start()
+  await loop.submit(JOIN)
+  loop.observe(connected('a'))
+  await until(() => loop.world.nodes.get('a')?.connection !== null)
+  store.setFull(true)
+  await expect(loop.submit({ kind: 'remove-node', node: 'a' })).rejects.toMatchObject({ code: 'disk-full' })
+  expect(loop.world.nodes.get('a')?.connection?.instance).toBe('i')
+})
+
 test('that a task has stopped is known also after it was forgotten in vain, on a full disk', async () => {
   let forgotten = 0
   const { loop, store } = start({
