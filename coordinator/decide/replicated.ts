@@ -12,9 +12,12 @@ export type Wanted = {
 export function replicatedUnits(beat: Beat, service: Service, target: ServiceVersion, tasks: Task[]): Wanted {
   const replicas = target.spec.mode.kind === 'replicated' ? target.spec.mode.replicas : 0
   const bySlot = new Map<number, Unit>()
+  let slotless = 0
   for (const task of tasks) {
-    const unit = bySlot.get(task.slot) ?? newUnit(task.slot, null)
-    bySlot.set(task.slot, unit)
+    // Left from when the service was global: they bridge the first slots, as many as there are.
+    const slot = task.slot === 0 ? ++slotless : task.slot
+    const unit = bySlot.get(slot) ?? newUnit(slot, null)
+    bySlot.set(slot, unit)
     addToUnit(beat, service, target, unit, task)
   }
   for (const unit of bySlot.values()) sortUnit(unit)

@@ -99,6 +99,18 @@ test('a replicated service that becomes global has its new tasks at once where t
   expect(told).toHaveLength(1)
 })
 
+test('a global service that becomes replicated has slots from 1, and its old tasks bridge them', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  deploy(cluster, { web: { global: true } })
+  run(cluster, 5_000)
+  deploy(cluster, { web: { image: 'other:1', replicas: 2, update: { order: 'start-first', monitorMs: 0 } } })
+  beat(cluster)
+  expect(running(cluster, 'shop_web')).toHaveLength(2)
+  run(cluster, 20_000)
+  const slots = running(cluster, 'shop_web').map(({ slot }) => slot)
+  expect(slots.sort()).toEqual([1, 2])
+})
+
 test.each(['completed', 'failed'] as const)(
   'a job that has %s runs anew, at once, when its spec is changed',
   (state) => {
