@@ -89,7 +89,7 @@ export class Performer {
       case 'stop':
         return this.ends.run(() => this.end(record, () => this.stop(step.container, record)))
       case 'remove':
-        return this.ends.run(() => this.end(record, () => this.remove(step.container, record)))
+        return this.ends.run(() => this.end(record, () => this.remove(step, record)))
     }
   }
 
@@ -238,8 +238,11 @@ export class Performer {
     record.lookAt.delete(id)
   }
 
-  private async remove(id: string, record: TaskRecord): Promise<void> {
+  private async remove(step: Extract<Step, { kind: 'remove' }>, record: TaskRecord): Promise<void> {
+    const { container: id, why } = step
     await this.needs.engine.remove(id)
+    // It was told to be stopping. Should its task be assigned after all, that is another attempt.
+    if (why === 'not-assigned') record.memory = { ...record.memory, begun: false }
     record.containers.delete(id)
     record.lookAt.delete(id)
     record.memory = afterRemoval(record.memory)

@@ -9,6 +9,7 @@ import type { AgentFiles } from './files.ts'
 
 /** Written at once; flushed to the disk a little later, many restarts in one. */
 const FLUSH_DELAY_MS = 1_000
+const RETRY_DELAY_MS = 10_000
 const RESTART_FILE = 'restarts.json'
 
 export class RestartFile {
@@ -16,6 +17,8 @@ export class RestartFile {
   private readonly clock: Pick<Clock, 'after'>
   private readonly entries = new Map<string, string>()
   private flushTimer: Timer | null = null
+  /** A full disk did not take it: until then. */
+  private retryTimer: Timer | null = null
   private readonly onError: (error: Error) => void
 
   constructor(files: AgentFiles, clock: Pick<Clock, 'after'>, onError: (error: Error) => void) {
@@ -52,7 +55,7 @@ export class RestartFile {
     this.entries.set(task, entry)
     this.write()
     // That a task is over is told to the coordinator, which gives its room to others: a power cut must not undo it.
-    if (isFinal) this.close()
+    if (isFinal) this.flushSoonest()
   }
 
   forget(task: string): void {
@@ -60,18 +63,27 @@ export class RestartFile {
   }
 
   close(): void {
+    this.retryTimer?.stop()
+    this.retryTimer = null
+    this.flushSoonest()
+  }
+
+  private flushSoonest(): void {
     if (!this.flushTimer) return
     this.flushTimer.stop()
     this.flushNow()
   }
 
-  private write(): void {
+  private write(isRetry = false): void {
+    this.retryTimer?.stop()
+    this.retryTimer = null
     const members = [...this.entries].map(([task, entry]) => `${JSON.stringify(task)}:${entry}`)
     try {
       this.files.replaceNow(RESTART_FILE, `{${members.join(',\n')}}`)
       this.flushTimer ??= this.clock.after(FLUSH_DELAY_MS, () => this.flushNow())
     } catch (error) {
-      this.onError(error as Error)
+      if (!isRetry) this.onError(error as Error)
+      this.retryTimer = this.clock.after(RETRY_DELAY_MS, () => this.write(true))
     }
   }
 

@@ -108,6 +108,30 @@ test('that a task has ended for good is on the disk at once, what only counts re
   expect([...kept.read().keys()]).toEqual(['a', 'b'])
 })
 
+test('what a full disk did not take of restarts is written once there is room', () => {
+  const later: (() => void)[] = []
+  const clock = {
+    after(_ms: number, then: () => void) {
+      later.push(then)
+      return { stop: () => {} }
+    },
+  }
+  let isFull = true
+  const errors: string[] = []
+  const files = filesIn(dataDir)
+  const replaceNow = (name: string, text: string) => {
+    if (isFull) throw new Error('ENOSPC')
+    files.replaceNow(name, text)
+  }
+  const kept = new RestartFile({ ...files, replaceNow }, clock, ({ message }) => errors.push(message))
+  kept.keep('a', { ...NOTHING_REMEMBERED, attempt: 1, endedWith: 0 }, true)
+  later.shift()?.()
+  expect(errors).toEqual(['ENOSPC'])
+  isFull = false
+  later.shift()?.()
+  expect([...kept.read().keys()]).toEqual(['a'])
+})
+
 test('while the disk does not take the assignment no older one stays there, and it is tried again', async () => {
   const files = filesIn(dataDir)
   const failures: string[] = []
