@@ -11,8 +11,15 @@ export class Disk {
   isFull = false
   /** Something that should have been kept was not: it was full, or wiped. */
   hasLost = false
+  /** The latest was not taken. */
+  private isBehind = false
   readonly written = new Map<string, string>()
   private readonly durable = new Map<string, string>()
+
+  /** The process that would have written it later has ended. */
+  leave(): void {
+    this.hasLost ||= this.isBehind
+  }
 
   /** What was not flushed is lost, each file for itself and whole. */
   losePower(): void {
@@ -30,6 +37,7 @@ export class Disk {
     const disk = this
     const write = (name: string, text: string) => {
       if (!life.may()) return
+      this.isBehind = this.isFull
       if (this.isFull) throw new BerthError('failed', `ENOSPC: no space left on device, write '${name}'`)
       this.written.set(name, text)
     }

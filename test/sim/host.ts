@@ -72,6 +72,7 @@ export class Host {
     if (!this.isOn || this.agentIsUp) return
     const { name, timeline, network, chance, trace } = this.needs
     const start = ++this.starts
+    this.disk.leave()
     const own = chance.of(`${name} ${start}`)
     const life = new Life(`${name}/${start}`, timeline, this.wall, own.of('timers').next)
     this.life = life
