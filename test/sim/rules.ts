@@ -49,12 +49,15 @@ export function slotsAreMannedOnce(world: World): string | null {
     tasks.set(slot, [...(tasks.get(slot) ?? []), task])
   }
   for (const [slot, found] of tasks) {
-    const service = world.services.get(found[0]!.service)
-    const standsStill = service?.rollout.state === 'paused' || service?.release.state === 'held'
-    if (found.length > (standsStill ? 3 : 2))
+    if (found.length > tasksMax(world, found[0]!))
       return `${slot} has ${found.length} tasks: ${found.map(({ id }) => id).join(', ')}`
   }
   return null
+}
+
+function tasksMax(world: World, { service }: Task): number {
+  const { rollout, release } = world.services.get(service) ?? {}
+  return rollout?.state === 'paused' || release?.state === 'held' ? 3 : 2
 }
 
 function slotOf(task: Task): string {
@@ -104,7 +107,7 @@ export function runsWithinPromises(host: Host): string | null {
  * twice. An agent that is cut off goes on with what it was told last; its containers count again when it has heard the rest.
  */
 export function slotsRunOnce(world: World, hosts: Hosts): string | null {
-  const running = new Map<string, string[]>()
+  const running = new Map<string, Task[]>()
   for (const host of hosts.values()) {
     const node = world.nodes.get(host.name)
     if (node?.status.name !== 'ready' || host.inForce?.revision !== node.assignmentRevision) continue
@@ -115,11 +118,13 @@ export function slotsRunOnce(world: World, hosts: Hosts): string | null {
       if (!task)
         return `${container.seen.task} runs on ${host.name} at revision ${node.assignmentRevision} and is unknown`
       const slot = slotOf(task)
-      running.set(slot, [...(running.get(slot) ?? []), `${task.id} on ${host.name}`])
+      running.set(slot, [...(running.get(slot) ?? []), task])
     }
   }
-  for (const [slot, found] of running)
-    if (found.length > 2) return `${slot} runs ${found.length} times: ${found.join(', ')}`
+  for (const [slot, found] of running) {
+    if (found.length <= tasksMax(world, found[0]!)) continue
+    return `${slot} runs ${found.length} times: ${found.map(({ id, node }) => `${id} on ${node}`).join(', ')}`
+  }
   return null
 }
 
