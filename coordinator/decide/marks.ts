@@ -105,9 +105,11 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
       if (observation.full || node.engine?.state !== observation.engine.state) marks.nodes.add(node.name)
       for (const seen of observation.tasks) {
         markTask(world, seen.task, marks)
-        if (hasEnded(seen.state)) marks.nodes.add(node.name)
+        const task = world.tasks.get(seen.task)
+        // What ends leaves its room, and what begins anew takes it again.
+        if (hasEnded(seen.state) || (task && hasEnded(task.observed.state))) marks.nodes.add(node.name)
         // It may be up again, and its service have one to spare.
-        if (world.tasks.get(seen.task)?.preempted) markWaiting(world, marks)
+        if (task?.preempted) markWaiting(world, marks)
       }
       for (const id of observation.gone) markTask(world, id, marks)
       return

@@ -1,7 +1,7 @@
 /**
  * What an agent sent, or what its connection told, written into the World. Later words never give way to earlier ones:
- * within a task `(attempt, state)` only grows. The one exception is a complete observation that no longer knows a task:
- * its host lost it (a wiped disk), so the task begins anew. Host times are turned into ours by the skew of the hello.
+ * within a task `(attempt, state)` only grows. The exception is a complete observation: a task that it does not know was lost by
+ * its host (a wiped disk) and begins anew, and one that it knows less far was lost count of. Host times are turned into ours by the skew of the hello.
  */
 import type { Instant } from '../../shared/clock.ts'
 import { canonicalJson } from '../../shared/spec.ts'
@@ -145,19 +145,20 @@ function setEngine(node: Node, engine: EngineInfo, at: Instant): void {
 function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant, writes: Write[]): void {
   node.appliedRevision = observation.revision
   setEngine(node, observation.engine, at)
+  // While its Engine is down an agent knows only what it remembers: what is missing from that is no proof.
+  const isWhole = observation.full && observation.engine.state !== 'down'
   const named = new Set<TaskId>()
   for (const seen of observation.tasks) {
     named.add(seen.task)
     const task = world.tasks.get(seen.task)
-    if (task && task.node === node.name) observe(task, node, seen, at, writes)
+    if (task && task.node === node.name) observe(task, node, seen, isWhole, at, writes)
   }
   for (const id of observation.gone) {
     named.add(id)
     const task = world.tasks.get(id)
     if (task && task.node === node.name) nothingLeft(task, at, writes)
   }
-  // While its Engine is down an agent knows only what it remembers: missing from that is no proof.
-  if (!observation.full || observation.engine.state === 'down') {
+  if (!isWhole) {
     node.fullyObserved ||= observation.full
     return
   }
@@ -168,14 +169,16 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
   }
 }
 
-function observe(task: Task, node: Node, seen: TaskObservation, at: Instant, writes: Write[]): void {
+function observe(task: Task, node: Node, seen: TaskObservation, isWhole: boolean, at: Instant, writes: Write[]): void {
   const before = task.observed
   if (seen.state === 'stopped' && task.desired === 'stopped') {
     // The last word of a task that was told to stop, though its agent may have been started anew and count from 0 again.
     nothingLeft(task, at, writes)
     return
   }
-  if (compareProgress(seen, before) < 0) return
+  // An agent that was killed before it could keep an attempt counts it again; what has ended for good stays so.
+  const hasLostCount = isWhole && !hasEnded(before.state)
+  if (compareProgress(seen, before) < 0 && !hasLostCount) return
   task.observed = observedFrom(seen, before, node.clockSkewMs, at)
   if (task.firstUpAt === null && isUp(task)) task.firstUpAt = at
   if (hasEnded(task.observed.state)) node.containerLoads.delete(task.id)

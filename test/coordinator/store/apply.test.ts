@@ -186,6 +186,25 @@ describe('an observation', () => {
     expect(world.tasks.get(running.id)?.observed.state).toBe('running')
   })
 
+  test('that is complete is believed also where the agent has lost count, but for what has ended', () => {
+    const counted = aTask({ observed: { attempt: 1, state: 'restarting' } })
+    const done = aTask({ id: 'b', slot: 2, observed: { attempt: 1, state: 'completed' } })
+    const seen = [counted, done].map(({ id }) => ({
+      task: id,
+      spec: 's',
+      attempt: 1,
+      since: NOW,
+      state: 'running' as const,
+    }))
+    const said = (full: boolean) => {
+      const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: structuredClone([counted, done]) })
+      observe(world, { kind: 'tasks', node: 'n1', full, revision: 1, engine: anEngine(), tasks: seen, gone: [] })
+      return [...world.tasks.values()].map(({ observed }) => observed.state)
+    }
+    expect(said(false)).toEqual(['restarting', 'completed'])
+    expect(said(true)).toEqual(['running', 'completed'])
+  })
+
   test('of an agent whose Engine is down proves nothing about tasks it does not name', () => {
     const world = running()
     observe(world, { ...tasks([], { full: true }), engine: anEngine({ state: 'down' }) } as Observation)
