@@ -151,6 +151,8 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
     case 'nominate-task': {
       const before = world.tasks.get(decision.task)?.nomination
       if (before && before.node !== decision.nomination?.node) markWaiting(world, marks)
+      // What others leave may be enough by the end of this beat: it is looked at once more.
+      markTask(world, decision.task, marks)
       return
     }
     case 'set-rollout':

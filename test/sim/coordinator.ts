@@ -118,6 +118,10 @@ export class Coordinator {
     life?.endAfter(count, () => this.ended(life, 'killed between two acts'))
   }
 
+  spare(): void {
+    this.life?.spare()
+  }
+
   /** SIGTERM, as for an upgrade. */
   stop(): void {
     const { sessions, stopLoop } = this

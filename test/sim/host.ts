@@ -137,6 +137,10 @@ export class Host {
     life?.endAfter(count, () => this.agentEnded(life, 'agent killed between two acts'))
   }
 
+  spareAgent(): void {
+    this.life?.spare()
+  }
+
   /** SIGTERM, as for an upgrade. */
   stopAgent(): void {
     this.stopping?.abort()

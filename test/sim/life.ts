@@ -47,6 +47,11 @@ export class Life implements Clock {
     this.fuse = { left: count, then }
   }
 
+  /** The end that was set does not come. */
+  spare(): void {
+    this.fuse = null
+  }
+
   /** As by SIGSTOP: its timers and what comes in wait. */
   stall(ms: number): void {
     this.stalledUntil = Math.max(this.stalledUntil, this.timeline.now + ms)

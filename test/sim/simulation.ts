@@ -440,9 +440,11 @@ class Run {
     for (const mend of [...this.cuts]) mend()
     network.latencyMs = [0.2, 2]
     coordinator.disk.isFull = false
+    coordinator.spare()
     for (const host of this.hosts.values()) {
       const { engine, disk } = host
       disk.isFull = false
+      host.spareAgent()
       engine.failsWith = { acts: 0, looks: 0 }
       engine.callMs = [1, 60]
       engine.registryIsUp = true
