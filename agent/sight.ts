@@ -74,7 +74,10 @@ export class Sight {
   told(event: ContainerEvent): void {
     this.meanwhile?.set(event.container, event)
     const { container, task, action } = event
-    const record = task === null ? undefined : this.needs.records.get(task)
+    const known = task === null ? undefined : this.needs.records.get(task)
+    // A step under way makes it. Or one of an agent that was killed while the Engine was slow: its container comes late.
+    if (action === 'create' && known?.operation) return
+    const record = known ?? (action === 'create' && task !== null ? recordIn(this.needs.records, task) : undefined)
     if (!record) return
     // Our own hand is known by the step under way.
     if (action === 'kill') record.killed ||= record.operation?.kind !== 'stop' && record.operation?.kind !== 'remove'

@@ -84,14 +84,14 @@ const API_VERSION_MAX = '1.47'
 export const SOCKETS_MAX = 32
 export const PULL_STALL_MS = 120_000
 const QUICK_LIMIT_MS = 10_000
-/** Creating copies images' content into volumes; starting waits for networks. Slow disks have their time. */
 /** Nothing is quicker to answer than a ping; an Engine that takes longer for a new connection is overloaded or on its way out. */
 const NEW_CONNECTION_LIMIT_MS = 2_000
+/** Creating copies images' content into volumes; starting waits for networks. Slow disks have their time. */
 const SLOW_LIMIT_MS = 120_000
 /** Podman calls some of them otherwise when it is asked, one of them also when it answers. */
 const PODMANS_EVENTS = ['died', 'remove']
 const DOCKERS_NAME: Record<string, string> = { died: 'die', remove: 'destroy' }
-const EVENTS = ['start', 'kill', 'die', 'oom', 'health_status', 'destroy', 'pause', 'unpause', 'rename']
+const EVENTS = ['create', 'start', 'kill', 'die', 'oom', 'health_status', 'destroy', 'pause', 'unpause', 'rename']
 
 /** Nothing is sent yet: the first call tells whether anybody listens. `host` as in DOCKER_HOST. */
 export function connectEngine(options: { host?: string } = {}): Engine {

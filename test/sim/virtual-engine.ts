@@ -283,6 +283,7 @@ export class VirtualEngine {
       hostPort: hostPort ?? 0,
       protocol,
     }))
+    this.tell('create', container)
     return container.seen.id
   }
 
