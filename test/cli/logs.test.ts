@@ -186,9 +186,10 @@ describe('berth logs', () => {
     for (let index = 0; index < count; index++) server.logs.write(id, text, index)
     await new Promise((resolve) => setTimeout(resolve, 1_500))
     expect(server.logs.waiting).toBeGreaterThan(count / 3)
+    const expected = count * ('shop_api.1 | \n'.length + text.length)
     let bytes = 0
     child.stdout.on('data', (chunk: Buffer) => (bytes += chunk.length))
-    await until(() => bytes >= count * text.length)
-    expect(bytes).toBe(count * ('shop_api.1 | \n'.length + text.length))
+    await until(() => bytes >= expected)
+    expect(bytes).toBe(expected)
   })
 })
