@@ -1,7 +1,7 @@
 /**
  * Whether others are heard while a node is not. When nobody is, it may well be the coordinator that is cut off: then no node
  * is given up, since nothing could be placed elsewhere anyway, and the first to return would be given everybody's tasks
- * (docs/decisions/0008).
+ * (docs/decisions/nobody-heard.md).
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { Node } from '../world.ts'

@@ -5,7 +5,7 @@
  * node is missed within two to three heartbeats and one under stress is not given up for stuttering.
  *
  * A fixed limit was declined: short enough for a quick failover it evicts falsely under load, long enough for load it
- * is a slow failover (docs/decisions/0001).
+ * is a slow failover (docs/decisions/liveness.md).
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { HeardStatistics, Node, NodeStatus } from '../world.ts'

@@ -158,7 +158,7 @@ function mayGo(beat: Beat, service: Service, keeper: Task, replaced: Task): bool
 /**
  * A rollout that stands still (paused, or held by a dependency) replaces nothing, and its tasks of older versions go on. But
  * a drained node empties all the same (and one with a taint that they do not tolerate): they move as they are, since the wanted version is what has failed or may not start
- * yet (docs/decisions/0007).
+ * yet (docs/decisions/drain-while-paused.md).
  */
 function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
   const leaving = unit.stale.filter((task) => mustLeave(beat, service, task))

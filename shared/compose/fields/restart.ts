@@ -1,7 +1,7 @@
 import type { RestartPolicy } from '../../spec.ts'
 import type { Field } from '../field.ts'
 
-/** An orchestrator keeps services up unless told otherwise (docs/decisions/0004-restart-default.md). */
+/** An orchestrator keeps services up unless told otherwise (docs/decisions/restart-default.md). */
 const KEEP_UP: RestartPolicy = { condition: 'any', delayMs: 0, windowMs: 0 }
 
 /** `deploy.restart_policy` counts before `restart`. */
