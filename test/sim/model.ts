@@ -157,6 +157,8 @@ function factIn(fact: string, world: World): string {
   const [name = '', what = '', label = ''] = fact.split(' ')
   const node = world.nodes.get(name)
   const service = world.services.get(name)
+  // Not through `wantedVersionOf`, which throws: a version that is missing is a change that was lost.
+  const wanted = service?.versions.get(service.version)
   switch (what) {
     case 'member':
       return node?.keyFingerprint ?? 'no'
@@ -167,8 +169,8 @@ function factIn(fact: string, world: World): string {
     case 'present':
       return service && !service.removing ? 'yes' : 'no'
     case 'task':
-      return service ? taskOf(wantedVersionOf(service).spec) : 'no'
+      return wanted ? taskOf(wanted.spec) : 'no'
     default:
-      return service ? replicasOf(wantedVersionOf(service).spec) : 'no'
+      return wanted ? replicasOf(wanted.spec) : 'no'
   }
 }

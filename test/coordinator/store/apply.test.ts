@@ -181,7 +181,7 @@ describe('an observation', () => {
     const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: [stopping, running] })
     const forgetful = { spec: 's', attempt: 0, since: NOW, state: 'stopped' as const }
     const seen = [stopping, running].map(({ id }) => ({ ...forgetful, task: id }))
-    observe(world, { kind: 'tasks', node: 'n1', full: true, revision: 1, engine: anEngine(), tasks: seen, gone: [] })
+    observe(world, { kind: 'tasks', node: 'n1', full: false, revision: 1, engine: anEngine(), tasks: seen, gone: [] })
     expect(world.tasks.get(stopping.id)?.observed).toMatchObject({ state: 'stopped', attempt: 3 })
     expect(world.tasks.get(running.id)?.observed.state).toBe('running')
   })
