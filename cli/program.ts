@@ -45,8 +45,8 @@ function addLooking(program: Command, context: MakeContext): void {
   addJson(program.command('status').description('the cluster in a few lines')).action(async ({ json }) =>
     (await import('./commands/status.ts')).status(context(json)),
   )
-  addJson(program.command('nodes').description('list the nodes')).action(async ({ json }) =>
-    (await lists()).nodes(context(json)),
+  addJson(program.command('nodes [NODE]').description('list the nodes, or show one')).action(async (name, { json }) =>
+    (await lists()).nodes(context(json), name),
   )
   addJson(program.command('services [SERVICE]').description('list the services, or show one'))
     .option('--stack <STACK>', 'only of this stack')
@@ -104,7 +104,7 @@ function addChanging(program: Command, context: MakeContext): void {
   addJson(program.command('activate <NODE>').description('let tasks come to a node again')).action(
     async (node, { json }) => (await changes()).activate(context(json), node),
   )
-  const node = program.command('node').description('remove and label nodes')
+  const node = program.command('node').description('remove, label, taint and set nodes')
   addJson(node.command('rm <NODE>').description('forget a node and refuse its certificate')).action(
     async (name, { json }) => (await changes()).removeNode(context(json), name),
   )

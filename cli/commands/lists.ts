@@ -7,6 +7,7 @@ import type {
   StackDocument,
   TaskDocument,
 } from '../../shared/api.ts'
+import { taintText } from '../../shared/taint.ts'
 import { type Client, type Query, segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import { bytes, duration, percent, trimmed } from '../figures.ts'
@@ -17,7 +18,8 @@ const pageLimit = 1000
 /** Nobody reads more; programs page for themselves. */
 const itemsMax = 100_000
 
-export async function nodes(context: Context): Promise<void> {
+export async function nodes(context: Context, name?: string): Promise<void> {
+  if (name !== undefined) return node(context, name)
   const items = await withClient(context, (client) => all<NodeDocument>(client, '/v1/nodes'))
   show(context, items, NODE_COLUMNS, nodeRow)
 }
@@ -46,6 +48,62 @@ export type PsOptions = { node?: string; all?: boolean }
 export async function stacks(context: Context): Promise<void> {
   const items = await withClient(context, (client) => all<StackDocument>(client, '/v1/stacks'))
   show(context, items, STACK_COLUMNS, (stack) => stackRow(stack, Date.now()))
+}
+
+async function node(context: Context, name: string): Promise<void> {
+  const detail = await withClient(context, (client) => client.get<NodeDocument>(`/v1/nodes/${segment(name)}`))
+  if (context.json) return context.out.document(detail)
+  for (const line of tableLines(NODE_COLUMNS, [nodeRow(detail)], context.out.columns)) context.out.line(line)
+  for (const line of nodeLines(detail)) context.out.line(line)
+}
+
+/** What is promised of it and what may be, what keeps tasks away. */
+export function nodeLines(node: NodeDocument): string[] {
+  const { room, reserve, overcommit } = node
+  const line = (what: string, promised: string, of: string, has: string, factor: number, kept: string | null) => {
+    const times = factor === 1 ? '' : `, times ${factor}`
+    const less = kept === null ? '' : `, ${kept} kept back`
+    return `${what.padEnd(8)} ${promised} of ${of} promised  (has ${has}${times}${less})`
+  }
+  const kept = (amount: number, text: string) => (amount > 0 ? text : null)
+  const { cpuCores, memoryBytes, diskBytes } = reserve
+  const lines = [
+    line(
+      'cpu',
+      trimmed(node.cpuCoresPromised),
+      trimmed(room.cpuCores),
+      trimmed(node.cpuCores),
+      overcommit.cpu,
+      kept(cpuCores, trimmed(cpuCores)),
+    ),
+    line(
+      'memory',
+      bytes(node.memoryBytesPromised),
+      bytes(room.memoryBytes),
+      bytes(node.memoryBytes),
+      overcommit.memory,
+      kept(memoryBytes, bytes(memoryBytes)),
+    ),
+  ]
+  if (node.diskBytes > 0) {
+    lines.push(
+      line(
+        'disk',
+        bytes(node.diskBytesPromised),
+        bytes(room.diskBytes),
+        bytes(node.diskBytes),
+        overcommit.disk,
+        kept(diskBytes, bytes(diskBytes)),
+      ),
+    )
+  }
+  for (const resource of Object.keys({ ...node.generic, ...node.genericPromised }).sort()) {
+    lines.push(
+      `${resource.padEnd(8)} ${node.genericPromised[resource] ?? 0} of ${node.generic[resource] ?? 0} promised`,
+    )
+  }
+  for (const taint of node.taints) lines.push(`taint    ${taintText(taint)}`)
+  return lines
 }
 
 async function service(context: Context, name: string): Promise<void> {
@@ -110,11 +168,12 @@ export function nodeRow(node: NodeDocument): string[] {
 }
 
 /** A clock that is off makes every time that the host tells doubtful, so it stands beside the status. */
-function nodeStatus({ status, availability, clockSkewMs }: NodeDocument): string {
+function nodeStatus({ status, availability, taints, clockSkewMs }: NodeDocument): string {
   const clock = `clock ${duration(Math.abs(clockSkewMs))} ${clockSkewMs > 0 ? 'ahead' : 'behind'}`
   return [
     status,
     ...(availability === 'drain' ? ['drained'] : []),
+    ...(taints.length > 0 ? ['tainted'] : []),
     ...(Math.abs(clockSkewMs) > clockSkewMsMax ? [clock] : []),
   ].join(', ')
 }

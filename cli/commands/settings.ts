@@ -1,5 +1,6 @@
 /** `berth cluster show|set`, `node set` and `node taint`: what scheduling reckons with. */
 import type { ChangeAnswer, ClusterBody, ClusterDocument, NodeBody, TaintsBody } from '../../shared/api.ts'
+import { didYouMean } from '../../shared/compose/suggest.ts'
 import { parseBytes } from '../../shared/compose/units.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { POLICY_NAMES, TAINT_EFFECTS } from '../../shared/spec.ts'
@@ -54,8 +55,12 @@ export function parseClusterSettings(pairs: readonly string[]): ClusterBody {
   for (const pair of pairs) {
     const [key, value] = split(pair)
     const values = Object.hasOwn(CLUSTER_KEYS, key) ? CLUSTER_KEYS[key as keyof ClusterBody] : null
-    if (!values) throw wrong(`"${key}" is no setting of the cluster; there are ${Object.keys(CLUSTER_KEYS).join(', ')}`)
-    if (!values.includes(value)) throw wrong(`${key} cannot be "${value}"; it is one of ${values.join(', ')}`)
+    if (!values)
+      throw wrong(
+        `"${key}" is no setting of the cluster; there are ${Object.keys(CLUSTER_KEYS).join(', ')}${didYouMean(key, Object.keys(CLUSTER_KEYS))}`,
+      )
+    if (!values.includes(value))
+      throw wrong(`${key} cannot be "${value}"; it is one of ${values.join(', ')}${didYouMean(value, values)}`)
     body[key] = key === 'preemption' ? value === 'true' : value
   }
   return body as ClusterBody
@@ -76,7 +81,10 @@ export function parseNodeSettings(pairs: readonly string[]): NodeBody {
   for (const pair of pairs) {
     const [key, value] = split(pair)
     const place = Object.hasOwn(NODE_KEYS, key) ? NODE_KEYS[key] : undefined
-    if (!place) throw wrong(`"${key}" is no setting of a node; there are ${Object.keys(NODE_KEYS).join(', ')}`)
+    if (!place)
+      throw wrong(
+        `"${key}" is no setting of a node; there are ${Object.keys(NODE_KEYS).join(', ')}${didYouMean(key, Object.keys(NODE_KEYS))}`,
+      )
     const [group, name] = place
     body[group][name] = amount(key, value, name.endsWith('Bytes'))
   }
@@ -98,7 +106,10 @@ export function parseTaints(texts: readonly string[]): Required<TaintsBody> {
     const effect = TAINT_EFFECTS.find((each) => each === word)
     if (!match || (word !== undefined && !effect) || (!minus && !effect)) {
       const effects = TAINT_EFFECTS.join(', ')
-      throw wrong(`"${text}" is no taint; write KEY=VALUE:EFFECT to set one (effects: ${effects}), KEY- to remove it`)
+      const meant = word === undefined ? '' : didYouMean(word, TAINT_EFFECTS)
+      throw wrong(
+        `"${text}" is no taint; write KEY=VALUE:EFFECT to set one (effects: ${effects}), KEY- to remove it${meant}`,
+      )
     }
     if (minus) body.remove.push({ key, ...(effect && { effect }) })
     else body.set.push({ key, value, effect: effect! })

@@ -1,12 +1,18 @@
 /** Whether a stack may be deployed: what no future could make right is refused, what may come right is warned about. */
+import { constraintText } from '../../shared/constraint.ts'
 import { RESERVED_LABEL_PREFIX } from '../../shared/labels.ts'
 import { fullServiceName } from '../../shared/names.ts'
-import type { Constraint, ServiceSpec, StackSpec } from '../../shared/spec.ts'
-import type { World } from '../world.ts'
+import type { ServiceSpec, StackSpec } from '../../shared/spec.ts'
+import type { Node, World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
+import { affinityRefusal, affinityWarnings } from './admit-affinity.ts'
 import { unmetConstraint } from './checks/constraint.ts'
 import { clash } from './checks/host-port.ts'
+import { circleIn } from './circle.ts'
+import { contradictionOf } from './contradiction.ts'
+import { largerThanAnyNode } from './larger-than-any.ts'
 import { hasNamedVolume } from './service-facts.ts'
+import { untolerated } from './taints.ts'
 
 export function admitStack(world: World, stack: StackSpec): Admission {
   const names = Object.keys(stack.services)
@@ -21,10 +27,10 @@ export function admitStack(world: World, stack: StackSpec): Admission {
     const fullName = fullServiceName(stack.name, name)
     const no = refusalOf(world, stack, fullName, spec)
     if (no) return no
-    warnings.push(...warningsOf(world, fullName, spec))
+    warnings.push(...warningsOf(world, fullName, spec), ...affinityWarnings(world, stack, fullName, spec))
   }
-  const circle = dependencyCircle(stack)
-  if (!circle) return admitted(warnings)
+  const circle = circleIn(names, (name) => Object.keys(stack.services[name]?.dependsOn ?? {}))
+  if (!circle) return affinityRefusal(world, stack) ?? admitted(warnings)
   const message = `services of ${stack.name} depend on each other in a circle: ${circle.join(' → ')}`
   return refused('invalid-request', message, { stack: stack.name, circle })
 }
@@ -67,22 +73,16 @@ function unknownDependency(world: World, stack: StackSpec, name: string, spec: S
   return null
 }
 
-/** Two constraints that no node can meet together would make the service wait for ever. */
+/** Constraints that no node can meet together would make the service wait for ever. */
 function contradiction(name: string, { placement }: ServiceSpec): Admission | null {
-  for (const a of placement.constraints) {
-    for (const b of placement.constraints) {
-      if (!contradict(a, b)) continue
-      const [first, second] = [a, b].map(({ attribute, operator, value }) => `${attribute}${operator}${value}`)
-      const message = `${name}: no node can meet both ${first} and ${second}`
-      return refused('invalid-request', message, { service: name, constraints: [first, second] })
-    }
-  }
-  return null
-}
-
-function contradict(a: Constraint, b: Constraint): boolean {
-  if (a.attribute !== b.attribute || a.operator !== '==') return false
-  return b.operator === '==' ? a.value !== b.value : a.value === b.value
+  const found = contradictionOf(placement.constraints)
+  if (!found) return null
+  const constraints = found.map(constraintText)
+  const last = constraints.at(-1)
+  const together = { 1: last, 2: `both ${constraints.join(' and ')}` }[constraints.length]
+  const role = found[0]?.attribute === 'node.role' ? '; every node is a worker' : ''
+  const message = `${name}: no node can meet ${together ?? `${constraints.slice(0, -1).join(', ')} and ${last} together`}${role}`
+  return refused('invalid-request', message, { service: name, constraints })
 }
 
 function ownPortTwice(name: string, spec: ServiceSpec): Admission | null {
@@ -95,60 +95,14 @@ function ownPortTwice(name: string, spec: ServiceSpec): Admission | null {
   return null
 }
 
-/**
- * Refused when nodes are known and each is too small when empty: waiting would not help, and the mistake is mostly one
- * of units. Without any node, or with one that has not told its size yet, it
- * is admitted: that one may be large.
- */
-function largerThanAnyNode(world: World, name: string, spec: ServiceSpec): Admission | null {
-  const known = [...world.nodes.values()].map(({ inventory }) => inventory)
-  const nodes = known.filter((inventory) => inventory !== null)
-  if (nodes.length < known.length) return null
-  const { cpuCores, memoryBytes } = spec.task.container.resources.reservation
-  if (nodes.length === 0 || nodes.some((node) => node.cpuCores >= cpuCores && node.memoryBytes >= memoryBytes))
-    return null
-  const largest = {
-    cpuCores: Math.max(...nodes.map((node) => node.cpuCores)),
-    memoryBytes: Math.max(...nodes.map((node) => node.memoryBytes)),
-  }
-  const message =
-    `${name} reserves ${cpuCores} cores and ${gib(memoryBytes)}, more than any node has ` +
-    `(at most ${largest.cpuCores} cores, ${gib(largest.memoryBytes)}); reserve less or add a larger node`
-  return refused('invalid-request', message, { service: name, needed: { cpuCores, memoryBytes }, largest })
-}
-
-function gib(bytes: number): string {
-  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`
-}
-
-// ---------------------------------------------------------------- the dependencies' order
-
-/** The names along the first circle that is found, beginning and ending with the same one. */
-function dependencyCircle(stack: StackSpec): string[] | null {
-  const done = new Set<string>()
-  const visit = (name: string, path: string[]): string[] | null => {
-    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name]
-    if (done.has(name)) return null
-    for (const next of Object.keys(stack.services[name]?.dependsOn ?? {})) {
-      const circle = visit(next, [...path, name])
-      if (circle) return circle
-    }
-    done.add(name)
-    return null
-  }
-  for (const name of Object.keys(stack.services)) {
-    const circle = visit(name, [])
-    if (circle) return circle
-  }
-  return null
-}
-
 // ---------------------------------------------------------------- warnings
 
 function warningsOf(world: World, name: string, spec: ServiceSpec): string[] {
   const warnings: string[] = []
   const nodes = [...world.nodes.values()]
   const unmet = nodes.length > 0 && nodes.every((node) => unmetConstraint(node, spec.placement.constraints) !== null)
+  const isShunned = nodes.length > 0 && nodes.every((node) => isTaintedFor(node, spec))
+  if (isShunned) warnings.push(`${name}: every node has a taint that it does not tolerate; its tasks will wait`)
   if (unmet) warnings.push(`${name}: no node meets its constraints now; its tasks will wait until one does`)
   if (nodes.length === 0) warnings.push(`${name}: no node has joined yet; its tasks will wait for one`)
   const { replicas } = spec.mode.kind === 'replicated' ? spec.mode : { replicas: 1 }
@@ -162,4 +116,8 @@ function warningsOf(world: World, name: string, spec: ServiceSpec): string[] {
     warnings.push(`${name}: two tasks cannot share its volume, so the old one is stopped before the new one starts`)
   }
   return warnings
+}
+
+function isTaintedFor({ taints }: Node, { placement }: ServiceSpec): boolean {
+  return untolerated(taints, placement, ['no-schedule', 'no-execute']) !== null
 }

@@ -5,6 +5,7 @@
 import { NAME_PATTERN } from '../../shared/names.ts'
 import type { Change, World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
+import { admitNodeSettings, admitTaints } from './admit-node.ts'
 import { admitStack } from './admit-stack.ts'
 import { rollbackVersionOf, wantedVersionOf } from './service-facts.ts'
 import { holdsRoom } from './task-facts.ts'
@@ -26,14 +27,27 @@ export function admit(world: World, change: Change): Admission {
     case 'label-node':
       return world.nodes.has(change.node) ? admitLabels(change.set) : noNode(world, change.node)
     case 'set-cluster':
-      return admitted()
-    case 'taint-node':
-    case 'set-node':
+      return Object.keys(change.settings).length > 0 ? admitted() : noSettings()
+    case 'taint-node': {
+      const node = world.nodes.get(change.node)
+      return node ? admitTaints(node, change) : noNode(world, change.node)
+    }
+    case 'set-node': {
+      const node = world.nodes.get(change.node)
+      return node ? admitNodeSettings(node, change) : noNode(world, change.node)
+    }
     case 'set-availability':
       return world.nodes.has(change.node) ? admitted() : noNode(world, change.node)
     case 'remove-node':
       return admitRemoval(world, change.node)
   }
+}
+
+function noSettings(): Admission {
+  return refused(
+    'invalid-request',
+    'no setting of the cluster is named; write it like berth cluster set policy=binpack',
+  )
 }
 
 // ---------------------------------------------------------------- services

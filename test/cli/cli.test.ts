@@ -6,6 +6,7 @@ import type { NodeDocument, ProgressDocument, StatusDocument, TaskDocument } fro
 import { type ApiServer, anApiServer } from '../build/api-server.ts'
 import { crash } from '../build/cluster.ts'
 import { temporaryFolder } from '../build/temporary-folder.ts'
+import { until } from '../build/until.ts'
 import { run } from '../engines/processes.ts'
 
 const BERTH = join(import.meta.dirname, '../../bin/berth')
@@ -40,6 +41,10 @@ describe('wrong usage exits 2 and says what was probably meant', () => {
     [['logs', 'shop', '--tail', 'all'], 'It must be a whole number.'],
     [['token', 'rotate', 'both'], 'rotate join or operator'],
     [['node', 'label', 'n1', '=x'], 'KEY=VALUE'],
+    [['node', 'taint', 'n1', 'gpu=yes'], 'KEY=VALUE:EFFECT'],
+    [['node', 'set', 'n1', 'cpu-overcomit=2'], 'did you mean "cpu-overcommit"?'],
+    [['cluster', 'set', 'polcy=spread'], 'did you mean "policy"?'],
+    [['agent', '--resource', 'gpu'], 'Write it like gpu=2.'],
   ])('berth %j', async (args, words) => {
     const env = {
       PATH: process.env.PATH,
@@ -242,6 +247,30 @@ describe('a deployed stack', () => {
     expect((await berth(server, 'activate', 'n1')).exit).toBe(0)
     await berth(server, 'node', 'label', 'n1', 'disk=ssd')
     expect((await berth(server, 'nodes')).stdout).toContain('disk=ssd')
+  })
+
+  test('keeps off a node that is tainted, and a node that is set says what may be promised of it', async () => {
+    const server = await deployed()
+    expect((await berth(server, 'node', 'taint', 'n1', 'gpu=yes:no-execute')).exit).toBe(0)
+    await until(() => (server.cluster.world.tasksByNode.get('n1')?.size ?? 0) === 0)
+    const set = await berth(server, 'node', 'set', 'n1', 'cpu-overcommit=2', 'memory-reserve=1G', '--json')
+    expect([set.exit, JSON.parse(set.stdout)]).toEqual([0, { revision: expect.any(Number) }])
+    const { stdout } = await berth(server, 'nodes', 'n1')
+    expect(stdout).toMatch(/^n1 +ready, tainted +0/m)
+    expect(stdout).toContain('cpu      0 of 8 promised  (has 4, times 2)\n')
+    expect(stdout).toContain('memory   0 B of 7 GiB promised  (has 8 GiB, 1 GiB kept back)\n')
+    expect(stdout).toContain('taint    gpu=yes:no-execute\n')
+    const twice = await berth(server, 'node', 'taint', 'n1', 'slow-')
+    expect([twice.exit, twice.stderr]).toEqual([2, 'n1 has no taint slow; it has gpu\n'])
+    expect((await berth(server, 'nodes', 'n9')).stderr).toBe('there is no node n9; `berth nodes` lists them\n')
+  })
+
+  test('of a cluster whose policy is set gets it from then on', async () => {
+    const server = await anApiServer(['n1', 'n2', 'n3'])
+    expect((await berth(server, 'cluster', 'set', 'policy=first-fit')).exit).toBe(0)
+    await berth(server, 'deploy', '-f', await composeFile(), '--stack', 'shop')
+    const [first] = JSON.parse((await berth(server, 'nodes', '--json')).stdout) as NodeDocument[]
+    expect(first?.tasks.total).toBe(4)
   })
 
   test('shows the lines of its tasks in order of time, each with its task', async () => {

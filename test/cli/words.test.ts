@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseLabels, parseScale } from '../../cli/commands/changes.ts'
-import { NODE_COLUMNS, nodeRow } from '../../cli/commands/lists.ts'
+import { NODE_COLUMNS, nodeLines, nodeRow } from '../../cli/commands/lists.ts'
 import { statusLines } from '../../cli/commands/status.ts'
 import { parseListen } from '../../cli/daemon-flags.ts'
 import { bytes, duration, parseDuration, percent } from '../../cli/figures.ts'
@@ -13,6 +13,7 @@ import { stackProgress } from '../../coordinator/api/progress.ts'
 import { viewNode } from '../../coordinator/api/view-node.ts'
 import { viewStatus } from '../../coordinator/api/view-status.ts'
 import type { ServiceProgress } from '../../shared/api.ts'
+import { GiB } from '../build/spec.ts'
 import { aNode, aService, aTask, aVersion, aWorld, NOW, versionMap } from '../build/world.ts'
 
 const plain = (_style: string, text: string) => text
@@ -77,6 +78,27 @@ test('a name on the command line is a stack, a service or a task by its shape', 
     { task: 'shop_api.7.142' },
     { task: 'shop_agent@web-1' },
     { service: 'shop_api.v2' },
+  ])
+})
+
+test('one node is told with what is promised of it, what may be, and what keeps tasks away', () => {
+  const node = aNode({
+    cpuCores: 4,
+    memoryBytes: 8 * GiB,
+    diskBytes: 100 * GiB,
+    generic: { gpu: 2 },
+    overcommit: { cpu: 1.5 },
+    reserve: { memoryBytes: GiB },
+    taints: ['gpu=yes:no-schedule'],
+  })
+  const spec = { cpuCores: 2, memoryBytes: GiB, diskBytes: 5 * GiB, generic: { gpu: 1 } }
+  const world = aWorld({ nodes: [node], services: [aService({ spec })], tasks: [aTask()] })
+  expect(nodeLines(viewNode(world, node))).toEqual([
+    'cpu      2 of 6 promised  (has 4, times 1.5)',
+    'memory   1 GiB of 7 GiB promised  (has 8 GiB, 1 GiB kept back)',
+    'disk     5 GiB of 100 GiB promised  (has 100 GiB)',
+    'gpu      1 of 2 promised',
+    'taint    gpu=yes:no-schedule',
   ])
 })
 

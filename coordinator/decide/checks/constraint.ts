@@ -55,6 +55,9 @@ export function canonical(attribute: string, value: string): string {
   return attribute === 'node.platform.arch' ? canonicalArch(value) : value
 }
 
+/** Of every node. */
+export const NODE_ROLE = 'worker'
+
 /** Null: the node has no such attribute or label. Every node is a worker: the coordinator is a process, not a role. */
 export function attributeOf(node: Node, attribute: string): string | null {
   switch (attribute) {
@@ -64,7 +67,7 @@ export function attributeOf(node: Node, attribute: string): string | null {
     case 'node.name':
       return node.name
     case 'node.role':
-      return 'worker'
+      return NODE_ROLE
     case 'node.platform.os':
       return node.inventory?.os ?? null
     case 'node.platform.arch':

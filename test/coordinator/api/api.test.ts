@@ -268,6 +268,25 @@ describe('nodes', () => {
     })
     expect((await call(server, { method: 'DELETE', path: '/v1/nodes/nope' })).status).toBe(404)
   })
+
+  test('are tainted and set, and what cannot be is refused', async () => {
+    const server = await anApiServer()
+    const taints = (body: object) => call(server, { method: 'PUT', path: '/v1/nodes/n1/taints', body })
+    const set = (body: object) => call(server, { method: 'PATCH', path: '/v1/nodes/n1', body })
+    const taint = { key: 'gpu', value: 'yes', effect: 'no-schedule' }
+    expect((await taints({ set: [taint] })).status).toBe(200)
+    expect((await set({ reserve: { memoryBytes: 1024 }, overcommit: { cpu: 2 } })).status).toBe(200)
+    expect((await call(server, { path: '/v1/nodes/n1' })).json).toMatchObject({
+      taints: [taint],
+      reserve: { cpuCores: 0, memoryBytes: 1024, diskBytes: 0 },
+      overcommit: { cpu: 2, memory: 1, disk: 1 },
+      room: { cpuCores: 8 },
+    })
+    expect((await taints({ set: [{ ...taint, effect: 'sometimes' }] })).status).toBe(400)
+    expect((await taints({})).json.detail).toMatch(/no taints of n1 are named/)
+    expect((await set({ reserve: { cpuCores: -1 } })).status).toBe(400)
+    expect((await set({ overcommit: { cpus: 2 } })).status).toBe(400)
+  })
 })
 
 describe('streams', () => {
@@ -328,4 +347,18 @@ describe('tokens', () => {
     expect(json.command).toContain(`--pinnedpubkey '${server.security.serverKeyPin}'`)
     expect(json.command).toContain(`BERTH_JOIN_TOKEN=${json.join} sudo --preserve-env=BERTH_JOIN_TOKEN sh -s -- join`)
   })
+})
+
+test('the cluster’s settings are changed one by one, and unknown ones refused', async () => {
+  const server = await anApiServer()
+  const patch = (body: object) => call(server, { method: 'PATCH', path: '/v1/cluster', body })
+  expect((await patch({ policy: 'binpack' })).status).toBe(200)
+  expect((await patch({ preemption: false })).status).toBe(200)
+  expect((await call(server, { path: '/v1/cluster' })).json).toMatchObject({
+    cluster: 'berth-test',
+    settings: { policy: 'binpack', survive: 'nothing', preemption: false },
+  })
+  expect((await patch({ policy: 'best' })).status).toBe(400)
+  expect((await patch({ policies: 'binpack' })).status).toBe(400)
+  expect((await patch({})).json.detail).toMatch(/no setting of the cluster is named/)
 })
