@@ -55,8 +55,12 @@ const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string |
     isNumber(neededBytes) && isNumber(freeBytes)
       ? `needs ${gib(neededBytes)}, ${gib(freeBytes)} free of promise`
       : null,
-  generic: ({ resource, needed, free }) =>
-    resource === undefined ? null : `needs ${needed} ${resource}, ${free} free of promise`,
+  generic: ({ resource, needed, free, has }) => {
+    if (resource === undefined) return null
+    return has === 0
+      ? `needs ${needed} ${resource}, it has none`
+      : `needs ${needed} ${resource}, ${free} of ${has} free of promise`
+  },
   constraint: ({ attribute, operator, value, has }) =>
     attribute === undefined
       ? null

@@ -21,7 +21,8 @@ const API_LIMIT_MS = 30_000
 
 export type ClusterOptions = {
   coordinatorArgs?: string[]
-  agentArgs?: string[]
+  /** For all agents, or for each by its host's name. */
+  agentArgs?: string[] | ((host: string) => string[])
   env?: NodeJS.ProcessEnv
   /** How many of the hosts get an agent; all of them when absent. */
   agents?: number
@@ -169,12 +170,14 @@ export class Cluster {
   agentOn(host: Host, options: { name?: string; args?: string[]; dir?: string } = {}): BerthProcess {
     const name = options.name ?? host.name
     const dir = options.dir ?? join(this.dir, name)
+    const { agentArgs = [] } = this.#options
+    const own = typeof agentArgs === 'function' ? agentArgs(host.name) : agentArgs
     const args = () => {
       const tokenFile = join(this.dir, 'join-token')
       writeFileSync(tokenFile, `${this.joinToken}\n`, { mode: 0o600 })
       return [
         ...['agent', '--data', dir, '--coordinator', this.url, '--join-file', tokenFile],
-        ...['--docker', host.dockerHost, '--name', name, ...(this.#options.agentArgs ?? []), ...(options.args ?? [])],
+        ...['--docker', host.dockerHost, '--name', name, ...own, ...(options.args ?? [])],
       ]
     }
     return new BerthProcess(name, join(this.#hosts.slot.runDir, `agent-${name}.log`), (log) =>

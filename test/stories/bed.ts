@@ -28,10 +28,14 @@ export async function remake({ hosts, cluster }: Bed): Promise<void> {
   cluster.coordinator.mustLive()
   const { stacks, nodes } = await cluster.status()
   for (const { name } of stacks) await cluster.request('DELETE', `/v1/stacks/${name}`)
-  for (const { name, labels, availability } of nodes) {
+  for (const { name, labels, availability, taints } of nodes) {
     if (availability === 'drain') await cluster.api('POST', `/v1/nodes/${name}/activate`)
     const remove = Object.keys(labels)
     if (remove.length > 0) await cluster.api('PUT', `/v1/nodes/${name}/labels`, { remove })
+    if (taints.length > 0)
+      await cluster.api('PUT', `/v1/nodes/${name}/taints`, {
+        remove: taints.map(({ key, effect }) => ({ key, effect })),
+      })
   }
   await until(async () => (await cluster.status()).services.length === 0, 'every service to be gone')
   await assertExactly(hosts.hosts, {})

@@ -8,7 +8,7 @@ export const generic: Check = ({ version }, { node, room, genericPromised }) => 
     const free = Math.max(0, total - (genericPromised.get(resource) ?? 0))
     // All of a node: whatever is promised there already is missing, and of nothing there is no all.
     const needed = wanted === 'all' ? Math.max(1, total) : wanted
-    if (needed > free) return { node: node.name, check: 'generic', figures: { resource, needed, free } }
+    if (needed > free) return { node: node.name, check: 'generic', figures: { resource, needed, free, has: total } }
   }
   return null
 }

@@ -62,9 +62,9 @@ describe('a reservation', () => {
     const nodes: NodeGiven[] = [{ generic: { gpu: 2 } }, { generic: { gpu: 2 } }, { generic: { fpga: 2 } }]
     const tasks = [aTask({ service: other.name })]
     expect(words({ nodes, spec: { generic: { gpu: 2 } }, others: [other], tasks })).toEqual([
-      'generic: needs 2 gpu, 1 free of promise',
+      'generic: needs 2 gpu, 1 of 2 free of promise',
       null,
-      'generic: needs 2 gpu, 0 free of promise',
+      'generic: needs 2 gpu, it has none',
     ])
   })
 })
@@ -76,7 +76,7 @@ describe('devices', () => {
     const tasks = [aTask({ service: other.name })]
     expect(
       words({ nodes: [{ generic: { gpu: 2 } }, { generic: { gpu: 2 } }, {}], spec, others: [other], tasks }),
-    ).toEqual(['generic: needs 2 gpu, 1 free of promise', null, 'generic: needs 1 gpu, 0 free of promise'])
+    ).toEqual(['generic: needs 2 gpu, 1 of 2 free of promise', null, 'generic: needs 1 gpu, it has none'])
   })
 
   test('all of them being promised, none is left for others', () => {
@@ -86,7 +86,7 @@ describe('devices', () => {
     })
     const spec = { generic: { gpu: 1 } }
     const given = { nodes: [{ generic: { gpu: 2 } }], spec, others: [other], tasks: [aTask({ service: other.name })] }
-    expect(words(given)).toEqual(['generic: needs 1 gpu, 0 free of promise'])
+    expect(words(given)).toEqual(['generic: needs 1 gpu, 0 of 2 free of promise'])
   })
 
   test('said also as a generic resource are not counted twice: the greater counts', () => {
