@@ -424,7 +424,9 @@ function heal(cluster: Cluster): void {
     disconnect(cluster, name)
     plugIn(cluster, name)
     ask(cluster, { kind: 'set-availability', node: name, availability: 'active' })
-    ask(cluster, { kind: 'taint-node', node: name, set: [], remove: [{ key: 'gpu' }, { key: 'slow' }] })
+    for (const { key } of cluster.world.nodes.get(name)?.taints ?? []) {
+      ask(cluster, { kind: 'taint-node', node: name, set: [], remove: [{ key }] })
+    }
     ask(cluster, { kind: 'set-node', node: name, reserve: { cpuCores: 0 }, overcommit: { cpu: 1 } })
     ask(cluster, { kind: 'label-node', node: name, set: { zone: 'a', generation: '2' }, remove: [] })
   }
