@@ -46,6 +46,18 @@ describe.each([
     expect(store.get(['k'])).toEqual({ count: 1 })
   })
 
+  test('refuses a value with a key __proto__, at any depth, which would come back under another name; as a text it is one like any other', async () => {
+    const store = await open()
+    const forbidden: unknown = JSON.parse('{"labels":[{"__proto__":"x"}]}')
+    expect(() => store.transact([{ key: ['k'], value: forbidden }])).toThrow(
+      /no value of the store has a key __proto__/,
+    )
+    expect(keysOf(store, [])).toEqual([])
+    const text = { command: ['__proto__'], my__proto__: 1 }
+    await store.transact([{ key: ['k'], value: text }])
+    expect(store.get(['k'])).toEqual(text)
+  })
+
   test('lists a prefix in key order: numbers by size, before strings, and no key that only begins alike', async () => {
     const store = await open()
     const keys: Key[] = [['event', 10], ['event', 9], ['event', 'x'], ['event'], ['event', 9, 'a'], ['eventual', 1]]
@@ -126,8 +138,12 @@ describe.each([
   test('behaves like a sorted map under any transactions', async () => {
     const part = fc.oneof(fc.constantFrom('a', 'b', 'ab', 'é', '', '\uffff', '😀'), fc.integer({ min: -3, max: 300 }))
     const key = fc.array(part, { minLength: 1, maxLength: 3 })
-    // Through JSON once: it makes 0 of -0, as msgpack does.
-    const value = fc.jsonValue().map((made): unknown => JSON.parse(JSON.stringify(made)))
+    // Through JSON once: it makes 0 of -0, as msgpack does. A key __proto__ is refused, see above.
+    const value = fc
+      .jsonValue()
+      .map((made) => JSON.stringify(made))
+      .filter((json) => !json.includes('"__proto__":'))
+      .map((json): unknown => JSON.parse(json))
     const write = fc.oneof(fc.record({ key, value }), fc.record({ key, delete: fc.constant(true as const) }))
     const transaction = fc.record({
       writes: fc.array(write, { maxLength: 6 }),
