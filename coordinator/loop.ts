@@ -85,6 +85,8 @@ export function createLoop(options: LoopOptions): Loop {
   let batch = newBatch()
   let dispatcher: Dispatcher | null = null
   let diskFull: BerthError | null = null
+  /** What waited for room is being stored. */
+  let isTrying = false
   /** While a flush is in flight: who wants to read the world once it is what is stored. */
   let afterFlush: (() => void)[] | null = null
   let stopped = false
@@ -280,28 +282,36 @@ export function createLoop(options: LoopOptions): Loop {
     wakeUp.in(DISK_RETRY_MS)
   }
 
-  /** With nothing being decided, assignments are as they are stored: an agent that connects may have its own. */
+  /**
+   * With nothing being decided, assignments are as they are stored: an agent that connects may have its own. But for those whose
+   * revision had to be raised: told before it is stored, the same number could mean something else after a start from the store.
+   */
   function tellNodesDespiteDisk(): void {
-    if (diskFull === null || batch.nodes.size === 0) return
-    const { nodes } = batch
-    batch.nodes = new Set()
-    dispatcher?.nodesChanged(nodes)
+    if (diskFull === null || isTrying || batch.nodes.size === 0) return
+    const raised = new Set(batch.writes.flatMap(({ key }) => (key[1] === 'assignment' ? [String(key[2])] : [])))
+    const nodes = batch.nodes.difference(raised)
+    batch.nodes = batch.nodes.intersection(raised)
+    if (nodes.size > 0) dispatcher?.nodesChanged(nodes)
   }
 
   /** Nothing is decided while it could not be kept. What agents said meanwhile is what is tried with. */
   async function tryDisk(): Promise<void> {
     const trying = takeBatch()
     const tried: Write = { key: DISK_TRIED_KEY, value: clock.now() }
+    isTrying = true
     try {
       await flush([...compactWrites(trying.writes), tried])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') throw error
       diskFull = error
       batch = mergeBatches(trying, batch)
+      isTrying = false
+      tellNodesDespiteDisk()
       tellReaders()
       wakeUp.in(DISK_RETRY_MS)
       return
     }
+    isTrying = false
     diskFull = null
     log.info({}, 'the store has room again: changes are taken')
     marks.due.all = true

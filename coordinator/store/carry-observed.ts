@@ -1,6 +1,6 @@
 /** After the world was read again from the store: what agents have told since they connected, and would not repeat. */
 import type { Node, NodeName, Task, TaskId, World } from '../world.ts'
-import { putNode, putTask } from './records.ts'
+import { putAssignmentRevision, putNode, putTask } from './records.ts'
 import type { Write } from './store.ts'
 
 type Gone = { forgotten: ReadonlyMap<TaskId, Task>; removed: ReadonlyMap<NodeName, Node> }
@@ -17,6 +17,11 @@ export function carryObserved(from: World, to: World, gone: Gone): Write[] {
     if (known === undefined) continue
     carryNode(known, node)
     writes.push(putNode(node))
+    // Its agent has seen a higher one (see `connected`); what else was raised meanwhile was told nobody.
+    if (node.appliedRevision > node.assignmentRevision) {
+      node.assignmentRevision = node.appliedRevision + 1
+      writes.push(putAssignmentRevision(node))
+    }
   }
   for (const [id, task] of to.tasks) {
     const known = from.tasks.get(id) ?? gone.forgotten.get(id)

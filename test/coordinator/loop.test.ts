@@ -86,7 +86,7 @@ function start(given: Partial<LoopOptions> & { store?: MemoryStore } = {}): Runn
   return { loop, store, told, stop, ended }
 }
 
-function connected(node: string): Observation {
+function connected(node: string, revision = 0): Observation {
   return {
     kind: 'connected',
     node,
@@ -100,7 +100,7 @@ function connected(node: string): Observation {
       inventory: anInventory(),
       engine: anEngine(),
       labels: {},
-      revision: 0,
+      revision,
       at: Date.now(),
     },
     connection: { instance: 'i', openedAt: Date.now(), address: '10.0.0.1', wireVersion: 1 },
@@ -303,6 +303,20 @@ test('a node that was removed in vain, on a full disk, is as connected as before
   expect(loop.world.nodes.get('a')?.connection?.instance).toBe('i')
 })
 
+test('an agent that had seen a higher revision and connects as the disk fills is told a higher one still', async () => {
+  const { loop, store } = start()
+  await loop.submit(JOIN)
+  store.setFull(true)
+  // Nothing of the same batch is stored: neither the change nor that the revision was raised.
+  const deployed = loop.submit(DEPLOY)
+  loop.observe(connected('a', 7))
+  await expect(deployed).rejects.toMatchObject({ code: 'disk-full' })
+  expect(loop.world.nodes.get('a')?.assignmentRevision).toBeGreaterThan(7)
+  store.setFull(false)
+  await untilTaken(() => loop.submit(DEPLOY))
+  expect(loadWorld(store.range(WORLD_PREFIX)).nodes.get('a')?.assignmentRevision).toBeGreaterThan(8)
+})
+
 test('that a task has stopped is known also after it was forgotten in vain, on a full disk', async () => {
   let forgotten = 0
   const { loop, store } = start({
@@ -341,6 +355,20 @@ test('an agent that connects while the disk is full is told its stored assignmen
   loop.observe(connected('a'))
   await until(() => told.length > 0)
   expect(told).toEqual([['a']])
+})
+
+test('one whose revision had to be raised for that is told only once the raised one is stored', async () => {
+  const { loop, store, told } = start()
+  await loop.submit(JOIN)
+  store.setFull(true)
+  await loop.submit(DEPLOY).catch(() => {})
+  told.length = 0
+  loop.observe(connected('a', 7))
+  await sleep(10)
+  expect(told).toEqual([])
+  store.setFull(false)
+  await until(() => told.length > 0)
+  expect(loadWorld(store.range(WORLD_PREFIX)).nodes.get('a')?.assignmentRevision).toBeGreaterThan(7)
 })
 
 test('what agents said while the disk was full is stored once there is room', async () => {
