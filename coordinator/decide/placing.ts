@@ -34,7 +34,7 @@ export function placeAll(beat: Beat): void {
     beat,
     picture,
     ground: groundOfBeat(beat, picture),
-    placed: 0,
+    placed: new Set(),
     promised: new Map(),
     whyNot: new Map(),
   }
@@ -50,9 +50,9 @@ function placeByPriority(placing: Placing, requests: readonly PlaceRequest[]): P
   const held: PlaceRequest[] = []
   let asked = requests
   while (asked.length > 0) {
-    const before = placing.placed
+    const before = placing.placed.size
     const left = byPriority(asked, createdAt).flatMap((level) => placeLevel(placing, level))
-    const again = placing.placed > before ? left.filter(needsNeighbour) : []
+    const again = placing.placed.size > before ? left.filter(needsNeighbour) : []
     for (const request of left) if (again.length === 0 || !needsNeighbour(request)) held.push(request)
     asked = again
   }
@@ -65,8 +65,8 @@ type Placing = {
   beat: Beat
   picture: Picture
   ground: Ground
-  /** How many tasks have got their places so far. */
-  placed: number
+  /** The tasks that have got their places so far. */
+  placed: Set<TaskId>
   /** Where those that are held are promised room, as of this beat. */
   promised: Map<TaskId, NodeName>
   /** Why nobody makes room for those that are promised none. */
@@ -115,8 +115,10 @@ function placeLevel(placing: Placing, level: PlaceRequest[]): PlaceRequest[] {
   const { beat, picture, ground } = placing
   const others = level.filter((request) => !takePromised(placing, request))
   const { placements, held } = schedule(others, picture, beat.world.settings.policy)
-  for (const placement of placements) beat.decisions.push(placement)
-  placing.placed += placements.length
+  for (const placement of placements) {
+    beat.decisions.push(placement)
+    placing.placed.add(placement.task)
+  }
   const finder = finderOn(ground)
   for (const request of held) if (!placing.promised.has(request.task)) makeRoom(placing, finder, request)
   return held
@@ -131,7 +133,7 @@ function takePromised(placing: Placing, request: PlaceRequest): boolean {
   if (refusalOf(request, seen) === null) {
     beat.decisions.push({ kind: 'place-task', task: request.task, node, why: PROMISED })
     hold(seen, request.task, request.service.name, request.version)
-    placing.placed += 1
+    placing.placed.add(request.task)
     return true
   }
   if (!mayStillHave(beat, ground, request, seen)) return false
@@ -212,7 +214,7 @@ function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[]): 
     const why = `${request.task} no longer gets room on ${nominationOf(beat, request.task)?.node}`
     beat.decisions.push({ kind: 'nominate-task', task: request.task, nomination: null, why })
   }
-  const long = longWaitOf(beat, request.service.name)
+  const long = longWaitOf(beat, request.service.name, placing.placed)
   if (long?.task.id !== request.task) return
   const none = whyNot.get(request.task)
   const why = none ? whyNobody(request, none) : `room is being made on ${promised.get(request.task)}`

@@ -1,6 +1,6 @@
 /** Tasks that wait for room, and what time alone brings about for them. */
 import type { Instant } from '../../shared/clock.ts'
-import type { ServiceName, Task, World } from '../world.ts'
+import type { ServiceName, Task, TaskId, World } from '../world.ts'
 import { type Beat, wakeBy } from './beat.ts'
 import { overdueAt } from './preempt/overdue.ts'
 
@@ -45,12 +45,19 @@ function overdueAtOf(world: World, task: Task): Instant | null {
   return version ? overdueAt(task, version.spec) : null
 }
 
-/** Of a service whose wait has become long and was not told: how many wait, and the one to tell it by. */
-export function longWaitOf(beat: Beat, service: ServiceName): { task: Task; tasks: number } | null {
+/**
+ * Of a service whose wait has become long and was not told: how many wait, and the one to tell it by. `placed` in this beat
+ * wait no more: what was told of one of them is over.
+ */
+export function longWaitOf(
+  beat: Beat,
+  service: ServiceName,
+  placed: ReadonlySet<TaskId>,
+): { task: Task; tasks: number } | null {
   let tasks = 0
   let oldest: Task | null = null
   for (const task of beat.world.tasksByService.get(service) ?? []) {
-    if (task.node !== null || task.desired !== 'running' || beat.ended.has(task.id)) continue
+    if (task.node !== null || task.desired !== 'running' || beat.ended.has(task.id) || placed.has(task.id)) continue
     if (task.waitTold) return null
     tasks += 1
     if (!oldest || task.createdAt < oldest.createdAt) oldest = task

@@ -225,6 +225,17 @@ describe('what is told', () => {
     const told = cluster.decided.filter((decision) => decision.kind === 'tell-wait')
     expect(told).toMatchObject([{ tasks: 3, why: 'no lower priority to preempt where it could go (its own is 25)' }])
   })
+
+  test('when the one by which a long wait was told gets its place, it is told by the next in the same beat', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    change(cluster, { kind: 'set-availability', node: 'n2', availability: 'drain' })
+    deploy(cluster, { late: { cpuCores: 4, replicas: 3 } })
+    run(cluster, LONG_WAIT_MS + 10_000, 1_000)
+    expect(waiting(cluster, 's_late')).toHaveLength(2)
+    change(cluster, { kind: 'set-availability', node: 'n2', availability: 'active' })
+    const told = beat(cluster).filter((decision) => decision.kind === 'tell-wait')
+    expect(told).toMatchObject([{ task: waiting(cluster, 's_late')[0]?.id, tasks: 1 }])
+  })
 })
 
 // ---------------------------------------------------------------- crowded clusters
