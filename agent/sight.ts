@@ -49,20 +49,24 @@ export class Sight {
     const meanwhile = new Map<string, ContainerEvent>()
     this.meanwhile = meanwhile
     try {
-      const known = new Set([...records.values()].flatMap((record) => [...record.containers.keys()]))
+      const known = new Map([...records.values()].flatMap((record) => [...record.containers]))
       const listed = await engine.list()
       const ours = listed.filter((each) => belongsTo(owner(), each))
       this.sayForeign(listed.length - ours.length)
       const found = await Promise.all(ours.map((each) => this.inspect(each)))
       for (const record of records.values()) {
         record.lookAt.clear()
-        for (const id of record.containers.keys()) {
-          // Made by a step under way since the list was asked for, so it need not be in it.
-          if (known.has(id)) record.containers.delete(id)
+        for (const [id, container] of record.containers) {
+          // Made, started or ended by a step under way since the list was asked for: what it says may be older.
+          if (known.get(id) === container) record.containers.delete(id)
           else record.lookAt.add(id)
         }
       }
-      for (const container of found) if (container) this.sawOrNot(recordIn(records, container.task), container)
+      for (const container of found) {
+        if (!container) continue
+        const record = recordIn(records, container.task)
+        if (!record.lookAt.has(container.id)) this.sawOrNot(record, container)
+      }
       for (const record of records.values()) marked(record)
     } finally {
       this.meanwhile = null

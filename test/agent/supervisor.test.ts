@@ -13,10 +13,15 @@ import { until } from '../build/until.ts'
 
 /** How the assignment is written, where it is not as usual. */
 type Disk = { replace?: AgentFiles['replace'] }
+/** A container that was made and not started. */
+const NEVER_RAN = { state: 'created', startedAt: null, health: 'none' } as const
 type Watched = { supervisor: Supervisor; told: ObservedChange[]; notices: string[]; log: ReturnType<typeof aFakeLog> }
 
-/** It wants the one task that `anAssignedTask` names, never to be restarted. */
-async function supervise(engine: FakeEngine, options: Partial<SupervisorOptions> & Disk = {}): Promise<Watched> {
+/** It wants the one task that `anAssignedTask` names, never to be restarted; or those given. */
+async function supervise(
+  engine: FakeEngine,
+  options: Partial<SupervisorOptions> & Disk & { wanted?: AssignedTask[] } = {},
+): Promise<Watched> {
   const log = aFakeLog()
   const dataDir = await temporaryFolder()
   const files = { ...filesIn(dataDir), ...(options.replace && { replace: options.replace }) }
@@ -31,7 +36,7 @@ async function supervise(engine: FakeEngine, options: Partial<SupervisorOptions>
     stop.abort()
     await running
   })
-  await assign(supervisor, 1, [anAssignedTask()])
+  await assign(supervisor, 1, options.wanted ?? [anAssignedTask()])
   return { supervisor, told, notices, log }
 }
 
@@ -221,3 +226,24 @@ test('an assignment that cannot be written is acted on all the same, and that is
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
 }
+
+test('a container that is started while the list is read is not taken for one that never ran', async () => {
+  const engine = aFakeEngine()
+  const { promise: mayStart, resolve: letStart } = Promise.withResolvers<void>()
+  let isListed = false
+  engine.before = async (act) => {
+    if (act.startsWith('create')) engine.containers.set('made-1', aContainer({ id: 'made-1', ...NEVER_RAN }))
+    if (act === 'start made-1') await mayStart
+    // Asked by the list alone, and answered before it was started.
+    if (act !== 'inspect made-1' || isListed) return
+    letStart()
+    await vi.waitUntil(() => engine.containers.get('made-1')?.state === 'running', WAIT)
+    isListed = true
+  }
+  const { supervisor, told } = await supervise(engine)
+  await vi.waitUntil(() => engine.acts.includes('start made-1'), WAIT)
+  engine.dropEvents()
+  await vi.waitUntil(() => isListed && engine.acts.filter((act) => act === 'inspect made-1').length > 1, WAIT)
+  await vi.waitUntil(async () => (await stateOf(supervisor)) === 'running', WAIT)
+  expect(told.flatMap(({ tasks }) => tasks.map(({ state }) => state))).not.toContain('restarting')
+})
