@@ -14,6 +14,7 @@ import { ASSIGNMENT_FILE, applyMessage, type KeptAssignment, readAssignment } fr
 import { AssignmentKeeper } from './assignment-keeper.ts'
 import { isPassing, type Owner } from './decide/container.ts'
 import { type EngineStops, engineCameBack, engineWentAway } from './decide/engine-stop.ts'
+import { afterLeaving } from './decide/memory.ts'
 import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
 import type { Engine } from './docker/engine.ts'
 import { answers, type EngineSession, openSession } from './engine-session.ts'
@@ -225,6 +226,7 @@ class ContainerSupervisor implements Supervisor {
       record.assigned = task
       return
     }
+    if (!before && record.observation?.state === 'stopping') record.memory = afterLeaving(record.memory)
     record.assigned = task
     // The grace of a task that is leaving stays known.
     record.spec = spec ?? (task?.desired === 'running' ? null : record.spec)

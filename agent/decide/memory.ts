@@ -100,6 +100,18 @@ export function beginAttempt(memory: TaskMemory): TaskMemory {
  * ran (its agent was killed, its container was broken) is not the task's doing.
  */
 export function afterRemoval(memory: TaskMemory): TaskMemory {
+  return cutOff(memory)
+}
+
+/**
+ * It was seen while nobody wanted it, and told to be leaving; now it is wanted after all. What comes next is another attempt, or its
+ * running would be an older word than its leaving. Not the task's doing: its agent had lost the assignment that names it.
+ */
+export function afterLeaving(memory: TaskMemory): TaskMemory {
+  return cutOff(memory)
+}
+
+function cutOff(memory: TaskMemory): TaskMemory {
   return memory.begun ? { ...memory, begun: false, interruptions: memory.interruptions + 1 } : memory
 }
 

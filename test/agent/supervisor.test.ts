@@ -247,3 +247,26 @@ test('a container that is started while the list is read is not taken for one th
   await vi.waitUntil(async () => (await stateOf(supervisor)) === 'running', WAIT)
   expect(told.flatMap(({ tasks }) => tasks.map(({ state }) => state))).not.toContain('restarting')
 })
+
+test('a container that was told to be leaving and is wanted after all runs as another attempt', async () => {
+  const engine = aFakeEngine()
+  const container = aContainer(NEVER_RAN)
+  engine.containers.set(container.id, container)
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<void>()
+  engine.before = async (act) => {
+    if (!act.startsWith('remove')) return
+    asked.resolve()
+    await answer.promise
+    throw new BerthError('container-refused', 'not now')
+  }
+  const { supervisor, told } = await supervise(engine, { wanted: [] })
+  await asked.promise
+  expect(await stateOf(supervisor)).toBe('stopping')
+  await assign(supervisor, 2, [anAssignedTask()])
+  answer.resolve()
+  await vi.waitUntil(async () => (await stateOf(supervisor)) === 'running', WAIT)
+  const last = told.at(-1)?.tasks.at(-1)
+  // Below (1, stopping) it would be an older word.
+  expect(last).toMatchObject({ state: 'running', attempt: 2 })
+})
