@@ -156,19 +156,31 @@ export function allIsAsWanted(world: World, hosts: Hosts): string | null {
 
 /** Each unit has its task, and nothing beside one that is up. */
 function unitsAreManned(world: World, service: Service, wanted: ServiceVersion, tasks: Task[]): string | null {
+  const { mode } = wanted.spec
+  // Left from when it was global: each bridges a slot whose own task is not up, until it is.
+  const bridges = tasks.filter((task) => mode.kind === 'replicated' && task.slot === 0)
   const units = new Map<string, Task[]>()
-  for (const task of tasks) units.set(slotOf(task), [...(units.get(slotOf(task)) ?? []), task])
+  for (const task of tasks) {
+    if (bridges.includes(task)) continue
+    const unit = mode.kind === 'global' ? `${service.name} on ${task.node ?? task.onlyNode}` : slotOf(task)
+    units.set(unit, [...(units.get(unit) ?? []), task])
+  }
+  let kept = 0
   for (const [unit, found] of units) {
     const keeper = found.find(
       (task) =>
         isUp(task) && service.versions.get(task.version)?.taskHash === wanted.taskHash && !isDrained(world, task),
     )
+    if (keeper) kept += 1
     if (keeper && found.length > 1)
       return `${unit} has ${found.map(({ id }) => id).join(', ')} though ${keeper.id} is up`
   }
-  const { mode } = wanted.spec
   if (mode.kind === 'replicated') {
-    return units.size === mode.replicas ? null : `${service.name} has ${units.size} slots of ${mode.replicas}`
+    const isManned = units.size <= mode.replicas && units.size + bridges.length >= mode.replicas
+    const beside = bridges.length === 0 ? '' : `, and ${bridges.length} tasks from when it was global`
+    return isManned && bridges.length <= mode.replicas - kept
+      ? null
+      : `${service.name} has ${units.size} slots of ${mode.replicas}, ${kept} up${beside}`
   }
   for (const node of world.nodes.values()) {
     const isWanted = node.availability === 'active'
