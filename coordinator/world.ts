@@ -229,6 +229,8 @@ export type Observed = {
   oomKilled: boolean
   /** How many of its runs ended because their Engine or host stopped. */
   interruptions: number
+  /** It had ended for good, held no room meanwhile, and runs again: see decide/returned.ts. */
+  returned?: true
   error: TaskError | null
   restartAt: Instant | null
   ports: { containerPort: number; hostPort: number; protocol: string }[]

@@ -50,7 +50,7 @@ export type Picture = Map<NodeName, NodePicture>
 export function pictureOf(world: World, current?: (service: Service) => Service): Picture {
   const picture: Picture = new Map()
   const cluster = clusterPicture(neighboursOf(picture, world.services, current), world.usageByService)
-  for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, cluster))
+  for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, holdsRoom, cluster))
   return picture
 }
 
@@ -99,11 +99,17 @@ function clusterPicture(
   }
 }
 
-function nodePicture(world: World, node: Node, cluster: ClusterPicture): NodePicture {
+/** Of one node alone, unless a cluster is given; `counts` says which of its tasks do. */
+export function nodePicture(
+  world: World,
+  node: Node,
+  counts: (task: Task) => boolean,
+  cluster: ClusterPicture = clusterPicture(),
+): NodePicture {
   const seen = emptyPicture(node, cluster)
   for (const task of world.tasksByNode.get(node.name) ?? []) {
     const version = world.services.get(task.service)?.versions.get(task.version)
-    if (!version || !holdsRoom(task)) continue
+    if (!version || !counts(task)) continue
     hold(seen, task.id, task.service, version)
     if (task.desired === 'stopped') leave(seen, task.service)
     if (isMeasured(task, node)) take(seen.needUnmeasured, cluster.needOf(task.service, version))

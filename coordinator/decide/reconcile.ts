@@ -8,17 +8,19 @@ import { type Beat, create, forget, statusOf, stop } from './beat.ts'
 import { globalUnits } from './global.ts'
 import { judgeRelease } from './release.ts'
 import { replicatedUnits } from './replicated.ts'
+import { turnAwayReturned } from './returned.ts'
 import { judgeFailures, judgeFinished, mayReplace, replaceAllowance, rolloutConfig } from './rollout.ts'
 import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
 import { hasBegun, isUp } from './task-facts.ts'
 import { isHome, isLeaving, mustMove, type Unit, whyLeaving } from './units.ts'
 
 export function reconcile(beat: Beat, given: Service): void {
-  const tasks = tidy(beat, given)
+  const found = tidy(beat, given)
   if (given.removing) {
-    remove(beat, given, tasks)
+    remove(beat, given, found)
     return
   }
+  const tasks = turnAwayReturned(beat, given, found)
   let service = judgeRelease(beat, given)
   service = judgeFailures(beat, service, tasks)
   const target = targetVersionOf(service)

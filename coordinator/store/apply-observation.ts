@@ -202,6 +202,7 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
   const past = (theirs: Instant) => ourTime(theirs, skewMs, at)
   const health = seen.health ?? 'none'
   const isSameAttempt = seen.attempt === before.attempt
+  const isBack = !hasEnded(seen.state) && (before.returned || hasEnded(before.state))
   return {
     attempt: seen.attempt,
     state: seen.state,
@@ -214,6 +215,7 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
     exitCode: seen.exitCode ?? null,
     oomKilled: seen.oomKilled ?? false,
     interruptions: seen.interruptions ?? 0,
+    ...(isBack && { returned: true }),
     error: seen.error ?? null,
     restartAt: seen.restartAt === undefined ? null : ourTime(seen.restartAt, skewMs, TIME_MAX),
     ports: seen.ports ?? [],

@@ -10,10 +10,15 @@ export type Hosts = Map<string, Host>
 
 // ---------------------------------------------------------------- what the coordinator holds
 
-/** No host port is given twice on a node, and no more CPU or memory is promised than there is. */
+/**
+ * No host port is given twice on a node, and no more CPU or memory is promised than there is. What had ended and was started
+ * again by other hands (`endsForGood`) was promised nothing; where it has no room it is told to stop in the same beat.
+ */
 export function roomIsPromisedOnce(world: World): string | null {
   for (const node of world.nodes.values()) {
-    const holding = [...(world.tasksByNode.get(node.name) ?? [])].filter(holdsRoom)
+    const holding = [...(world.tasksByNode.get(node.name) ?? [])].filter(
+      (task) => holdsRoom(task) && !(task.observed.returned && task.desired === 'stopped'),
+    )
     const containers = holding.flatMap((task) => {
       const version = world.services.get(task.service)?.versions.get(task.version)
       return version ? [{ task, ...version.spec.task.container }] : []
@@ -31,6 +36,16 @@ export function roomIsPromisedOnce(world: World): string | null {
         }
       }
     }
+  }
+  return null
+}
+
+/** What has ended for good runs again only where an operator started it, or where its agent lost what it knew. */
+export function endsForGood(world: World, hosts: Hosts): string | null {
+  for (const { id, node, observed } of world.tasks.values()) {
+    const host = hosts.get(node ?? '')
+    if (!observed.returned || !host || host.disk.hasLost || host.engine.startedByHand.has(id)) continue
+    return `${id} on ${node} had ended for good and is ${observed.state} (attempt ${observed.attempt})`
   }
   return null
 }

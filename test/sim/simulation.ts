@@ -19,6 +19,7 @@ import { Network } from './network.ts'
 import { type Deed, type Item, type Plan, printChange, printDeed } from './plan.ts'
 import {
   allIsAsWanted,
+  endsForGood,
   isOurs,
   roomIsPromisedOnce,
   runsWithinPromises,
@@ -174,6 +175,7 @@ class Run {
     this.beats++
     this.violate('an acknowledged change is never lost', this.model.fault(world))
     this.violate('room is promised once', roomIsPromisedOnce(world))
+    this.violate('what has ended stays so', endsForGood(world, this.hosts))
     this.violate("a slot's task is wanted once", slotsAreMannedOnce(world))
     this.violate("a slot's task runs once", slotsRunOnce(world, this.hosts))
   }

@@ -66,6 +66,8 @@ export class VirtualEngine {
   private readonly wall: WallClock
   private readonly chance: Chance
   private readonly watch: EngineWatch
+  /** Tasks whose containers an operator ever started. */
+  readonly startedByHand = new Set<string>()
   private readonly images = new Map<string, string>()
   private readonly streams = new Set<{
     life: Life
@@ -138,7 +140,9 @@ export class VirtualEngine {
     const container = this.containers.get(id)
     if (!container || !this.isUp) return
     if (act === 'start') {
-      if (container.seen.state === 'exited') this.tryStart(container, true)
+      if (container.seen.state !== 'exited') return
+      this.startedByHand.add(container.seen.task)
+      this.tryStart(container, true)
     } else {
       if (container.seen.state === 'running') this.end(container, 137, `docker ${act} by an operator`)
       if (act === 'remove') this.takeAway(container)

@@ -23,6 +23,7 @@ const FIXED: readonly Check[] = [liveness, engine, availability, platform, taint
 const LASTING: readonly Check[] = [availability, platform, expelled, constraint]
 /** Asked again after each placement, and for each slot. */
 const MOVING: readonly Check[] = [volume, maxPerNode, affinity, hostPort, generic, disk]
+const ROOM: readonly Check[] = [maxPerNode, hostPort, generic, disk]
 /** Moving, too, but what they compare stands in columns: see `placement/nodes.ts`. */
 const AMOUNTS: readonly Check[] = [cpu, memory]
 
@@ -36,6 +37,11 @@ export function fixedRefusalOf(request: PlaceRequest, seen: NodePicture): Refusa
 
 export function movingRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
   return otherRefusalOf(request, seen) ?? firstRefusal(AMOUNTS, request, seen)
+}
+
+/** Whether there is room: nothing but what a node's tasks hold of it. */
+export function roomRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
+  return firstRefusal(ROOM, request, seen) ?? firstRefusal(AMOUNTS, request, seen)
 }
 
 /** Of the moving checks all but those of CPU and memory. */
