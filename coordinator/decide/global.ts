@@ -56,10 +56,14 @@ function isWaitingForLost(beat: Beat, task: Task): boolean {
   return task.node === null && task.onlyNode !== null && statusOf(beat, task.onlyNode)?.name === 'lost'
 }
 
-/** A node without a task that is not ready either gets none until it is. */
-function isThere(beat: Beat, unit: Unit): boolean {
-  if (unit.fresh.length + unit.stale.length + unit.away.length + unit.stopping.length > 0) return true
-  return unit.onlyNode !== null && statusOf(beat, unit.onlyNode)?.name === 'ready'
+/**
+ * A node without a task that is not ready either gets none until it is. Nor does a lost one where all has ended get another version
+ * before it returns: that would wait for a node that nobody waits for.
+ */
+function isThere(beat: Beat, { onlyNode, fresh, stale, away, stopping }: Unit): boolean {
+  if (fresh.length + away.length + stopping.length > 0) return true
+  const status = onlyNode === null ? undefined : statusOf(beat, onlyNode)?.name
+  return stale.length > 0 ? status !== 'lost' : status === 'ready'
 }
 
 /** What completed on a node that has left since is kept as a record, and runs nothing. */

@@ -684,6 +684,28 @@ test('a service waits for its dependencies, and says for which', () => {
   expect(cluster.world.services.get('shop_migrate')?.rollout.state).toBe('settled')
 })
 
+test('a global service gets its new version on a lost node only when that returns, also where its old task had ended', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  const once = { global: true, restart: { condition: 'none' as const }, update: { order: 'start-first' as const } }
+  deploy(cluster, { tick: { ...once, image: 'tick:1' } })
+  run(cluster, 5_000)
+  const ended = running(cluster, 'shop_tick').find(({ node }) => node === 'n2')!
+  crash(cluster, 'n2', ended.id, 'completed')
+  unplug(cluster, 'n2')
+  run(cluster, 30_000)
+  deploy(cluster, { tick: { ...once, image: 'tick:2' } })
+  run(cluster, 20_000)
+  expect([...cluster.world.tasksWaiting]).toEqual([])
+  expect(cluster.world.tasks.has(ended.id)).toBe(true)
+  plugIn(cluster, 'n2')
+  run(cluster, 20_000)
+  expect(running(cluster, 'shop_tick')).toMatchObject([
+    { node: 'n1', version: 2 },
+    { node: 'n2', version: 2 },
+  ])
+  expect(cluster.world.tasks.has(ended.id)).toBe(false)
+})
+
 test('a job that has completed is not run again: not when deployed again, not when its node is lost or removed', () => {
   const cluster = aCluster(THREE)
   const stack = { migrate: { restart: { condition: 'none' } } } as const
