@@ -111,6 +111,12 @@ function addChanging(program: Command, context: MakeContext): void {
   addJson(node.command('label <NODE> <LABELS...>').description('KEY=VALUE sets a label, KEY- removes it')).action(
     async (name, labels, { json }) => (await changes()).labelNode(context(json), name, labels),
   )
+  addWait(addJson(program.command('rebalance').description('show which moves would make the cluster better')))
+    .option('--apply', 'move them, start-first and a few at a time; stops at the first that fails')
+    .option('--undo', 'take the last rebalance back')
+    .option('--moves <N>', 'at most so many (default: 20)', wholeNumber)
+    .option('--at-once <N>', 'so many at a time (default: 2)', wholeNumber)
+    .action(async ({ json, ...options }) => (await import('./commands/rebalance.ts')).rebalance(context(json), options))
   const settings = () => import('./commands/settings.ts')
   addJson(
     node.command('taint <NODE> <TAINTS...>').description('KEY=VALUE:EFFECT keeps tasks away, KEY- lets them come'),
@@ -130,7 +136,9 @@ function addChanging(program: Command, context: MakeContext): void {
     (await settings()).showCluster(context(json)),
   )
   addJson(
-    cluster.command('set <KEY=VALUE...>').description('policy=binpack, survive=any-node, preemption=false'),
+    cluster
+      .command('set <KEY=VALUE...>')
+      .description('policy=binpack, survive=any-node, preemption=false, rebalance=20 or off'),
   ).action(async (pairs, { json }) => (await settings()).setCluster(context(json), pairs))
 }
 

@@ -39,6 +39,38 @@ export type World = {
   servicesInMotion: Set<ServiceName>
   /** Derived from heartbeats: what tasks of each service were measured to use. A missing key means never measured. */
   usageByService: Map<ServiceName, ServiceUsage>
+  /** Newest last; so many as REBALANCES_MAX are kept. */
+  rebalances: Rebalance[]
+  /** When it was last asked whether moving tasks on its own account would gain anything. */
+  rebalanceLookedAt: Instant
+}
+
+/** Tasks on their way to better places, a few at a time. */
+export type Rebalance = {
+  number: number
+  by: 'operator' | 'auto' | 'undo'
+  /** The one that it takes back. */
+  undoes: number | null
+  startedAt: Instant
+  endedAt: Instant | null
+  state: 'moving' | 'done' | 'stopped'
+  /** Why no further moves are begun. */
+  why: string | null
+  atOnce: number
+  moves: RebalanceMove[]
+}
+
+export type RebalanceMove = {
+  task: TaskId
+  service: ServiceName
+  slot: number
+  from: NodeName
+  to: NodeName
+  state: 'waiting' | 'moving' | 'done' | 'failed' | 'skipped'
+  startedAt: Instant | null
+  /** The task that took over. */
+  replacement: TaskId | null
+  why: string | null
 }
 
 export type Node = {
@@ -183,6 +215,8 @@ export type Task = {
   /** The one node that it may go to: a global service's task is made for a node. Null: any that passes the checks. */
   onlyNode: NodeName | null
   desired: 'running' | 'stopped'
+  /** Where another task is to take over from it; absent: nowhere. */
+  moveTo?: NodeName
   createdAt: Instant
   placedAt: Instant
   /** When it was first up (running, and healthy where it has a healthcheck; or completed), by our clock; null: never yet. */
@@ -274,6 +308,8 @@ export type Change =
   /** What is not named stays as it is. */
   | { kind: 'set-node'; node: NodeName; reserve: Partial<Amounts>; overcommit: Partial<Overcommit> }
   | { kind: 'set-cluster'; settings: ClusterSettingsChange }
+  | { kind: 'rebalance'; moves: { task: TaskId; to: NodeName }[]; atOnce: number }
+  | { kind: 'undo-rebalance'; atOnce: number }
   | { kind: 'join-node'; node: NodeName; keyFingerprint: string }
   | { kind: 'remove-node'; node: NodeName }
 
@@ -324,6 +360,10 @@ export type Decision =
   /** It waits for room since long: said once. `tasks`: how many of its service do. */
   | { kind: 'tell-wait'; task: TaskId; tasks: number; why: string }
   | { kind: 'forget-task'; task: TaskId; why: string }
+  | { kind: 'move-task'; task: TaskId /** Null: it stays after all. */; to: NodeName | null; why: string }
+  | { kind: 'begin-rebalance'; moves: { task: TaskId; to: NodeName }[]; atOnce: number }
+  | { kind: 'set-rebalance'; rebalance: Rebalance }
+  | { kind: 'look-for-rebalance' }
   | { kind: 'set-rollout'; service: ServiceName; rollout: Rollout; wantedVersion: number }
   | { kind: 'set-release'; service: ServiceName; release: Service['release'] }
   | { kind: 'forget-version'; service: ServiceName; version: number }

@@ -10,11 +10,14 @@ import { type Context, withClient } from '../context.ts'
 export async function showCluster(context: Context): Promise<void> {
   const document = await withClient(context, (client) => client.get<ClusterDocument>('/v1/cluster'))
   if (context.json) return context.out.document(document)
-  const { policy, survive, preemption } = document.settings
+  const { policy, survive, preemption, rebalance } = document.settings
   context.out.line(`cluster ${document.cluster}`)
   context.out.line(`policy      ${policy}`)
   context.out.line(`survive     ${survive}`)
   context.out.line(`preemption  ${preemption}`)
+  context.out.line(
+    `rebalance   ${rebalance.auto ? `at most ${rebalance.movesPerHour} moves an hour by itself` : 'when asked'}`,
+  )
 }
 
 export async function setCluster(context: Context, pairs: string[]): Promise<void> {
@@ -43,27 +46,50 @@ function said({ out, json }: Context, answer: unknown, words: string): void {
 
 // ---------------------------------------------------------------- what was written
 
-const CLUSTER_KEYS: Record<keyof ClusterBody, readonly string[]> = {
-  policy: POLICY_NAMES,
-  survive: ['nothing', 'any-node'],
-  preemption: ['true', 'false'],
+/** `known`: words it may be, for a hint when one is misspelt. */
+type Setting = { words: string; known: readonly string[]; read(value: string): Partial<ClusterBody> | null }
+
+const CLUSTER_SETTINGS: Record<keyof ClusterBody, Setting> = {
+  policy: oneOf(POLICY_NAMES, (policy) => ({ policy })),
+  survive: oneOf(['nothing', 'any-node'], (survive) => ({ survive })),
+  preemption: oneOf(['true', 'false'], (word) => ({ preemption: word === 'true' })),
+  rebalance: {
+    words: 'off, or how many moves an hour it may make by itself (1 to 10000)',
+    known: ['off'],
+    read(value) {
+      if (value === 'off') return { rebalance: { auto: false } }
+      const isCount = /^[1-9]\d{0,4}$/.test(value) && Number(value) <= 10_000
+      return isCount ? { rebalance: { auto: true, movesPerHour: Number(value) } } : null
+    },
+  },
+}
+
+function oneOf<const Word extends string>(known: readonly Word[], body: (word: Word) => Partial<ClusterBody>): Setting {
+  return {
+    words: `one of ${known.join(', ')}`,
+    known,
+    read(value) {
+      const word = known.find((each) => each === value)
+      return word === undefined ? null : body(word)
+    },
+  }
 }
 
 /** @throws BerthError `invalid-request` that names the pair */
 export function parseClusterSettings(pairs: readonly string[]): ClusterBody {
-  const body: Record<string, string | boolean> = {}
+  const body: ClusterBody = {}
   for (const pair of pairs) {
     const [key, value] = split(pair)
-    const values = Object.hasOwn(CLUSTER_KEYS, key) ? CLUSTER_KEYS[key as keyof ClusterBody] : null
-    if (!values)
-      throw wrong(
-        `"${key}" is no setting of the cluster; there are ${Object.keys(CLUSTER_KEYS).join(', ')}${didYouMean(key, Object.keys(CLUSTER_KEYS))}`,
-      )
-    if (!values.includes(value))
-      throw wrong(`${key} cannot be "${value}"; it is one of ${values.join(', ')}${didYouMean(value, values)}`)
-    body[key] = key === 'preemption' ? value === 'true' : value
+    const setting = Object.hasOwn(CLUSTER_SETTINGS, key) ? CLUSTER_SETTINGS[key as keyof ClusterBody] : null
+    if (!setting) {
+      const keys = Object.keys(CLUSTER_SETTINGS)
+      throw wrong(`"${key}" is no setting of the cluster; there are ${keys.join(', ')}${didYouMean(key, keys)}`)
+    }
+    const read = setting.read(value)
+    if (!read) throw wrong(`${key} cannot be "${value}"; it is ${setting.words}${didYouMean(value, setting.known)}`)
+    Object.assign(body, read)
   }
-  return body as ClusterBody
+  return body
 }
 
 const NODE_KEYS: Record<string, readonly ['reserve' | 'overcommit', string]> = {

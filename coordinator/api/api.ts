@@ -13,6 +13,7 @@ import { logRoutes } from './routes/logs.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { progressRoutes } from './routes/progress.ts'
 import { questionRoutes } from './routes/questions.ts'
+import { rebalanceRoutes } from './routes/rebalance.ts'
 import { recordingRoutes } from './routes/recording.ts'
 import { serviceRoutes } from './routes/services.ts'
 import { stackRoutes } from './routes/stacks.ts'
@@ -81,4 +82,5 @@ const ROUTES = [
   logRoutes,
   tokenRoutes,
   recordingRoutes,
+  rebalanceRoutes,
 ]

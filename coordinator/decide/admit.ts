@@ -7,6 +7,7 @@ import type { Change, World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
 import { admitNodeSettings, admitTaints } from './admit-node.ts'
 import { admitStack } from './admit-stack.ts'
+import { admitRebalance, admitUndo } from './rebalance/admit.ts'
 import { rollbackVersionOf, wantedVersionOf } from './service-facts.ts'
 import { holdsRoom } from './task-facts.ts'
 
@@ -26,6 +27,10 @@ export function admit(world: World, change: Change): Admission {
       return admitJoin(world, change.node, change.keyFingerprint)
     case 'label-node':
       return world.nodes.has(change.node) ? admitLabels(change.set) : noNode(world, change.node)
+    case 'rebalance':
+      return admitRebalance(world, change)
+    case 'undo-rebalance':
+      return admitUndo(world, change)
     case 'set-cluster':
       return Object.keys(change.settings).length > 0 ? admitted() : noSettings()
     case 'taint-node': {

@@ -10,6 +10,8 @@ import { dependenciesFirst } from './dependencies-first.ts'
 import { judgeLiveness } from './liveness.ts'
 import type { Marks } from './marks.ts'
 import { placeAll } from './placing.ts'
+import { considerRebalance } from './rebalance/auto.ts'
+import { advanceRebalance } from './rebalance/progress.ts'
 import { reconcile } from './reconcile.ts'
 import { wantedVersionOf } from './service-facts.ts'
 import type { DecideSettings } from './settings.ts'
@@ -32,6 +34,8 @@ export function decide(
   for (const service of whoElseWaits(beat, services)) reconcile(beat, service)
   forgetStacks(beat)
   placeAll(beat)
+  advanceRebalance(beat)
+  considerRebalance(beat)
   return { decisions: beat.decisions, wakeAt: beat.wakeAt }
 }
 

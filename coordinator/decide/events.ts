@@ -5,7 +5,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import { compareProgress } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
-import type { Change, Decision, EventRecord, Observation, Task, World, WorldValue } from '../world.ts'
+import type { Change, Decision, EventRecord, Observation, Rebalance, Task, World, WorldValue } from '../world.ts'
 import { clockJump, clockSkew } from './clock-skew.ts'
 
 export type NewEvent = Omit<EventRecord, 'number'>
@@ -47,6 +47,10 @@ function changeEvents(world: World, change: Change, at: Instant): NewEvent[] {
       const said = availability === 'drain' ? 'is being drained' : 'takes tasks again'
       return info(availability === 'drain' ? 'node-drained' : 'node-activated', `${node} ${said}`, { node })
     }
+    case 'rebalance':
+      return info('rebalance-started', `${change.moves.length} tasks are moved to better places`)
+    case 'undo-rebalance':
+      return info('rebalance-started', 'the last rebalance is taken back')
     case 'label-node':
       return info('node-labelled', `${change.node}: ${labelsInWords(change)}`, { node: change.node })
     case 'taint-node':
@@ -217,6 +221,14 @@ function decisionEvents(world: World, decision: Decision, at: Instant): NewEvent
       const message = `${task.id}${others} wait for room since ${since} (${checks}); ${decision.why}`
       return [event(at, 'warning', 'task-waits-long', message, { service: task.service, task: task.id })]
     }
+    case 'move-task':
+      return moveEvents(world, decision, at)
+    case 'begin-rebalance': {
+      const message = `${decision.moves.length} tasks are moved to better places (rebalance.auto)`
+      return [event(at, 'info', 'rebalance-started', message)]
+    }
+    case 'set-rebalance':
+      return rebalanceEvents(world, decision.rebalance, at)
     case 'set-rollout':
       return rolloutEvents(world, decision, at)
     case 'set-release':
@@ -225,11 +237,33 @@ function decisionEvents(world: World, decision: Decision, at: Instant): NewEvent
       return [event(at, 'info', 'service-removed', `${decision.service} is gone`, { service: decision.service })]
     case 'forget-stack':
       return [event(at, 'info', 'stack-removed', `stack ${decision.stack} is gone`)]
+    case 'look-for-rebalance':
     case 'create-task':
     case 'forget-task':
     case 'forget-version':
       return []
   }
+}
+
+function moveEvents(
+  world: World,
+  { task: id, to, why }: Extract<Decision, { kind: 'move-task' }>,
+  at: Instant,
+): NewEvent[] {
+  const task = world.tasks.get(id)
+  if (!task) return []
+  const names = { service: task.service, task: id, ...(task.node && { node: task.node }) }
+  if (to === null) return [event(at, 'info', 'task-stays', `${id} stays on ${task.node}: ${why}`, names)]
+  return [event(at, 'info', 'task-moving', `${id} moves: ${why}`, names)]
+}
+
+function rebalanceEvents(world: World, rebalance: Rebalance, at: Instant): NewEvent[] {
+  const before = world.rebalances.find(({ number }) => number === rebalance.number)
+  if (rebalance.state === 'moving' || before?.state === rebalance.state) return []
+  const done = rebalance.moves.filter(({ state }) => state === 'done').length
+  const what = `rebalance ${rebalance.number}: ${done} of ${rebalance.moves.length} tasks moved`
+  if (rebalance.state === 'done') return [event(at, 'info', 'rebalance-finished', what)]
+  return [event(at, 'warning', 'rebalance-stopped', `${what}, then stopped: ${rebalance.why}`)]
 }
 
 function nodeEvents(

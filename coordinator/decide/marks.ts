@@ -68,6 +68,12 @@ function markChange(world: World, change: Change, marks: Marks): void {
       marks.services.add(change.service)
       markWaiting(world, marks)
       return
+    case 'rebalance':
+      for (const { task } of change.moves) markTask(world, task, marks)
+      return
+    case 'undo-rebalance':
+      for (const { service } of world.rebalances.flatMap(({ moves }) => moves)) marks.services.add(service)
+      return
     case 'set-availability':
     case 'label-node':
     case 'taint-node':
@@ -170,6 +176,14 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
       if (version && needsNeighbour({ version })) markWaiting(world, marks)
       return
     }
+    case 'move-task':
+      markTask(world, decision.task, marks)
+      return
+    case 'begin-rebalance':
+      for (const { task } of decision.moves) markTask(world, task, marks)
+      return
+    case 'set-rebalance':
+    case 'look-for-rebalance':
     case 'create-task':
     case 'tell-wait':
     case 'forget-version':

@@ -156,11 +156,15 @@ export function without(seen: NodePicture, task: TaskId, service: ServiceName, v
     tasksByService: new Map(seen.tasksByService),
     portsHeld: seen.portsHeld.filter((held) => held.task !== task),
     need: { ...seen.need },
+    needUnmeasured: { ...seen.needUnmeasured },
     cluster: { ...seen.cluster, neighbours },
   }
   promise(left, version, -1)
   add(left.tasksByService, service, -1)
-  take(left.need, seen.cluster.needOf(service, version))
+  const need = seen.cluster.needOf(service, version)
+  take(left.need, need)
+  // What was measured holds the task's own use: below zero here, so that the sum of both is what would be measured without it.
+  take(left.needUnmeasured, need)
   return left
 }
 

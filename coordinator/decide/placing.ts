@@ -174,6 +174,8 @@ function stopReplacedFirst({ beat, picture, ground }: Placing, request: PlaceReq
     const seen = old.node === null ? undefined : picture.get(old.node)
     const version = beat.world.services.get(old.service)?.versions.get(old.version)
     if (!seen || !version || old.desired === 'stopped' || !holdsRoom(old)) continue
+    // Stopping it elsewhere makes no room on the one node that a moved task may go to.
+    if (request.onlyNode !== null && request.onlyNode !== old.node) continue
     if (refusalOf(request, without(seen, old.id, old.service, version)) !== null) continue
     stop(beat, old, `stops first: ${request.task} has no room beside it`)
     leave(ground, old)

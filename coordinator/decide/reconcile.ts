@@ -3,7 +3,7 @@
  * where its new tasks go is asked of the scheduler afterwards, for all services together.
  */
 import { hasEnded } from '../../shared/task-state.ts'
-import type { Service, ServiceVersion, Task } from '../world.ts'
+import type { NodeName, Service, ServiceVersion, Task } from '../world.ts'
 import { type Beat, create, forget, statusOf, stop } from './beat.ts'
 import { globalUnits } from './global.ts'
 import { judgeRelease } from './release.ts'
@@ -147,7 +147,7 @@ function keep(beat: Beat, service: Service, target: ServiceVersion, unit: Unit):
   for (const task of others) stop(beat, task, `surplus: ${keeper.id} has its place`)
   for (const task of unit.stale) if (mayGo(beat, service, keeper, task)) stop(beat, task, `replaced by ${keeper.id}`)
   if (keeper.node !== null) return
-  request(beat, service, target, unit, keeper.id, keeper.waitsFor)
+  request(beat, service, target, unit.slot, keeper)
   if (unit.stale.length > 0) beat.makeRoom.set(keeper.id, unit.stale)
 }
 
@@ -171,7 +171,7 @@ function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, uni
       if (mayGo(beat, service, keeper, task)) stop(beat, task, `moved: ${keeper.id} has its place`)
     }
     const version = ownVersionOf(service, target, keeper)
-    if (keeper.node === null) request(beat, service, version, unit, keeper.id, keeper.waitsFor)
+    if (keeper.node === null) request(beat, service, version, unit.slot, keeper)
   } else if (first) {
     const version = ownVersionOf(service, target, first)
     add(beat, service, version, unit, whyLeaving(beat, version, first) ?? `${first.node} is drained`)
@@ -222,10 +222,11 @@ function replace(beat: Beat, service: Service, target: ServiceVersion, unit: Uni
 }
 
 function add(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, why: string): string {
-  const preempted = beat.preempted.get(`${service.name}.${unit.slot}`) ?? null
-  const wanted = { slot: unit.slot, version: target.version, onlyNode: unit.onlyNode, preempted }
-  const task = create(beat, service, wanted, why)
-  request(beat, service, target, unit, task, [])
+  const { slot } = unit
+  const preempted = beat.preempted.get(`${service.name}.${slot}`) ?? null
+  const onlyNode = unit.onlyNode ?? moveTarget(beat, service, target, unit)
+  const task = create(beat, service, { slot, version: target.version, onlyNode, preempted }, why)
+  request(beat, service, target, slot, { id: task, onlyNode, waitsFor: [] })
   return task
 }
 
@@ -233,11 +234,17 @@ function request(
   beat: Beat,
   service: Service,
   version: ServiceVersion,
-  { slot, onlyNode }: Unit,
-  task: string,
-  waitsFor: Task['waitsFor'],
+  slot: number,
+  { id, onlyNode, waitsFor }: Pick<Task, 'id' | 'onlyNode' | 'waitsFor'>,
 ): void {
-  beat.requests.push({ task, service, version, slot, onlyNode, waitsFor })
+  beat.requests.push({ task: id, service, version, slot, onlyNode, waitsFor })
+}
+
+/** Where a rebalance wants the unit's task; a drain or a new version is not bound to that. */
+function moveTarget(beat: Beat, service: Service, target: ServiceVersion, { stale }: Unit): NodeName | null {
+  const leaving = stale.find((task) => task.moveTo !== undefined && !isOutdatedTask(service, target, task))
+  const node = leaving?.node == null ? undefined : beat.world.nodes.get(leaving.node)
+  return node?.availability === 'active' ? (leaving?.moveTo ?? null) : null
 }
 
 /** Of another task hash. One that failed for good at an older version counts too when it is asked to try again. */

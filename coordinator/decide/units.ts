@@ -50,8 +50,8 @@ function isFresh(beat: Beat, service: Service, target: ServiceVersion, task: Tas
 }
 
 /**
- * A node that is drained, or has a `no-execute` taint that the version does not tolerate, gives its tasks away; but for
- * those whose data it holds: they stay until an operator decides.
+ * A node that is drained, or has a `no-execute` taint that the version does not tolerate, gives its tasks away, as does one from
+ * which a rebalance moves the task; but for those whose data it holds: they stay until an operator decides.
  */
 export function mustMove(beat: Beat, service: Service, version: ServiceVersion, task: Task): boolean {
   return whyLeaving(beat, version, task) !== null && !isHome(service, version, task)
@@ -67,6 +67,7 @@ export function isLeaving(beat: Beat, service: Service, task: Task): boolean {
 export function whyLeaving(beat: Beat, { spec }: ServiceVersion, task: Task): string | null {
   const node = task.node === null ? undefined : beat.world.nodes.get(task.node)
   if (!node) return null
+  if (task.moveTo !== undefined) return `rebalanced to ${task.moveTo}`
   if (node.availability === 'drain') return `${node.name} is drained`
   const taint = untolerated(node.taints, spec.placement, ['no-execute'])
   return taint ? `${node.name} is tainted ${taintText(taint)}` : null

@@ -3,9 +3,11 @@ import type { Instant } from '../../shared/clock.ts'
 import { withSettings } from '../../shared/cluster-settings.ts'
 import { fullServiceName } from '../../shared/names.ts'
 import { canonicalJson, type ServiceSpec, type StackSpec, type Taint } from '../../shared/spec.ts'
+import { movesBack, undoable } from '../decide/rebalance/admit.ts'
 import { rollbackVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
 import type { Change, Service, ServiceName, ServiceVersion, World } from '../world.ts'
 import { addVersion, firstRelease, saveService } from './add-version.ts'
+import { beginRebalance } from './apply-rebalance.ts'
 import { indexService } from './indexes.ts'
 import { deleteNode, newNode, putNode, putService, putSettings, putStack, putVersion } from './records.ts'
 import { hashesOf, restartDependents, taskHashes } from './restart-dependents.ts'
@@ -27,6 +29,16 @@ export function applyChange(world: World, change: Change, at: Instant, writes: W
     case 'rollback-service':
       rollbackService(world, change.service, at, writes)
       return
+    case 'rebalance':
+      beginRebalance(world, { by: 'operator', undoes: null, ...change }, at, writes)
+      return
+    case 'undo-rebalance': {
+      const last = undoable(world)
+      if (!last) return
+      const { atOnce } = change
+      beginRebalance(world, { by: 'undo', undoes: last.number, moves: movesBack(last), atOnce }, at, writes)
+      return
+    }
     case 'set-availability': {
       const node = world.nodes.get(change.node)
       if (!node || node.availability === change.availability) return

@@ -2,6 +2,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import { hasNamedVolume } from '../decide/service-facts.ts'
 import type { Decision, NodeName, Observed, Service, Task, World } from '../world.ts'
+import { beginRebalance, setRebalance } from './apply-rebalance.ts'
 import { indexService, indexTask, unindexService, unindexTask } from './indexes.ts'
 import {
   deleteService,
@@ -10,6 +11,7 @@ import {
   deleteVersion,
   putAssignmentRevision,
   putNode,
+  putRebalances,
   putService,
   putTask,
 } from './records.ts'
@@ -54,6 +56,24 @@ export function applyDecision(world: World, decision: Decision, at: Instant, wri
     }
     case 'forget-task':
       forgetTask(world, decision, writes)
+      return
+    case 'move-task': {
+      const task = world.tasks.get(decision.task)
+      if (!task) return
+      if (decision.to === null) delete task.moveTo
+      else task.moveTo = decision.to
+      writes.push(putTask(task))
+      return
+    }
+    case 'begin-rebalance':
+      beginRebalance(world, { by: 'auto', undoes: null, ...decision }, at, writes)
+      return
+    case 'set-rebalance':
+      setRebalance(world, decision.rebalance, writes)
+      return
+    case 'look-for-rebalance':
+      world.rebalanceLookedAt = at
+      writes.push(putRebalances(world))
       return
     case 'set-rollout':
       changeService(world, decision.service, writes, (service) => {

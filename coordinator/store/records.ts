@@ -6,6 +6,7 @@
  *   world settings                    what is set for the cluster as a whole; missing: what is usual
  *   world node NAME                   identity, labels, taints, availability, inventory, reserve and overcommit, status
  *   world assignment NAME             the node's assignment revision: alone, as it changes with every task
+ *   world rebalances                  the latest of them, and when it was last looked for one
  *   world stack NAME
  *   world service NAME                all but its versions
  *   world version NAME NUMBER         a spec; never changes once written
@@ -35,6 +36,8 @@ export function emptyWorld(cluster: string): World {
     tasksStopping: new Set(),
     servicesInMotion: new Set(),
     usageByService: new Map(),
+    rebalances: [],
+    rebalanceLookedAt: 0,
   }
 }
 
@@ -50,6 +53,7 @@ export function loadWorld(entries: Iterable<{ key: Key; value: unknown }>, clust
     if (key[0] !== WORLD_PREFIX[0]) continue
     const name = String(key[2] ?? '')
     if (key[1] === 'counters') Object.assign(world, value as Counters)
+    else if (key[1] === 'rebalances') Object.assign(world, value as Rebalancing)
     else if (key[1] === 'settings') world.settings = withSettings(CLUSTER_SETTINGS_DEFAULT, value as ClusterSettings)
     else if (key[1] === 'node') world.nodes.set(name, nodeFrom(value as NodeRecord))
     else if (key[1] === 'assignment') revisions.set(name, value as number)
@@ -89,6 +93,13 @@ type NodeRecord = Partial<NodeSettings> &
     'name' | 'keyFingerprint' | 'joinedAt' | 'availability' | 'operatorLabels' | 'agentLabels' | 'inventory' | 'status'
   >
 type ServiceRecord = Omit<Service, 'versions' | 'homes'> & { homes: [number, string][] }
+
+type Rebalancing = Pick<World, 'rebalances' | 'rebalanceLookedAt'>
+
+export function putRebalances({ rebalances, rebalanceLookedAt }: World): Write {
+  const value: Rebalancing = { rebalances: [...rebalances], rebalanceLookedAt }
+  return { key: ['world', 'rebalances'], value }
+}
 
 export function putCounters(world: World): Write {
   const { cluster, revision, nextTaskNumber } = world

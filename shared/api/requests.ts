@@ -169,6 +169,7 @@ export const ClusterBody = Type.Object(
     policy: Type.Optional(PolicyName),
     survive: Type.Optional(ClusterSettings.properties.survive),
     preemption: Type.Optional(Type.Boolean()),
+    rebalance: Type.Optional(Type.Partial(ClusterSettings.properties.rebalance, strict)),
   },
   strict,
 )

@@ -42,6 +42,8 @@ export function aWorld(
     tasksStopping: new Set(),
     servicesInMotion: new Set(),
     usageByService: new Map(),
+    rebalances: [],
+    rebalanceLookedAt: 0,
   }
   rebuildIndexes(world)
   return world

@@ -9,8 +9,12 @@ const BERTH = join(import.meta.dirname, '../../bin/berth')
 test('settings of cluster and nodes are set and shown', async () => {
   const server = await anApiServer()
   const berth = async (...args: string[]) => run(BERTH, args, { env: await server.env(), limitMs: 30_000 })
-  expect((await berth('cluster', 'set', 'policy=binpack', 'survive=any-node', 'preemption=false')).exit).toBe(0)
-  expect((await berth('cluster', 'show')).stdout).toMatch(/policy +binpack\nsurvive +any-node\npreemption +false\n$/)
+  expect(
+    (await berth('cluster', 'set', 'policy=binpack', 'survive=any-node', 'preemption=false', 'rebalance=7')).exit,
+  ).toBe(0)
+  expect((await berth('cluster', 'show')).stdout).toMatch(
+    /policy +binpack\nsurvive +any-node\npreemption +false\nrebalance +at most 7 moves an hour by itself\n$/,
+  )
   expect((await berth('node', 'set', 'n1', 'cpu-overcommit=2', 'memory-reserve=512M')).exit).toBe(0)
   expect(server.cluster.world.nodes.get('n1')).toMatchObject({
     overcommit: { cpu: 2, memory: 1 },
@@ -41,7 +45,7 @@ test.each([
   ],
   [
     () => parseClusterSettings(['polcy=spread']),
-    '"polcy" is no setting of the cluster; there are policy, survive, preemption',
+    '"polcy" is no setting of the cluster; there are policy, survive, preemption, rebalance',
   ],
   [() => parseClusterSettings(['policy']), '"policy" sets nothing; write it like KEY=VALUE'],
   [() => parseNodeSettings(['memory-reserve=2GBB']), 'memory-reserve cannot be "2GBB"; write it like 512M or 2G'],

@@ -22,7 +22,11 @@ export function clusterRoutes(api: FastifyInstance, parts: RouteParts): void {
     settings: core.world.settings,
   }))
 
-  const set = { summary: 'Sets policy, survive or preemption', body: ClusterBody, response: { 200: ChangeAnswer } }
+  const set = {
+    summary: 'Sets policy, survive, preemption or rebalance',
+    body: ClusterBody,
+    response: { 200: ChangeAnswer },
+  }
   api.patch<{ Body: ClusterBody }>('/v1/cluster', { schema: set }, async ({ body }) => ({
     revision: await core.submit({ kind: 'set-cluster', settings: body }),
   }))

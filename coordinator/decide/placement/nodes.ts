@@ -28,7 +28,7 @@ import {
 
 export class Nodes {
   /** By index. */
-  readonly seen: readonly NodePicture[]
+  readonly seen: NodePicture[]
   /** For nodes low and high are one array: a node's figure is what it is. */
   readonly rows: Rows
   /** Indexes of nodes in the order in which they took tasks: who keeps something derived catches up from here. */
@@ -81,6 +81,14 @@ export class Nodes {
     this.#count(index, this.rows.low[index * ROW + OWN_TASKS]! + 1)
     this.#reckon(index)
     this.taken.push(index)
+  }
+
+  /** The node as if something had changed there, for asking what would follow. Keepers of `taken` are not told. */
+  replace(index: number, seen: NodePicture): void {
+    this.seen[index] = seen
+    this.#count(index, this.#service === null ? 0 : (seen.tasksByService.get(this.#service) ?? 0))
+    this.#read(index)
+    this.#reckon(index)
   }
 
   /** Makes `OWN_TASKS` those of the service. Most services of which a first task is placed have none. */

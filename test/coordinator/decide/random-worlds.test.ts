@@ -6,6 +6,7 @@ import { refusalOf } from '../../../coordinator/decide/checks/all.ts'
 import { clash } from '../../../coordinator/decide/checks/host-port.ts'
 import { genericNeed, genericOn } from '../../../coordinator/decide/generic-need.ts'
 import { pictureOf, without } from '../../../coordinator/decide/picture.ts'
+import { planRebalance } from '../../../coordinator/decide/rebalance/plan.ts'
 import { rebuildIndexes } from '../../../coordinator/store/indexes.ts'
 import { loadWorld } from '../../../coordinator/store/records.ts'
 import type { Change, Decision, World } from '../../../coordinator/world.ts'
@@ -130,6 +131,14 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   service.map((name) =>
     act(`rollback ${name}`, (cluster) => ask(cluster, { kind: 'rollback-service', service: `s_${name}` })),
   ),
+  fc.integer({ min: 1, max: 3 }).map((atOnce) =>
+    act(`rebalance ${atOnce}`, (cluster) => {
+      const { world, now } = cluster
+      const { moves } = planRebalance(world, { now, movesMax: 5, placedBefore: now })
+      ask(cluster, { kind: 'rebalance', moves: moves.map(({ task, to }) => ({ task, to })), atOnce })
+    }),
+  ),
+  fc.constant(act('undo rebalance', (cluster) => ask(cluster, { kind: 'undo-rebalance', atOnce: 2 }))),
   fc.constant(act('remove stack', (cluster) => ask(cluster, { kind: 'remove-stack', stack: 's' }))),
   fc
     .tuple(node, fc.constantFrom('drain', 'active'))

@@ -1,0 +1,329 @@
+import { expect, test } from 'vitest'
+import { admit } from '../../../../coordinator/decide/admit.ts'
+import { planRebalance } from '../../../../coordinator/decide/rebalance/plan.ts'
+import { loadWorld } from '../../../../coordinator/store/records.ts'
+import type { Change, World } from '../../../../coordinator/world.ts'
+import {
+  aCluster,
+  agentOf,
+  beat,
+  type Cluster,
+  change,
+  connect,
+  restartCoordinator,
+  run,
+  running,
+  say,
+  unplug,
+} from '../../../build/cluster.ts'
+import { aStackSpec, type ServiceSpecGiven } from '../../../build/spec.ts'
+
+function deploy(cluster: Cluster, services: Record<string, ServiceSpecGiven>): void {
+  change(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', services), prune: true })
+}
+
+/** All tasks stand on n1 and n2, and n3 has joined since. */
+function aClusterWithANewNode(services: Record<string, ServiceSpecGiven>): Cluster {
+  const cluster = aCluster(['n1', 'n2', 'n3'])
+  change(cluster, { kind: 'set-availability', node: 'n3', availability: 'drain' })
+  deploy(cluster, services)
+  run(cluster, 15_000)
+  change(cluster, { kind: 'set-availability', node: 'n3', availability: 'active' })
+  run(cluster, 2_000)
+  return cluster
+}
+
+function plan(cluster: Cluster, movesMax = 20) {
+  return planRebalance(cluster.world, { now: cluster.now, movesMax, placedBefore: cluster.now })
+}
+
+function perNode({ world }: Cluster, service: string): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const task of world.tasksByService.get(service) ?? []) {
+    if (task.desired === 'running' && task.node) counts[task.node] = (counts[task.node] ?? 0) + 1
+  }
+  return counts
+}
+
+function ask(cluster: Cluster, asked: Change): void {
+  const admission = admit(cluster.world, asked)
+  if (!admission.ok) throw new Error(admission.message)
+  change(cluster, asked)
+}
+
+function apply(cluster: Cluster, atOnce = 2): void {
+  const moves = plan(cluster).moves.map(({ task, to }) => ({ task, to }))
+  ask(cluster, { kind: 'rebalance', moves, atOnce })
+}
+
+const last = ({ world }: Cluster) => world.rebalances.at(-1)!
+const states = (cluster: Cluster) => last(cluster).moves.map(({ state }) => state)
+
+test('after a node joined, tasks of a spread service are to go there until they are even', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  const { moves, isCut } = plan(cluster)
+  expect(moves.map(({ from, to }) => [from, to])).toEqual([
+    ['n1', 'n3'],
+    ['n2', 'n3'],
+  ])
+  expect(moves[0]).toMatchObject({
+    policy: 'spread',
+    figures: { from: { tasksOfService: 2 }, to: { tasksOfService: 0 } },
+  })
+  expect(isCut).toBe(false)
+})
+
+test('a plan changes nothing, and there is none for what is even already', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  const before = JSON.stringify([...cluster.world.tasks])
+  plan(cluster)
+  expect(JSON.stringify([...cluster.world.tasks])).toBe(before)
+  const even = aCluster(['n1', 'n2', 'n3'])
+  deploy(even, { web: { replicas: 6 }, api: { replicas: 3, cpuCores: 0.5 } })
+  run(even, 15_000)
+  expect(plan(even).moves).toEqual([])
+})
+
+test('after the moves of a plan there is nothing left to move', () => {
+  const cluster = aClusterWithANewNode({
+    web: { replicas: 7 },
+    api: { replicas: 4, cpuCores: 0.5 },
+    one: { replicas: 1 },
+  })
+  apply(cluster)
+  run(cluster, 60_000)
+  expect(new Set(states(cluster))).toEqual(new Set(['done']))
+  expect(plan(cluster).moves).toEqual([])
+})
+
+test('moves are bounded, and what gains most comes first', () => {
+  const cluster = aClusterWithANewNode({ few: { replicas: 4 }, many: { replicas: 12 } })
+  const { moves } = plan(cluster, 3)
+  expect(moves).toHaveLength(3)
+  expect(moves[0]!.service).toBe('s_many')
+  expect(moves.map(({ gain }) => gain)).toEqual(moves.map(({ gain }) => gain).toSorted((a, b) => b - a))
+})
+
+test.each([
+  ['has a volume on its node', { db: { replicas: 4, volumes: ['data'] } }],
+  ['is global', { log: { global: true } }],
+] satisfies [string, Record<string, ServiceSpecGiven>][])(
+  'a service that %s is left where it is',
+  (_what, services) => {
+    expect(plan(aClusterWithANewNode(services)).moves).toEqual([])
+  },
+)
+
+test('a task goes only where the checks let it go', () => {
+  const cluster = aClusterWithANewNode({
+    web: { replicas: 6, placement: { constraints: [{ attribute: 'node.labels.disk', operator: '!=', value: 'hdd' }] } },
+  })
+  expect(plan(cluster).moves).toHaveLength(2)
+  change(cluster, { kind: 'label-node', node: 'n3', set: { disk: 'hdd' }, remove: [] })
+  expect(plan(cluster).moves).toEqual([])
+})
+
+test('tasks that are to be spread over a label are evened out over its values first', () => {
+  const cluster = aCluster(['n1', 'n2', 'n3', 'n4'])
+  for (const node of ['n3', 'n4']) change(cluster, { kind: 'set-availability', node, availability: 'drain' })
+  for (const [node, zone] of [
+    ['n1', 'a'],
+    ['n2', 'a'],
+    ['n3', 'a'],
+    ['n4', 'b'],
+  ]) {
+    change(cluster, { kind: 'label-node', node: node!, set: { zone: zone! }, remove: [] })
+  }
+  deploy(cluster, { web: { replicas: 4, placement: { spreadOver: ['node.labels.zone'] } } })
+  run(cluster, 15_000)
+  for (const node of ['n3', 'n4']) change(cluster, { kind: 'set-availability', node, availability: 'active' })
+  run(cluster, 2_000)
+  const { moves } = plan(cluster)
+  expect(moves.map(({ to, groups }) => ({ to, groups }))).toEqual([
+    { to: 'n4', groups: { from: 3, to: 0 } },
+    { to: 'n4', groups: { from: 2, to: 1 } },
+  ])
+})
+
+test('each move is start-first: no fewer tasks run at any time, and only so many move at once', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 12 } })
+  apply(cluster, 2)
+  let movingMost = 0
+  for (let step = 0; step < 60; step += 1) {
+    run(cluster, 500)
+    expect(running(cluster, 's_web').length).toBeGreaterThanOrEqual(12)
+    movingMost = Math.max(movingMost, states(cluster).filter((state) => state === 'moving').length)
+  }
+  expect(movingMost).toBe(2)
+  expect(last(cluster)).toMatchObject({ state: 'done', why: null })
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 4, n2: 4, n3: 4 })
+  expect(running(cluster, 's_web')).toHaveLength(12)
+})
+
+test('slots keep their numbers', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  apply(cluster)
+  run(cluster, 30_000)
+  expect(
+    running(cluster, 's_web')
+      .map(({ slot }) => slot)
+      .toSorted(),
+  ).toEqual([1, 2, 3, 4, 5, 6])
+})
+
+test('the first failure stops it: no further moves begin, and the task stays where it was', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 12 } })
+  apply(cluster, 1)
+  const first = last(cluster).moves[0]!
+  run(cluster, 1_000)
+  const [replacement] = agentOf(cluster, 'n3').containers.values()
+  expect(replacement?.state).toBe('pulling')
+  say(cluster, 'n3', false, [Object.assign(replacement!, { state: 'failed' })], [])
+  run(cluster, 5_000)
+  expect(last(cluster).state).toBe('stopped')
+  expect(last(cluster).why).toContain(`on n3 failed`)
+  expect(states(cluster).filter((state) => state === 'skipped').length).toBeGreaterThan(0)
+  expect(cluster.world.tasks.get(first.task)?.moveTo).toBeUndefined()
+  expect(running(cluster, 's_web')).toHaveLength(12)
+})
+
+test('a replacement that finds no room any more fails its move', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6, cpuCores: 1 } })
+  const moves = plan(cluster).moves.map(({ task, to }) => ({ task, to }))
+  deploy(cluster, { web: { replicas: 6, cpuCores: 1 }, big: { replicas: 1, cpuCores: 4 } })
+  run(cluster, 15_000)
+  ask(cluster, { kind: 'rebalance', moves, atOnce: 2 })
+  run(cluster, 5_000)
+  expect(last(cluster)).toMatchObject({ state: 'done' })
+  expect(last(cluster).moves.map(({ state, why }) => [state, why])).toEqual([
+    ['skipped', 'n3 cannot take it any more: cpu'],
+    ['skipped', 'n3 cannot take it any more: cpu'],
+  ])
+  expect(running(cluster, 's_web')).toHaveLength(6)
+})
+
+test('a host that is lost on the way fails the move, and all tasks run in the end', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  apply(cluster, 1)
+  beat(cluster)
+  unplug(cluster, 'n3')
+  run(cluster, 400_000, 1_000)
+  expect(last(cluster).state).toBe('stopped')
+  expect(running(cluster, 's_web')).toHaveLength(6)
+  expect([...cluster.world.tasks.values()].filter(({ moveTo }) => moveTo !== undefined)).toEqual([])
+})
+
+test('a deployment on the way takes precedence, and nothing is left that wants to move', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 12, update: { parallelism: 4 } } })
+  apply(cluster, 1)
+  run(cluster, 1_000)
+  deploy(cluster, { web: { replicas: 12, image: 'example/b:2', update: { parallelism: 4 } } })
+  run(cluster, 120_000)
+  expect(last(cluster).state).not.toBe('moving')
+  expect(running(cluster, 's_web')).toHaveLength(12)
+  expect([...cluster.world.tasks.values()].filter(({ moveTo }) => moveTo !== undefined)).toEqual([])
+  expect(cluster.world.services.get('s_web')!.rollout.state).toBe('settled')
+})
+
+test('a coordinator that is killed on the way goes on with it', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 12 } })
+  apply(cluster, 2)
+  run(cluster, 1_000)
+  restartCoordinator(cluster)
+  for (const name of ['n1', 'n2', 'n3']) connect(cluster, name)
+  run(cluster, 60_000)
+  expect(last(cluster).state).toBe('done')
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 4, n2: 4, n3: 4 })
+})
+
+test('undo brings the tasks back to where they were', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  apply(cluster)
+  run(cluster, 30_000)
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 2, n2: 2, n3: 2 })
+  ask(cluster, { kind: 'undo-rebalance', atOnce: 2 })
+  run(cluster, 30_000)
+  expect(last(cluster)).toMatchObject({ by: 'undo', undoes: 1, state: 'done' })
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 3, n2: 3 })
+})
+
+test.each([
+  [
+    'a task has moved on',
+    (cluster: Cluster) => deploy(cluster, { web: { replicas: 6, image: 'example/b:2' } }),
+    /^rebalance 1 cannot be taken back, the world has moved on: .*Nothing was changed/,
+  ],
+  [
+    'another one is under way',
+    (cluster: Cluster) => ask(cluster, { kind: 'undo-rebalance', atOnce: 1 }),
+    /^rebalance 2 is under way, 2 moves left/,
+  ],
+])('an undo is refused when %s', (_what, act, words) => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  apply(cluster)
+  run(cluster, 30_000)
+  act(cluster)
+  expect(admit(cluster.world, { kind: 'undo-rebalance', atOnce: 2 })).toMatchObject({
+    ok: false,
+    code: 'conflict',
+    message: expect.stringMatching(words),
+  })
+})
+
+test('what cannot be moved is refused with the reason, and nothing is changed', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 2 }, db: { replicas: 1, volumes: ['data'] } })
+  const web = running(cluster, 's_web')[0]!
+  const db = running(cluster, 's_db')[0]!
+  const refusedFor = (moves: { task: string; to: string }[], atOnce = 2) => {
+    const admission = admit(cluster.world, { kind: 'rebalance', moves, atOnce })
+    return admission.ok ? null : admission.message
+  }
+  expect(refusedFor([])).toContain('no move is named')
+  expect(refusedFor([{ task: 'nobody', to: 'n3' }])).toContain('there is no task nobody any more')
+  expect(refusedFor([{ task: web.id, to: 'n9' }])).toBe('there is no node n9')
+  expect(refusedFor([{ task: web.id, to: web.node! }])).toContain(`is on ${web.node} already`)
+  expect(refusedFor([{ task: db.id, to: 'n3' }])).toContain('its volume is on its node')
+  expect(
+    refusedFor([
+      { task: web.id, to: 'n3' },
+      { task: web.id, to: 'n3' },
+    ]),
+  ).toContain('is named twice')
+  expect(refusedFor([{ task: web.id, to: 'n3' }], 0)).toContain('0 moves at once')
+  expect(admit(cluster.world, { kind: 'undo-rebalance', atOnce: 1 })).toMatchObject({
+    ok: false,
+    message: expect.stringContaining('there is no rebalance to take back'),
+  })
+})
+
+test('on its own account it moves within its budget, and not what has just been placed', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 12 } })
+  change(cluster, { kind: 'set-cluster', settings: { rebalance: { auto: true, movesPerHour: 3 } } })
+  run(cluster, 300_000, 5_000)
+  // Its tasks are younger than ten minutes.
+  expect(cluster.world.rebalances).toEqual([])
+  run(cluster, 900_000, 5_000)
+  const moved = () =>
+    cluster.world.rebalances.flatMap(({ moves }) => moves).filter(({ state }) => state === 'done').length
+  expect(moved()).toBe(3)
+  run(cluster, 3_600_000, 10_000)
+  expect(moved()).toBe(4)
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 4, n2: 4, n3: 4 })
+})
+
+test('without being told to, nothing moves by itself', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 12 } })
+  run(cluster, 1_800_000, 10_000)
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 6, n2: 6 })
+})
+
+test('what is stored comes back', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  apply(cluster)
+  run(cluster, 1_000)
+  const stored: World = loadWorld(cluster.stored.values())
+  expect(stored.rebalances).toEqual(cluster.world.rebalances)
+  expect([...stored.tasks.values()].map(({ id, moveTo }) => [id, moveTo])).toEqual(
+    [...cluster.world.tasks.values()].map(({ id, moveTo }) => [id, moveTo]),
+  )
+})
