@@ -115,7 +115,7 @@ function addChanging(program: Command, context: MakeContext): void {
     .option('--apply', 'move them, start-first and a few at a time; stops at the first that fails')
     .option('--undo', 'take the last rebalance back')
     .option('--moves <N>', 'at most so many (default: 20)', wholeNumber)
-    .option('--at-once <N>', 'so many at a time (default: 2)', wholeNumber)
+    .option('--at-once <N>', 'so many at a time (default: 2)', atLeastOne)
     .action(async ({ json, ...options }) => (await import('./commands/rebalance.ts')).rebalance(context(json), options))
   const settings = () => import('./commands/settings.ts')
   addJson(
@@ -223,4 +223,10 @@ function lifetime(text: string): number {
 function wholeNumber(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
   return Number(text)
+}
+
+function atLeastOne(text: string): number {
+  const number = wholeNumber(text)
+  if (number === 0) throw new InvalidArgumentError('It must be at least 1.')
+  return number
 }

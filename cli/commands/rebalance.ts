@@ -124,10 +124,29 @@ function gainWords({ service, policy, figures, groups }: PlannedMove): string {
   if (here !== undefined && there !== undefined && here !== there) {
     return `${here + 1} and ${there} tasks of ${service} there`
   }
-  const name = ['loadAfter', 'shareAfter', 'cpuShareLeft', 'overfilled'].find(
-    (each) => from[each] !== undefined && from[each] !== to[each],
-  )
-  return name ? `${name} ${from[name]} → ${to[name]} (${policy})` : policy
+  const most = mostChanged(from, to)
+  return most ? `${most.words} ${percent(most.from, 1)} → ${percent(most.to, 1)} (${policy})` : policy
+}
+
+/** Shares among the policies' figures, as people call them. */
+const SHARES = {
+  cpuLoadAfter: 'measured CPU',
+  memoryLoadAfter: 'measured memory',
+  cpuShareAfter: 'CPU of its tasks',
+  memoryShareAfter: 'memory of its tasks',
+  cpuShareLeft: 'CPU left over',
+  memoryShareLeft: 'memory left over',
+  pressure: 'time in which something waits',
+}
+
+type Figures = PlannedMove['figures']['from']
+
+function mostChanged(before: Figures, after: Figures): { words: string; from: number; to: number } | null {
+  const changes = Object.entries(SHARES).flatMap(([name, words]) => {
+    const [from, to] = [before[name], after[name]]
+    return from === undefined || to === undefined ? [] : [{ words, from, to }]
+  })
+  return changes.sort((a, b) => Math.abs(b.from - b.to) - Math.abs(a.from - a.to))[0] ?? null
 }
 
 export function lastLines(last: RebalanceDocument): string[] {

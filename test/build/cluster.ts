@@ -13,6 +13,7 @@ import { emptyWorld, loadWorld } from '../../coordinator/store/records.ts'
 import type { Key, Write } from '../../coordinator/store/store.ts'
 import type { Change, Decision, Observation, Task, World, WorldValue } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
+import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { ENGINE_STOPPED } from '../../shared/task-state.ts'
 import type { NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
 import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
@@ -47,6 +48,8 @@ export type Cluster = {
   decided: Decision[]
   /** Told of all that happens, as by the loop. */
   recorder: Recorder | null
+  /** What the next heartbeat of a host tells; absent: what `aHostLoad` gives, and nothing of its containers. */
+  loadOf?: (agent: Agent) => { load: HostLoad; containers: ContainerLoad[] }
 }
 
 export function aCluster(
@@ -189,7 +192,8 @@ export function plugIn(cluster: Cluster, name: string): void {
 export function heartbeat(cluster: Cluster, name: string): void {
   const agent = agentOf(cluster, name)
   if (!agent.isPlugged || agent.instance === null) return
-  observe(cluster, { kind: 'heartbeat', node: name, revision: agent.revision, load: aHostLoad(), containers: [] })
+  const { load, containers } = cluster.loadOf?.(agent) ?? { load: aHostLoad(), containers: [] }
+  observe(cluster, { kind: 'heartbeat', node: name, revision: agent.revision, load, containers })
 }
 
 export function sayAll(cluster: Cluster, name: string): void {

@@ -4,6 +4,7 @@
  */
 import type { Engine } from '../../agent/docker/engine.ts'
 import type { Supervisor } from '../../agent/parts.ts'
+import { planRebalance } from '../../coordinator/decide/rebalance/plan.ts'
 import type { Judgement, Loop } from '../../coordinator/loop.ts'
 import type { Change } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
@@ -57,6 +58,8 @@ export type Outcome = {
 }
 
 /** After the last fault: back-offs of a minute, graces, Engines that answer late, rollouts to their end. */
+/** Moves of one rebalance. */
+const REBALANCED_MAX = 6
 const SETTLE_MS = 300_000
 const STILL_MS = 60_000
 /** While things settle, an operator looks after hosts that cannot join by themselves. */
@@ -278,6 +281,19 @@ class Run {
     this.submit(change).catch(() => {})
   }
 
+  /** Moves that the coordinator itself would propose now, as by `berth rebalance --apply`. */
+  private rebalance({ undo, atOnce }: Extract<Deed, { kind: 'rebalance' }>): void {
+    const { loop, life } = this.coordinator
+    if (!loop || !life) return
+    if (undo) {
+      this.ask({ kind: 'undo-rebalance', atOnce })
+      return
+    }
+    const now = life.now()
+    const { moves } = planRebalance(loop.world, { now, movesMax: REBALANCED_MAX, placedBefore: now })
+    this.ask({ kind: 'rebalance', moves: moves.map(({ task, to }) => ({ task, to })), atOnce })
+  }
+
   private async join(node: string, keyFingerprint: string, life: Life): Promise<void> {
     const isCut = this.network.isCut(node, 'up') || this.network.isCut(node, 'down')
     const wait = (ms: number) => new Promise<void>((resolve) => life.take(this.timeline.now + ms, resolve))
@@ -322,6 +338,9 @@ class Run {
     const engine = host?.engine
     const over = (undo: () => void) => 'forMs' in deed && timeline.after(deed.forMs, () => this.isHealed || undo())
     switch (deed.kind) {
+      case 'rebalance':
+        this.rebalance(deed)
+        break
       case 'rejoin':
         void this.rejoin(host!)
         break

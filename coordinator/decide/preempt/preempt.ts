@@ -24,17 +24,31 @@ export type Preemption =
   /**
    * Nothing helps: `off` for the cluster; `unheard`: nodes have not spoken since the coordinator started; `no-lower`: nobody
    * of lower priority is on a node that could take it; `budget`: those who are have none to spare; `too-little`: all of them
-   * together would not make room enough; `neighbour`: see needsNeighbour.
+   * together would not make room enough; `neighbour`: see needsNeighbour; `moved`: see isMoved.
    */
-  | { option: null; why: 'off' | 'unheard' | 'no-lower' | 'budget' | 'too-little' | 'neighbour' }
+  | { option: null; why: 'off' | 'unheard' | 'no-lower' | 'budget' | 'too-little' | 'neighbour' | 'moved' }
 
 /**
  * For those who ask (`berth why`, `berth plan`) about a request that no node can take as it is: who would be stopped for it, on which node, or why nobody. Changes
  * nothing. With a `ground` of their own several questions share what it knows.
  */
 export function preemptionsFor(request: PlaceRequest, ground: Ground): Preemption {
-  if (needsNeighbour(request)) return { option: null, why: 'neighbour' }
+  const never = whyNever(request)
+  if (never !== null) return { option: null, why: never }
   return bestOf(searchFor(ground, request), ground, request)
+}
+
+function whyNever(request: PlaceRequest): 'neighbour' | 'moved' | null {
+  if (needsNeighbour(request)) return 'neighbour'
+  return isMoved(request) ? 'moved' : null
+}
+
+/**
+ * The task runs elsewhere already and is only to be in a better place: nobody is stopped for that. Of services that are not
+ * global only what a rebalance moves is made for one node.
+ */
+function isMoved({ onlyNode, version }: PlaceRequest): boolean {
+  return onlyNode !== null && version.spec.mode.kind !== 'global'
 }
 
 /**
@@ -54,7 +68,7 @@ export function finderOn(ground: Ground): Finder {
   const searches = new Map<string, Search>()
   return {
     find(request) {
-      if (boundTo(request) !== null || needsNeighbour(request)) return preemptionsFor(request, ground)
+      if (boundTo(request) !== null || whyNever(request) !== null) return preemptionsFor(request, ground)
       const key = `${request.service.name} ${request.version.version}`
       const search = searches.get(key) ?? searchFor(ground, request)
       searches.set(key, search)

@@ -41,6 +41,8 @@ export function whyNobody(request: PlaceRequest, why: Extract<Preemption, { opti
       return 'the services of lower priority can spare no more tasks (their preemption budgets)'
     case 'neighbour':
       return 'nobody is stopped for a task that must run beside another'
+    case 'moved':
+      return 'nobody is stopped for a task that is only moved to a better place'
     case 'too-little':
       return 'stopping all tasks of lower priority would not make room enough on any node'
   }

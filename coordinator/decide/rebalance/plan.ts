@@ -12,7 +12,7 @@ import { attributeOf } from '../checks/constraint.ts'
 import { hold, type NodePicture, pictureOf, without } from '../picture.ts'
 import { Nodes } from '../placement/nodes.ts'
 import { POLICIES } from '../policies/all.ts'
-import { BUSIEST_LOAD, type Policy, ROW, SCARCEST_SHARE } from '../policies/policy.ts'
+import { BUSIEST_LOAD, type Need, type Policy, ROW, SCARCEST_SHARE } from '../policies/policy.ts'
 import { reluctance } from '../reluctance.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { wantedVersionOf } from '../service-facts.ts'
@@ -56,6 +56,10 @@ export type PlanOptions = {
 
 /** A move must gain a tenth of a node, or a task of the service: less would be moving for its own sake. */
 export const GAIN_MIN = 0.1
+/** A tenth of a node between two of them, for a task that needs a tenth of one. */
+const WORTH_MIN = 0.01
+/** More than any difference of shares or of their squares. */
+const WHOLE = 2
 /** Of two values of a label, one task more outweighs whatever the policy says. */
 const ONE_TASK_IN_GROUP = 2 ** 21
 /** Nodes looked at for all moves of a plan together: some 50 ms, for which agents wait. */
@@ -81,21 +85,32 @@ export function planRebalance(world: World, options: PlanOptions): RebalancePlan
 // ---------------------------------------------------------------- what could move
 
 /** Tasks of one version on one node: alike for any policy, so one of them stands for all. */
-type Place = { service: Service; version: ServiceVersion; node: NodeName; tasks: Task[] }
+type Place = {
+  service: Service
+  version: ServiceVersion
+  node: NodeName
+  tasks: Task[]
+  /** Nodes whose figures its policy should not go by yet. */
+  unsettled: ReadonlySet<NodeName>
+}
 
 /** Where a service has most tasks first, so that a bound on work leaves out what gains least. */
-function placesOf(world: World, { placedBefore }: PlanOptions): Place[] {
+function placesOf(world: World, { now, placedBefore }: PlanOptions): Place[] {
   const places: Place[] = []
+  const movedOfLate = nodesMovedOfLate(world, now)
   for (const service of world.services.values()) {
     const version = wantedVersionOf(service)
+    const unsettled = policyOf(world, version).name === 'least-loaded' ? movedOfLate : NONE
     const byNode = new Map<NodeName, Task[]>()
     for (const task of world.tasksByService.get(service.name) ?? []) {
       if (task.node === null || task.placedAt > placedBefore || whyNotMovable(world, task) !== null) continue
+      if (unsettled.has(task.node)) continue
       const there = byNode.get(task.node)
       if (there) there.push(task)
       else byNode.set(task.node, [task])
     }
-    for (const [node, tasks] of byNode) places.push({ service, version, node, tasks: tasks.sort(cheaperFirst) })
+    for (const [node, tasks] of byNode)
+      places.push({ service, version, node, tasks: tasks.sort(cheaperFirst), unsettled })
   }
   return places.sort(
     (a, b) =>
@@ -103,20 +118,39 @@ function placesOf(world: World, { placedBefore }: PlanOptions): Place[] {
   )
 }
 
+const NONE: ReadonlySet<NodeName> = new Set()
+
+/**
+ * Nodes that tasks were moved from or to of late. Where measured load is what a policy goes by they are left alone: the recent
+ * peak shows what has left until it is forgotten, and what has come only once that was busy.
+ */
+function nodesMovedOfLate({ rebalances }: World, now: Instant): Set<NodeName> {
+  const moves = rebalances.flatMap((each) => each.moves)
+  const ofLate = moves.filter(({ startedAt }) => (startedAt ?? 0) > now - PEAK_FORGOTTEN_MS)
+  return new Set(ofLate.flatMap(({ from, to }) => [from, to]))
+}
+
+/** Nine minutes (`load-history.ts`), and the time that a move takes. */
+const PEAK_FORGOTTEN_MS = 600_000
+
 /** The younger has less to lose. */
 function cheaperFirst(a: Task, b: Task): number {
   return (b.firstUpAt ?? 0) - (a.firstUpAt ?? 0) || compareTexts(a.id, b.id)
 }
 
+function policyOf({ settings }: World, { spec }: ServiceVersion): Policy {
+  return POLICIES[spec.placement.policy ?? settings.policy]
+}
+
 // ---------------------------------------------------------------- the best move
 
-type Found = { move: Move; place: Place; task: Task; from: number; to: number }
+type Found = { move: Move; worth: number; place: Place; task: Task; from: number; to: number }
 
 function bestMove(world: World, nodes: Nodes, places: readonly Place[], now: Instant): Found | null {
   let best: Found | null = null
   for (const place of places) {
     const found = moveFrom(world, nodes, place, now)
-    if (found && (best === null || found.move.gain > best.move.gain)) best = found
+    if (found && found.worth >= WORTH_MIN && (best === null || found.worth > best.worth)) best = found
   }
   return best
 }
@@ -127,13 +161,13 @@ function moveFrom(world: World, nodes: Nodes, place: Place, now: Instant): Found
   const from = nodes.indexOf(place.node)
   if (!task || from < 0) return null
   const { service, version } = place
-  const policy = POLICIES[version.spec.placement.policy ?? world.settings.policy]
+  const policy = policyOf(world, version)
   const need = nodes.seen[from]!.cluster.needOf(service.name, version)
   const whole = nodes.seen[from]!
   nodes.askFor(service.name)
   nodes.replace(from, without(whole, task.id, service.name, version))
   const request: PlaceRequest = { task: task.id, service, version, slot: task.slot, onlyNode: null, waitsFor: [] }
-  const target = bestTarget(nodes, request, policy, from)
+  const target = bestTarget(nodes, request, policy, from, place.unsettled)
   const found: Found | null = target && {
     move: {
       task: task.id,
@@ -150,6 +184,7 @@ function moveFrom(world: World, nodes: Nodes, place: Place, now: Instant): Found
       ...(target.groups && { groups: target.groups }),
       cost: { upMs: Math.max(0, now - (task.firstUpAt ?? now)) },
     },
+    worth: worthOf(target.gain, sizeOf(need, whole)),
     place,
     task,
     from,
@@ -159,12 +194,28 @@ function moveFrom(world: World, nodes: Nodes, place: Place, now: Instant): Found
   return found
 }
 
+/**
+ * What the move is worth to the cluster, besides to the task: of two nodes the sum of squares of their shares falls by the
+ * difference that is left between them times twice the task's size. So the large tasks of a busy node go first, and small ones are not moved
+ * for little. Whole tasks of a service, and empty or overfilled nodes, count as they are.
+ */
+function worthOf(gain: number, size: number): number {
+  return gain >= WHOLE ? gain : gain * size
+}
+
+/** What the task is assumed to need, as a share of the host. */
+function sizeOf({ cpuCores, memoryBytes }: Need, { node: { inventory } }: NodePicture): number {
+  if (!inventory) return 0
+  return Math.min(1, Math.max(cpuCores / inventory.cpuCores, memoryBytes / inventory.memoryBytes))
+}
+
 /** The node that gains most over staying, of those that can take the task; null: none gains enough. */
 function bestTarget(
   nodes: Nodes,
   request: PlaceRequest,
   policy: Policy,
   from: number,
+  unsettled: ReadonlySet<NodeName>,
 ): { index: number; gain: number; groups?: Move['groups'] } | null {
   const need = nodes.seen[from]!.cluster.needOf(request.service.name, request.version)
   const all = Int32Array.from({ length: nodes.count }, (_, index) => index)
@@ -173,7 +224,7 @@ function bestTarget(
   const groups = groupsOf(nodes.seen, request)
   let best: { index: number; gain: number; groups?: Move['groups'] } | null = null
   for (let index = 0; index < nodes.count; index++) {
-    if (index === from) continue
+    if (index === from || unsettled.has(nodes.seen[index]!.node.name)) continue
     const inGroups = groups?.compare(from, index)
     // Tasks are spread over labels first, whatever the policy.
     if (inGroups && inGroups.more < 0) continue

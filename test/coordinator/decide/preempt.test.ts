@@ -112,6 +112,14 @@ describe('who is stopped for whom', () => {
     const tasks = [{ of: 'low', desired: 'stopped' as const }, { of: 'low' }]
     expect(victimsOf({ services: { a: HIGH, low: LOW }, tasks, wants: 'a' })).toEqual([])
   })
+
+  test('nobody, for a task that a rebalance only moves: it runs elsewhere already', () => {
+    const world = worldOf({ services: { api: HIGH, batch: LOW }, tasks: two('batch'), wants: 'api' })
+    const request = { ...requestFor(world.services.get('shop_api')!), onlyNode: 'n1' }
+    const ground = groundOf(world, pictureOf(world), NOW)
+    expect(preemptionsFor(request, ground)).toEqual({ option: null, why: 'moved' })
+    expect(finderOn(ground).find(request)).toEqual({ option: null, why: 'moved' })
+  })
 })
 
 describe('who is never stopped', () => {

@@ -17,6 +17,7 @@ import {
   unplug,
 } from '../../../build/cluster.ts'
 import { aStackSpec, type ServiceSpecGiven } from '../../../build/spec.ts'
+import { aHostLoad } from '../../../build/world.ts'
 
 function deploy(cluster: Cluster, services: Record<string, ServiceSpecGiven>): void {
   change(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', services), prune: true })
@@ -327,3 +328,34 @@ test('what is stored comes back', () => {
     [...cluster.world.tasks.values()].map(({ id, moveTo }) => [id, moveTo]),
   )
 })
+
+test.each([1, 4, 10, 25])(
+  'load that comes and goes every %i minutes for an hour moves no task back and forth',
+  (minutes) => {
+    const cluster = aCluster(['n1', 'n2', 'n3', 'n4'])
+    change(cluster, { kind: 'set-cluster', settings: { policy: 'least-loaded' } })
+    change(cluster, { kind: 'set-availability', node: 'n4', availability: 'drain' })
+    deploy(cluster, { wave: { replicas: 6 }, calm: { replicas: 6 } })
+    const beganAt = cluster.now
+    const isHigh = () => Math.floor((cluster.now - beganAt) / 60_000 / minutes) % 2 === 0
+    const coresOf = (task: string) => (task.startsWith('s_wave') ? (isHigh() ? 1.2 : 0.02) : 0.1)
+    cluster.loadOf = ({ containers }) => {
+      const loads = [...containers.values()]
+        .filter(({ state }) => state === 'running')
+        .map(({ task }) => ({ task, cpuCoresUsed: coresOf(task), memoryBytesUsed: 50e6 }))
+      const cpuCoresUsed = loads.reduce((sum, each) => sum + each.cpuCoresUsed, 0.1)
+      return { load: aHostLoad({ cpuCoresUsed }), containers: loads }
+    }
+    run(cluster, 900_000, 2_000)
+    change(cluster, { kind: 'set-availability', node: 'n4', availability: 'active' })
+    change(cluster, { kind: 'set-cluster', settings: { rebalance: { auto: true, movesPerHour: 20 } } })
+    run(cluster, 3_600_000, 2_000)
+    const moves = cluster.world.rebalances.flatMap((each) => each.moves).filter(({ state }) => state === 'done')
+    expect(Object.values(perNode(cluster, 's_wave')).sort(), 'the node that was empty has its share').toEqual([
+      1, 1, 2, 2,
+    ])
+    const slots = moves.map(({ service, slot }) => `${service}.${slot}`)
+    expect(new Set(slots).size, 'no task is moved twice').toBe(slots.length)
+    expect(slots.length).toBeLessThanOrEqual(2)
+  },
+)
