@@ -126,7 +126,7 @@ export class Performer {
   }
 
   private async launch(step: Extract<Step, { kind: 'launch' }>, record: TaskRecord): Promise<void> {
-    const { engine, clock, kept } = this.needs
+    const { engine, kept } = this.needs
     const { container: spec } = step.spec
     await this.checkExternalVolumes(step)
     // Only the image knows whether it has a health test of its own; asked beside the creation, it costs no time.
@@ -155,7 +155,7 @@ export class Performer {
     const hasCheck = spec.healthcheck
       ? !('disabled' in spec.healthcheck) && spec.healthcheck.test?.[0] !== 'NONE'
       : facts?.hasHealthcheck
-    this.runs(record, { ...made, health: hasCheck ? 'starting' : 'none', imageId: facts?.id ?? null }, clock.now())
+    this.runs(record, made, { health: hasCheck ? 'starting' : 'none', imageId: facts?.id ?? null })
   }
 
   private async checkExternalVolumes({ assigned, spec }: Extract<Step, { kind: 'launch' }>): Promise<void> {
@@ -190,20 +190,24 @@ export class Performer {
 
   private async start(id: string, record: TaskRecord): Promise<void> {
     await this.needs.kept()
-    await this.needs.engine.start(id)
     const container = record.containers.get(id)
-    if (!container) return
-    this.runs(
-      record,
-      { ...container, health: container.health === 'none' ? 'none' : 'starting' },
-      this.needs.clock.now(),
-    )
+    await this.needs.engine.start(id)
+    if (container) this.runs(record, container, { health: container.health === 'none' ? 'none' : 'starting' })
   }
 
-  /** Told at once; the Engine's event then brings the look that fills in the rest. */
-  private runs(record: TaskRecord, container: Container, now: number): void {
+  /**
+   * Told at once; the Engine's event then brings the look that fills in the rest. But where the whole list was read while the answer
+   * was on its way, and shows this run, perhaps even its end, that is the newer word.
+   */
+  private runs(record: TaskRecord, before: Container, given: Pick<Container, 'health'> & Partial<Container>): void {
+    const { id } = before
+    const known = record.containers.get(id)
+    if (!known) return
+    if (known !== before) record.lookAt.add(id)
+    if (known.startedAt !== before.startedAt) return
     const fresh = { exitCode: null, oomKilled: false, error: null, healthyAt: null, healthMessage: null, pid: 0 }
-    record.containers.set(container.id, { ...container, ...fresh, state: 'running', startedAt: now, finishedAt: null })
+    const startedAt = this.needs.clock.now()
+    record.containers.set(id, { ...before, ...given, ...fresh, state: 'running', startedAt, finishedAt: null })
     record.memory = afterStart(record.memory)
   }
 

@@ -248,6 +248,23 @@ test('a container that is started while the list is read is not taken for one th
   expect(told.flatMap(({ tasks }) => tasks.map(({ state }) => state))).not.toContain('restarting')
 })
 
+test('an answer that comes after the list was read anew is older than what that shows', async () => {
+  const engine = aFakeEngine()
+  const image = Promise.withResolvers<null>()
+  engine.image = () => image.promise
+  engine.before = (act) => {
+    if (act.startsWith('create')) engine.containers.set('made-1', aContainer({ id: 'made-1', ...NEVER_RAN }))
+  }
+  const { supervisor } = await supervise(engine)
+  await vi.waitUntil(() => engine.containers.get('made-1')?.state === 'running', WAIT)
+  // It ends, and nobody hears of it.
+  engine.containers.set('made-1', { ...anEndedContainer(3, 20_000), id: 'made-1' })
+  engine.dropEvents()
+  await vi.waitUntil(() => engine.acts.filter((act) => act === 'inspect made-1').length > 0, WAIT)
+  image.resolve(null)
+  await vi.waitUntil(async () => (await stateOf(supervisor)) === 'failed', WAIT)
+})
+
 test('a container that was told to be leaving and is wanted after all runs as another attempt', async () => {
   const engine = aFakeEngine()
   const container = aContainer(NEVER_RAN)
