@@ -35,7 +35,10 @@ export interface Supervisor {
   /** Keeps the assignment on disk (durable before it is acted on) and marks what changed. */
   assign(message: Assignment | AssignmentChange): Promise<AssignOutcome>
   readonly revision: number
-  /** Everything known now, for the beginning of a connection. Resolves once the Engine was listed (or found down). */
+  /**
+   * Everything known now, for the beginning of a connection; of tasks nothing before the Engine has shown its containers. Resolves once
+   * it was listed (or found down).
+   */
   observeAll(): Promise<ObservedChange>
   /** What changed since the call before; each task at most once a call. Returns the way to stop. */
   onChange(listener: (change: ObservedChange) => void): () => void

@@ -17,6 +17,8 @@ export class Reporter {
   /** Since when, in monotonic time. */
   private readonly dirty = new Map<TaskRecord, number>()
   private readonly gone = new Set<string>()
+  /** No container has been looked at yet: what is remembered of tasks says nothing of what became of them meanwhile. */
+  private isBlind = true
   private engine: EngineInfo
   private engineChanged = false
   private soon = false
@@ -41,6 +43,11 @@ export class Reporter {
     this.flushSoon()
   }
 
+  /** The Engine has shown its containers; from now on tasks are told of. */
+  sees(): void {
+    this.isBlind = false
+  }
+
   /** Something about the task may have changed. */
   mark(record: TaskRecord): void {
     this.gone.delete(record.id)
@@ -57,7 +64,7 @@ export class Reporter {
 
   all(records: Iterable<TaskRecord>): ObservedChange {
     const tasks: TaskObservation[] = []
-    for (const record of records) {
+    for (const record of this.isBlind ? [] : records) {
       const seen = this.look(record)
       if (!seen) continue
       record.told = seen
@@ -96,7 +103,7 @@ export class Reporter {
   private flush(): void {
     const tasks: TaskObservation[] = []
     const now = this.clock.monotonicMs()
-    for (const [record, since] of this.dirty) {
+    for (const [record, since] of this.isBlind ? [] : this.dirty) {
       const waitMs = record.activity ? since + PASSING_STATE_DELAY_MS - now : 0
       if (waitMs > 0) {
         this.flushIn(Math.ceil(waitMs))

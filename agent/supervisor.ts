@@ -248,6 +248,7 @@ class ContainerSupervisor implements Supervisor {
     try {
       await this.engineIsBack()
       await this.sight.readAll()
+      this.reporter.sees()
       for (const record of this.records.values()) this.reporter.mark(record)
       this.engineIsUp(session.facts)
       await this.beats(session, signal)

@@ -11,6 +11,7 @@ afterEach(() => void vi.useRealTimers())
 function aReporter() {
   const told: string[] = []
   const reporter = new Reporter({ state: 'up' }, systemClock)
+  reporter.sees()
   reporter.onChange(({ tasks }) => told.push(tasks.map(({ task, state }) => `${task} ${state}`).join(', ')))
   return { reporter, told }
 }
@@ -59,4 +60,19 @@ test('what has settled is told at once, whatever else is on its way', async () =
   runs(reporter, quick)
   await vi.advanceTimersByTimeAsync(0)
   expect(told).toEqual(['quick running'])
+})
+
+test('before the Engine has shown its containers nothing is told of tasks: what is remembered may be long over', async () => {
+  const told: string[] = []
+  const reporter = new Reporter({ state: 'down' }, systemClock)
+  reporter.onChange(({ tasks }) => told.push(...tasks.map(({ state }) => state)))
+  const record = aRecord('a')
+  record.memory = { ...record.memory, attempt: 2 }
+  reporter.mark(record)
+  await vi.advanceTimersByTimeAsync(2 * PASSING_STATE_DELAY_MS)
+  expect(reporter.all([record]).tasks).toEqual([])
+  runs(reporter, record)
+  reporter.sees()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(told).toEqual(['running'])
 })
