@@ -82,7 +82,7 @@ function slotOf(task: Task): string {
 // ---------------------------------------------------------------- what really runs
 
 /** A container that was made by an agent of this cluster, for this node. */
-export function isOurs(host: Host, { seen }: VirtualContainer): boolean {
+export function isOurs(host: Host, { seen }: Pick<VirtualContainer, 'seen'>): boolean {
   return seen.cluster === CLUSTER && seen.node === host.name
 }
 
@@ -243,6 +243,23 @@ export const STEADY = /^(web|slow|checked):/
 
 function imageOf(world: World, task: Task): string {
   return world.services.get(task.service)?.versions.get(task.version)?.spec.task.container.image ?? ''
+}
+
+/**
+ * By container that runs for good: the task that waits to replace it (its node is drained, say). Where room comes free meanwhile, as
+ * another container ends by itself, it is ended with good cause.
+ */
+export function replacementsAwaited(world: World, hosts: Hosts): Map<string, string> {
+  const waiting = new Map([...world.tasksWaiting].map((task) => [slotOf(task), task.id]))
+  const awaited = new Map<string, string>()
+  for (const host of hosts.values()) {
+    for (const { seen } of host.engine.running()) {
+      const task = isOurs(host, { seen }) ? world.tasks.get(seen.task) : undefined
+      const replacement = task && waiting.get(slotOf(task))
+      if (replacement !== undefined) awaited.set(seen.id, replacement)
+    }
+  }
+  return awaited
 }
 
 /** Of every container that runs for good: when it was started. */

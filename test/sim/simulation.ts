@@ -5,6 +5,7 @@
 import type { Engine } from '../../agent/docker/engine.ts'
 import type { Supervisor } from '../../agent/parts.ts'
 import { planRebalance } from '../../coordinator/decide/rebalance/plan.ts'
+import { isUp } from '../../coordinator/decide/task-facts.ts'
 import type { Judgement, Loop } from '../../coordinator/loop.ts'
 import type { Change } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
@@ -22,6 +23,7 @@ import {
   allIsAsWanted,
   endsForGood,
   isOurs,
+  replacementsAwaited,
   roomIsPromisedOnce,
   runsWithinPromises,
   slotsAreMannedOnce,
@@ -494,15 +496,21 @@ class Run {
     if (this.violation) throw new Error(this.violation.message)
   }
 
+  private isUp(id: string | undefined): boolean {
+    const task = id === undefined ? undefined : this.coordinator.loop?.world.tasks.get(id)
+    return task !== undefined && isUp(task)
+  }
+
   /** The restart of no part of Berth touches a healthy container. */
   private async stayStill(): Promise<void> {
     const before = steadyRuns(this.hosts)
+    const awaited = replacementsAwaited(this.coordinator.loop!.world, this.hosts)
     this.coordinator.kill()
     for (const host of this.hosts.values()) host.killAgent()
     await this.until(this.timeline.now + STILL_MS)
     const after = steadyRuns(this.hosts)
     for (const [container, startedAt] of before) {
-      if (after.get(container) === startedAt) continue
+      if (after.get(container) === startedAt || this.isUp(awaited.get(container))) continue
       this.violate(
         'nothing is restarted without cause',
         `${container} ran, all was well, and it was ended or restarted`,
