@@ -50,6 +50,7 @@ test.each<[string, string, () => Bend]>([
     'nothing is restarted without cause',
     () => ({ engine: restartsAtFirstSight }),
   ],
+  ['an agent that starts whatever it finds ended', 'what has ended stays so', () => ({ engine: startsWhatHasEnded })],
   ['a coordinator that gives lost nodes up for good', 'all is as wanted', () => ({ judgement: neverReadyAgain })],
 ])('%s breaks "%s"', { timeout: 240_000 }, async (_mutant, rule, bend) => {
   expect(await rulesBroken(bend, rule)).toContain(rule)
@@ -151,6 +152,16 @@ function restartsAtFirstSight(engine: Engine): Engine {
       const listed = await engine.list()
       for (const { id, cluster } of listed) if (cluster === CLUSTER) await engine.stop(id, 0)
       return listed
+    },
+  })
+}
+
+function startsWhatHasEnded(engine: Engine): Engine {
+  return bent(engine, {
+    inspect: async (id) => {
+      const found = await engine.inspect(id)
+      if (found?.state === 'exited' && found.cluster === CLUSTER) await engine.start(found.id)
+      return found
     },
   })
 }
