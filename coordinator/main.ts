@@ -35,6 +35,7 @@ export type RunningCoordinator = {
 const ROOT = join(import.meta.dirname, '..')
 /** How long a stop waits for requests that are being answered. */
 const STOP_LIMIT_MS = 5_000
+const LOAD_LATER_MS = 2_000
 const HOURLY = '17 * * * *'
 
 /**
@@ -133,9 +134,17 @@ async function serve(
   // Not needed to serve, hence loaded afterwards.
   const { startUpkeep } = await import('./upkeep.ts')
   opened.upkeep = startUpkeep([{ name: "the server's certificate", schedule: HOURLY, run: security.renewIfDue }], log)
-  // Node writes its cache of compiled code when the process ends well; after a kill the next start would be slow.
-  setImmediate(flushCompileCache)
+  void loadLater(signal)
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
+}
+
+/** What the first change of an operator would wait for, once the agents that come back have had their turn. */
+async function loadLater(signal: AbortSignal): Promise<void> {
+  await systemClock.sleep(LOAD_LATER_MS, signal).catch(() => {})
+  if (signal.aborted) return
+  await import('./api/check-input.ts')
+  // Node writes its cache of compiled code when the process ends well; after a kill the next start would be slow.
+  flushCompileCache()
 }
 
 /** Agents and operators are told first, so that nothing comes in that could not be stored any more. */

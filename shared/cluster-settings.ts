@@ -1,5 +1,5 @@
 /** What operators may set for the cluster as a whole (`berth cluster set`). */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from './schema.ts'
 import { PolicyName } from './spec.ts'
 
 export const ClusterSettings = Type.Object(

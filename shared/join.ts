@@ -1,6 +1,7 @@
 /** `POST /v1/join`: how a host becomes a node. Both sides read these. */
-import Type, { type Static } from 'typebox'
+
 import { NAME_PATTERN } from './names.ts'
+import Type, { type Static } from './schema.ts'
 
 export const JoinRequest = Type.Object(
   {

@@ -1,5 +1,5 @@
 /** What was measured. Rates are over the time since the sample before. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from './schema.ts'
 
 const Amount = Type.Number({ minimum: 0 })
 

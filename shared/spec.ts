@@ -3,8 +3,8 @@
  * The schemas are the single source of the types, of the API's checks and of its documentation.
  */
 import { createHash } from 'node:crypto'
-import Type, { type Static } from 'typebox'
 import { NAME_PATTERN, STACK_NAME_PATTERN } from './names.ts'
+import Type, { type Static } from './schema.ts'
 
 const Strings = Type.Array(Type.String({ maxLength: 32_768 }), { maxItems: 1024 })
 const StringMap = Type.Record(Type.String({ maxLength: 1024 }), Type.String({ maxLength: 131_072 }))

@@ -21,7 +21,7 @@ import { taskRoutes } from './routes/tasks.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { httpsServer } from './server.ts'
 import { streamLimit } from './stream.ts'
-import { compileValidator } from './validator.ts'
+import { schemaController } from './validator.ts'
 
 export const BODY_BYTES_MAX = 8 * 1024 * 1024
 
@@ -40,13 +40,11 @@ export function createApi(parts: ApiParts): Api {
     // Longer than any name may be, so that it is the schema that says so.
     routerOptions: { maxParamLength: 1024 },
     frameworkErrors: answerProblem(parts.log),
+    schemaController,
     logger: false,
     // Open streams are ended by their own `preClose`; idle connections are not waited for.
     forceCloseConnections: true,
   })
-  api.setValidatorCompiler(compileValidator)
-  // Schemas describe the answers and tests hold them to it; fastify's own serializer would drop what a schema forgot.
-  api.setSerializerCompiler(() => JSON.stringify)
   api.setErrorHandler(answerProblem(parts.log))
   api.setNotFoundHandler(unknownRoute)
   readJsonBodies(api)

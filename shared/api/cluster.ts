@@ -1,5 +1,5 @@
 /** `GET /status`: the whole cluster in one document. `GET /healthz`: whether the coordinator serves. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from '../schema.ts'
 import { Count, Time } from './common.ts'
 import { NodeDocument } from './node.ts'
 import { ServiceDocument, StackDocument } from './service.ts'

@@ -1,5 +1,5 @@
 /** What several documents of the API share. */
-import Type, { type Static, type TSchema } from 'typebox'
+import Type, { type Static, type TSchema } from '../schema.ts'
 
 /** ISO 8601 in UTC, with milliseconds. */
 export const Time = Type.String({ description: 'ISO 8601, UTC' })

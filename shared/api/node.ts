@@ -1,6 +1,7 @@
 /** A node as the API shows it. */
-import Type, { type Static } from 'typebox'
+
 import { HostLoad } from '../load.ts'
+import Type, { type Static } from '../schema.ts'
 import { GenericResources, Taint } from '../spec.ts'
 import { Count, Time } from './common.ts'
 

@@ -1,5 +1,5 @@
 /** How far a stack is on its way to what was asked for: what `berth deploy` shows and waits for. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from '../schema.ts'
 import { Count, TaskCounts, Time, WaitReason } from './common.ts'
 import { DependencyWaitDocument } from './service.ts'
 

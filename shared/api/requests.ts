@@ -1,7 +1,7 @@
 /** Bodies, parameters and small answers of the API. Unknown members are refused: nothing is silently ignored. */
-import Type, { type Static } from 'typebox'
 import { ClusterSettings } from '../cluster-settings.ts'
 import { POSITIONS_MAX } from '../log-position.ts'
+import Type, { type Static } from '../schema.ts'
 import { PolicyName, Taint, TaintEffect } from '../spec.ts'
 import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Time } from './common.ts'
 

@@ -1,5 +1,5 @@
 /** Stacks, services, tasks and events as the API shows them. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from '../schema.ts'
 import { ServiceSpec } from '../spec.ts'
 import { HEALTH_STATES, TASK_STATES } from '../task-state.ts'
 import { Count, TaskCounts, Time, WaitReason } from './common.ts'

@@ -1,5 +1,5 @@
 /** What the coordinator says to an agent. One union; checked once at the door. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from '../schema.ts'
 import { TaskSpec } from '../spec.ts'
 
 const Id = Type.String({ minLength: 1, maxLength: 256 })

@@ -1,6 +1,7 @@
 /** What an agent says to the coordinator. One union; checked once at the door. */
-import Type, { type Static } from 'typebox'
+
 import { ContainerLoad, HostLoad } from '../load.ts'
+import Type, { type Static } from '../schema.ts'
 import { GenericResources } from '../spec.ts'
 import { HEALTH_STATES, type Health, TASK_STATES, type TaskState } from '../task-state.ts'
 

@@ -1,7 +1,7 @@
 /** What happened: as a list, and live. */
 import type { FastifyInstance } from 'fastify'
-import Type from 'typebox'
 import { EventDocument, EventsQuery, PAGE_LIMIT_DEFAULT } from '../../../shared/api.ts'
+import Type from '../../../shared/schema.ts'
 import type { EventHistory } from '../../core.ts'
 import type { EventRecord } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
