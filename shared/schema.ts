@@ -20,6 +20,7 @@ type Builders =
   | 'Record'
   | 'String'
   | 'Union'
+  | 'Unknown'
   | 'Unsafe'
 
 type Schema = Record<string, unknown>
@@ -44,6 +45,7 @@ const builders = {
   },
   String: (options: Options) => kind('String', { type: 'string' }, options),
   Union: (anyOf: Schema[], options: Options) => kind('Union', { anyOf }, options),
+  Unknown: (options: Options) => kind('Unknown', {}, options),
   Unsafe: (schema: Schema) => mark(copyOf(schema), '~unsafe', null),
 } satisfies Record<Builders, unknown>
 

@@ -1,5 +1,4 @@
 /** A node as the API shows it. */
-
 import { HostLoad } from '../load.ts'
 import Type, { type Static } from '../schema.ts'
 import { GenericResources, Taint } from '../spec.ts'

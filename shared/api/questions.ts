@@ -1,5 +1,5 @@
 /** The questions of the API and their answers: `why`, `plan`, `what-if`. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from '../schema.ts'
 import { GenericResources, StackSpec } from '../spec.ts'
 import { Count, TaskCounts, Time } from './common.ts'
 import { DependencyWaitDocument, EventDocument } from './service.ts'

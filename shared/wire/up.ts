@@ -1,5 +1,4 @@
 /** What an agent says to the coordinator. One union; checked once at the door. */
-
 import { ContainerLoad, HostLoad } from '../load.ts'
 import Type, { type Static } from '../schema.ts'
 import { GenericResources } from '../spec.ts'

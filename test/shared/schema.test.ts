@@ -17,6 +17,7 @@ const EXAMPLES: [string, (type: typeof Type) => unknown][] = [
   ['numbers', (type) => [type.Number({ minimum: 0 }), type.Integer(), type.Boolean(), type.Null({ title: 'n' })]],
   ['literals', (type) => [type.Literal('a'), type.Literal(1), type.Literal(true, { description: 'x' })]],
   ['enums', (type) => type.Enum(['a', 'b'], { description: 'x' })],
+  ['anything', (type) => [type.Unknown(), type.Unknown({ description: 'x' })]],
   ['lists', (type) => type.Array(type.String(), { maxItems: 3 })],
   ['unions', (type) => type.Union([type.Literal('a'), type.Null()], { default: null })],
   [
