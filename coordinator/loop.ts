@@ -75,6 +75,17 @@ const WRITES_BEFORE_COMPACT = 50_000
 const DISK_RETRY_MS = 1_000
 const DISK_TRIED_KEY = ['disk', 'tried'] as const
 
+/**
+ * Judging takes no more than half of this process's time. While much comes in, what comes during a rest shares a beat; a beat
+ * that is done in no time, like most, is followed by none.
+ */
+function restAfter(beatMs: number): number {
+  return beatMs < REST_BEAT_MS_MIN ? 0 : Math.min(beatMs, REST_MS_MAX)
+}
+
+const REST_BEAT_MS_MIN = 2
+const REST_MS_MAX = 50
+
 export function createLoop(options: LoopOptions): Loop {
   const { store, events, judgement, clock, log, metrics, recorder } = options
   const wakeUp = createWakeUp(clock)
@@ -90,6 +101,7 @@ export function createLoop(options: LoopOptions): Loop {
   /** While a flush is in flight: who wants to read the world once it is what is stored. */
   let afterFlush: (() => void)[] | null = null
   let stopped = false
+  let beatMs = 0
 
   return {
     get world() {
@@ -121,6 +133,8 @@ export function createLoop(options: LoopOptions): Loop {
         if (signal.aborted) break
         if (diskFull !== null) await tryDisk()
         else await beat(stallMs)
+        const restMs = restAfter(beatMs)
+        if (restMs > 0) await clock.sleep(restMs, signal).catch(() => {})
       }
       stopped = true
       if (diskFull === null) await save(takeBatch())
@@ -203,7 +217,8 @@ export function createLoop(options: LoopOptions): Loop {
     wakeUp.at(wakeAt)
     if (options.checkTwice) assertNothingLeft(now, settings)
     if (isMarked(marks.due)) wakeUp.now()
-    metrics?.beat({ durationMs: clock.monotonicMs() - startedAt, decisions, stallMs: lateMs })
+    beatMs = clock.monotonicMs() - startedAt
+    metrics?.beat({ durationMs: beatMs, decisions, stallMs: lateMs })
     await save(takeBatch())
   }
 

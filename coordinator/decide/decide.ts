@@ -8,7 +8,7 @@ import { type Beat, wakeBy } from './beat.ts'
 import { companyOf } from './company.ts'
 import { dependenciesFirst } from './dependencies-first.ts'
 import { judgeLiveness } from './liveness.ts'
-import type { Marks } from './marks.ts'
+import { type Marks, movesTasks } from './marks.ts'
 import { placeAll } from './placing.ts'
 import { considerRebalance } from './rebalance/auto.ts'
 import { advanceRebalance } from './rebalance/progress.ts'
@@ -79,10 +79,15 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
   const due = servicesDue(beat)
   if (marks.all) return dependenciesFirst(world, world.services.keys())
   const names = new Set([...marks.services, ...world.servicesInMotion, ...due])
-  const nodes = new Set([...marks.nodes, ...beat.statuses.keys()])
-  if (marks.waiting || nodes.size > 0) for (const task of world.tasksWaiting) names.add(task.service)
-  if (nodes.size > 0) {
-    for (const node of nodes) for (const task of world.tasksByNode.get(node) ?? []) names.add(task.service)
+  const nodes = new Set(marks.nodes)
+  for (const [name, status] of beat.statuses) {
+    const before = world.nodes.get(name)?.status
+    if (before && movesTasks(before, status)) nodes.add(name)
+  }
+  for (const node of nodes) for (const task of world.tasksByNode.get(node) ?? []) names.add(task.service)
+  const isRoomOther = marks.room || nodes.size > 0 || beat.statuses.size > 0
+  if (marks.waiting || isRoomOther) for (const task of world.tasksWaiting) names.add(task.service)
+  if (isRoomOther) {
     for (const service of world.services.values()) if (isGlobal(service)) names.add(service.name)
   }
   // What is placed in this beat may take room that a waiting task was told of: why it waits must stay true.

@@ -2,31 +2,55 @@
  * Events mark, the beat works: what is worth a look at the next beat. Ten events about one service cost one look, and
  * their order stops mattering. Too many marks cost time, too few would lose something, so in doubt a value marks more.
  */
-import { hasEnded } from '../../shared/task-state.ts'
-import type { Change, Decision, NodeName, Observation, ServiceName, TaskId, World, WorldValue } from '../world.ts'
+import { sameData } from '../../shared/same-data.ts'
+import { compareProgress, hasEnded } from '../../shared/task-state.ts'
+import type { EngineInfo, Hello, TaskObservation } from '../../shared/wire/up.ts'
+import type {
+  Change,
+  Decision,
+  Node,
+  NodeName,
+  NodeStatus,
+  Observation,
+  ServiceName,
+  Task,
+  TaskId,
+  World,
+  WorldValue,
+} from '../world.ts'
 import { needsNeighbour } from './preempt/preempt.ts'
+
+type Seen<Kind extends Observation['kind']> = Extract<Observation, { kind: Kind }>
 
 export type Marks = {
   /** Everything, e.g. after a start. */
   all: boolean
   services: Set<ServiceName>
-  /** Their room, labels or readiness changed: tasks there, global services and whoever waits for room are looked at. */
+  /** Drained, lost, back, gone, or changed by an operator: all services with tasks there are looked at, and those that `room` concerns. */
   nodes: Set<NodeName>
+  /** Somewhere there is more room, or less: global services and whoever waits for a node are looked at. */
+  room: boolean
   /** Whoever waits for room is looked at. */
   waiting: boolean
 }
 
 export function newMarks(): Marks {
-  return { all: false, services: new Set(), nodes: new Set(), waiting: false }
+  return { all: false, services: new Set(), nodes: new Set(), room: false, waiting: false }
 }
 
 export function isMarked(marks: Marks): boolean {
-  return marks.all || marks.waiting || marks.services.size > 0 || marks.nodes.size > 0
+  return marks.all || marks.room || marks.waiting || marks.services.size > 0 || marks.nodes.size > 0
+}
+
+/** Where a node's tasks stand hangs on whether it is lost; everything else only on what may go there. */
+export function movesTasks(before: NodeStatus, after: NodeStatus): boolean {
+  return before.name === 'lost' || after.name === 'lost'
 }
 
 /** Adds `more` to `marks`. */
 export function addMarks(marks: Marks, more: Marks): void {
   marks.all ||= more.all
+  marks.room ||= more.room
   marks.waiting ||= more.waiting
   for (const service of more.services) marks.services.add(service)
   for (const node of more.nodes) marks.nodes.add(node)
@@ -79,8 +103,6 @@ function markChange(world: World, change: Change, marks: Marks): void {
     case 'taint-node':
     case 'set-node':
     case 'join-node':
-      marks.nodes.add(change.node)
-      return
     case 'remove-node':
       marks.nodes.add(change.node)
       return
@@ -102,41 +124,86 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
   if (!node) return
   switch (observation.kind) {
     case 'connected':
+      // Until it is heard again after a start it takes no task, and nobody is stopped for want of the room that it may have.
+      if (!node.connection) markWaiting(world, marks)
+      if (isOther(node, observation.hello)) marks.nodes.add(node.name)
+      marks.room = node.status.name !== 'ready'
+      return
     case 'disconnected':
+      marks.room = true
+      return
     case 'inventory':
       marks.nodes.add(node.name)
       return
-    case 'tasks': {
-      // Readiness may hang on a first complete observation, or on the Engine.
-      if (observation.full || node.engine?.state !== observation.engine.state) marks.nodes.add(node.name)
-      for (const seen of observation.tasks) {
-        markTask(world, seen.task, marks)
-        const task = world.tasks.get(seen.task)
-        // What ends leaves its room, and what begins anew takes it again.
-        if (hasEnded(seen.state) || (task && hasEnded(task.observed.state))) marks.nodes.add(node.name)
-        // It may be up again, and its service have one to spare.
-        if (task?.preempted) markWaiting(world, marks)
-      }
-      for (const id of observation.gone) markTask(world, id, marks)
+    case 'tasks':
+      markTasks(world, node, observation, marks)
       return
-    }
     case 'heartbeat':
-      if (node.status.name !== 'ready') marks.nodes.add(node.name)
+      marks.room = node.status.name !== 'ready'
       return
     case 'notice':
       return
   }
 }
 
+/** A host that came back otherwise than it was: other labels, another size, an Engine that is gone or there again. */
+function isOther(node: Node, { engine, labels, inventory }: Hello): boolean {
+  return isOtherEngine(node, engine) || !sameData(node.agentLabels, labels) || !sameData(node.inventory, inventory)
+}
+
+function isOtherEngine({ engine }: Node, now: EngineInfo): boolean {
+  return (engine?.state === 'down') !== (now.state === 'down')
+}
+
+/** Only what is news: every connection begins with everything, and after a start of the coordinator all of them do at once. */
+function markTasks(world: World, node: Node, observation: Seen<'tasks'>, marks: Marks): void {
+  const { full, engine, tasks, gone } = observation
+  const isDown = engine.state === 'down'
+  // Readiness may hang on a first complete observation, or on the Engine.
+  marks.room = isOtherEngine(node, engine) || (full && (isDown || node.status.name !== 'ready'))
+  const named = new Set<TaskId>(gone)
+  for (const seen of tasks) {
+    if (full) named.add(seen.task)
+    const task = world.tasks.get(seen.task)
+    if (task && task.node === node.name && isNews(task, seen, full && !isDown)) markNews(world, task, seen, marks)
+  }
+  for (const id of gone) markTask(world, id, marks)
+  if (!full) return
+  for (const task of world.tasksByNode.get(node.name) ?? []) {
+    if (!named.has(task.id)) markTask(world, task.id, marks)
+  }
+}
+
+function markNews(world: World, task: Task, seen: TaskObservation, marks: Marks): void {
+  marks.services.add(task.service)
+  // What ends leaves its room, which may be all that a neighbour's move or a task that waits lacked.
+  marks.room ||= hasEnded(seen.state)
+  // What begins anew takes its room again: another one that came back to this node may have none now.
+  if (hasEnded(task.observed.state) && task.node !== null) marks.nodes.add(task.node)
+  // It may be up again, and its service have one to spare.
+  if (task.preempted) markWaiting(world, marks)
+}
+
+/** Whether the store will take it (store/apply-observation.ts), and it tells more than when the same was seen. */
+function isNews({ desired, observed }: Task, seen: TaskObservation, isWhole: boolean): boolean {
+  if (seen.state === 'stopped' && desired === 'stopped') return observed.state !== 'stopped'
+  const progress = compareProgress(seen, observed)
+  if (progress < 0) return isWhole && !hasEnded(observed.state)
+  return progress > 0 || (seen.health ?? 'none') !== observed.health
+}
+
 /** The loop's own decisions: what they free or begin may let something else go on. */
 function markDecision(world: World, decision: Decision, marks: Marks): void {
   switch (decision.kind) {
-    case 'set-node-status':
-      marks.nodes.add(decision.node)
+    case 'set-node-status': {
+      const before = world.nodes.get(decision.node)?.status
+      if (before && movesTasks(before, decision.status)) marks.nodes.add(decision.node)
+      marks.room = true
       return
+    }
     case 'forget-task': {
       const task = world.tasks.get(decision.task)
-      if (task?.node) marks.nodes.add(task.node)
+      if (task?.node) marks.room = true
       // What was held for it, or what its service could not spare, is free.
       else if (task?.nomination || task?.preempted) markWaiting(world, marks)
       markTask(world, decision.task, marks)

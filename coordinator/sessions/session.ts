@@ -52,6 +52,8 @@ export type Sessionry = {
   clock: Clock
   /** Every socket that was let in. */
   all: Set<Session>
+  /** How many of these each node has. */
+  countByNode: Map<string, number>
   /** Sessions that were welcomed: one for a node. */
   byNode: Map<string, Session>
   /** Sessions that wait for the older one of their name to show that it lives. */
@@ -119,7 +121,7 @@ export function end(shared: Sessionry, session: Session, why: string, how: 'poli
   const before = session.state
   if (before.name === 'closed') return
   session.state = { name: 'closed', why }
-  shared.all.delete(session)
+  forget(shared, session)
   if (shared.contenders.get(session.node) === session) shared.contenders.delete(session.node)
   if (how === 'politely') session.socket.close(why)
   else session.socket.cutOff()
@@ -135,6 +137,18 @@ export function end(shared: Sessionry, session: Session, why: string, how: 'poli
     why: session.goodbye ?? why,
     goodbye: session.goodbye !== null,
   })
+}
+
+export function remember(shared: Sessionry, session: Session): void {
+  shared.all.add(session)
+  count(shared.countByNode, session.node)
+}
+
+function forget(shared: Sessionry, session: Session): void {
+  if (!shared.all.delete(session)) return
+  const left = (shared.countByNode.get(session.node) ?? 0) - 1
+  if (left > 0) shared.countByNode.set(session.node, left)
+  else shared.countByNode.delete(session.node)
 }
 
 /** Null for what no frame can hold: thousands of tasks with enormous specs on one node. */

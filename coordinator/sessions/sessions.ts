@@ -18,6 +18,7 @@ import {
   end,
   type Refusal,
   refuse,
+  remember,
   type Session,
   type SessionCounts,
   type Sessionry,
@@ -71,6 +72,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     now,
     clock,
     all: new Set(),
+    countByNode: new Map(),
     byNode: new Map(),
     contenders: new Map(),
     logs: createLogStreams({
@@ -96,7 +98,6 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     if (lateMs > SWEEP_INTERVAL_MS) hearAnew(shared)
     else sweep(shared)
   })
-  const stopBeats = core.onBeat(() => endRemoved(shared))
 
   function letIn(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const caller = callerOf(request.socket, caKey)
@@ -112,7 +113,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
       answer(socket, '503 Service Unavailable', 'the coordinator stops')
     } else if (shared.all.size >= sessionsMax) {
       answer(socket, '503 Service Unavailable', `${sessionsMax} agents are connected already`)
-    } else if (sessionsOf(shared, caller.node) >= sessionsOfNodeMax) {
+    } else if ((shared.countByNode.get(caller.node) ?? 0) >= sessionsOfNodeMax) {
       const detail = `${sessionsOfNodeMax} connections of node ${caller.node} are open already`
       answer(socket, '503 Service Unavailable', detail)
     } else {
@@ -138,7 +139,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     },
     open(caller, address, socket) {
       const { sessionsMax, sessionsOfNodeMax } = shared.limits
-      const isFull = shared.all.size >= sessionsMax || sessionsOf(shared, caller.node) >= sessionsOfNodeMax
+      const isFull = shared.all.size >= sessionsMax || (shared.countByNode.get(caller.node) ?? 0) >= sessionsOfNodeMax
       return closing || isFull ? null : begin(shared, caller, address, socket)
     },
     nodesChanged(nodes) {
@@ -156,7 +157,6 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     async close() {
       closing = true
       sweeper.stop()
-      stopBeats()
       shared.logs.closeAll()
       // The world is not told: the next start finds the agents as it finds them, and none of them has gone.
       for (const session of shared.all) {
@@ -164,6 +164,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
         session.socket.close('the coordinator stops')
       }
       shared.all.clear()
+      shared.countByNode.clear()
       shared.byNode.clear()
     },
   }
@@ -184,7 +185,7 @@ function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, 
     goodbye: null,
     signing: false,
   }
-  shared.all.add(session)
+  remember(shared, session)
   const judgement = judgeCaller(caller, shared.core.world, now)
   if (!judgement.ok) refuse(shared, session, judgement.refusal)
   return {
@@ -223,10 +224,6 @@ function hearAnew(shared: Sessionry): void {
   }
 }
 
-function endRemoved(shared: Sessionry): void {
-  for (const session of shared.byNode.values()) endIfRemoved(shared, session)
-}
-
 /** A node that was removed, or removed and joined again by another key, has no session any more. */
 function endIfRemoved(shared: Sessionry, session: Session): boolean {
   const node = shared.core.world.nodes.get(session.node)
@@ -242,13 +239,6 @@ function removed(node: string): Refusal {
 
 function tooLate(what: string, afterMs: number): Refusal {
   return { offence: 'timeout', code: 'timed-out', message: `no ${what} came within ${afterMs / 1000} s`, retry: true }
-}
-
-/** Counted when one is opened only, and most nodes have one. */
-function sessionsOf(shared: Sessionry, node: string): number {
-  let sessions = 0
-  for (const session of shared.all) if (session.node === node) sessions++
-  return sessions
 }
 
 function pathOf(request: IncomingMessage): string {

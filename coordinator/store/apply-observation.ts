@@ -4,7 +4,7 @@
  * its host (a wiped disk) and begins anew, and one that it knows less far was lost count of. Host times are turned into ours by the skew of the hello.
  */
 import type { Instant } from '../../shared/clock.ts'
-import { canonicalJson } from '../../shared/spec.ts'
+import { sameData } from '../../shared/same-data.ts'
 import { compareProgress, hasEnded } from '../../shared/task-state.ts'
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
 import { clockJump, clockSkew, TIME_MAX } from '../decide/clock-skew.ts'
@@ -129,7 +129,7 @@ function setInventory(
   { labels, inventory }: Pick<Seen<'connected'>['hello'], 'labels' | 'inventory'>,
   writes: Write[],
 ): void {
-  if (canonicalJson([node.agentLabels, node.inventory]) === canonicalJson([labels, inventory])) return
+  if (sameData(node.agentLabels, labels) && sameData(node.inventory, inventory)) return
   node.agentLabels = labels
   node.inventory = inventory
   writes.push(putNode(node))

@@ -224,6 +224,14 @@ test('a node that connects is told of its assignment after the beat, though noth
   expect(told).toEqual([['a']])
 })
 
+test('whoever holds a session of a node that is removed is told of it', async () => {
+  const { loop, told } = start()
+  await loop.submit(JOIN)
+  told.length = 0
+  await loop.submit({ kind: 'remove-node', node: 'a' })
+  expect(told).toEqual([['a']])
+})
+
 test('heartbeats of ready nodes cause no beat and no write', async () => {
   let beats = 0
   const { loop, store } = start({

@@ -269,7 +269,7 @@ describe('an identity', () => {
     const agent = await aLinkedAgent(door)
     await until(() => agent.supervisor.assigned.length === 1)
     await door.core.submit({ kind: 'remove-node', node: 'web-1' })
-    door.core.beat()
+    door.sessions.nodesChanged(['web-1'])
     await until(() => agent.link.state.name === 'waiting')
     expect(agent.log.lines.some(({ message }) => message.includes('was removed from the cluster'))).toBe(true)
     const { state } = agent.link

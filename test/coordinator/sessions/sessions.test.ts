@@ -200,7 +200,7 @@ describe('the door', () => {
     const agent = await aRawAgent(door)
     await agent.open()
     await door.core.submit({ kind: 'remove-node', node: 'web-1' })
-    door.core.beat()
+    door.sessions.nodesChanged(['web-1'])
     expect(await agent.next('refused')).toMatchObject({ code: 'certificate-mismatch', retry: false })
     await agent.closed
   })
