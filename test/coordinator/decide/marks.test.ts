@@ -70,12 +70,46 @@ test.each<[string, (task: Task) => Observation]>([
 })
 
 test.each<[string, Observation]>([
-  ['came back with other labels', hello('n1', { labels: { disk: 'ssd' } })],
-  ['came back with other cores', hello('n1', { cpuCores: 8 })],
-  ['went away', { kind: 'disconnected', node: 'n1', instance: 'i', why: 'closed', goodbye: false }],
-])('whoever waits for room is looked at when a node %s, and no task that has its place', (_what, observation) => {
+  ['with other labels', hello('n1', { labels: { disk: 'ssd' } })],
+  ['with other cores', hello('n1', { cpuCores: 8 })],
+])('a node that comes back %s is looked at', (_what, observation) => {
   const { world } = afterStart()
-  expect(marked(world, observation)).toMatchObject({ all: false, room: true, services: new Set(), nodes: new Set() })
+  expect([...marked(world, observation).nodes]).toEqual(['n1'])
+})
+
+test('whoever waits for room is looked at when a node went away, and no task that has its place', () => {
+  const { world } = afterStart()
+  const away: Observation = { kind: 'disconnected', node: 'n1', instance: 'i', why: 'closed', goodbye: false }
+  expect(marked(world, away)).toMatchObject({ all: false, room: true, services: new Set(), nodes: new Set() })
+})
+
+test('whoever waits is looked at when a node is heard again: until then it takes no task, and nobody may be stopped', () => {
+  const { world } = afterStart()
+  world.tasksWaiting.add(aTask({ id: 'shop_web.51.a', slot: 51, node: null }))
+  expect(marked(world, hello('n1'))).toMatchObject({ waiting: true, services: new Set(), nodes: new Set() })
+})
+
+test('what an agent has lost count of is news in all that it tells, and not in a word between', () => {
+  const { world, tasks } = afterStart()
+  tasks[0]!.observed.attempt = 3
+  const earlier = seen(tasks[0]!, { attempt: 1 })
+  expect([...marked(world, everything('n1', [earlier])).services]).toEqual(['shop_web'])
+  const between: Observation = { ...everything('n1', [earlier]), full: false } as Observation
+  expect(isMarked(marked(world, between))).toBe(false)
+})
+
+test('what had ended and begins anew has its whole node looked at: it takes its room again', () => {
+  const { world, tasks } = afterStart()
+  tasks[0]!.observed.state = 'failed'
+  const again = seen(tasks[0]!, { attempt: tasks[0]!.observed.attempt + 1, state: 'running' })
+  expect([...marked(world, everything('n1', [again])).nodes]).toEqual(['n1'])
+})
+
+test('an Engine that was down already when its agent came back is told by all that runs there', () => {
+  const { world, nodes, tasks } = afterStart()
+  nodes[0]!.engine = { state: 'down' }
+  const down = { ...everything('n1', [seen(tasks[0]!)]), engine: { state: 'down' } } as Observation
+  expect(marked(world, down).room).toBe(true)
 })
 
 test('the tasks of a node are looked at when it is lost, and when it is back, not when it is away for a moment', () => {
