@@ -5,12 +5,13 @@ import { startHosts } from '../test/engines/hosts.ts'
 import { loadImages } from '../test/engines/image.ts'
 import { contestant, deploy, remove, untilRunning } from './bed/contestant.ts'
 import { cpuSeconds, residentBytes } from './fleet/usage.ts'
+import { option } from './options.ts'
 import { closeEngineConnections } from './peers/engine-client.ts'
 import type { Bench } from './report.ts'
 
 const CONTAINERS = 100
 const SETTLE_MS = 20_000
-const MEASURED_MS = Number(process.env.BENCH_SECONDS ?? 60) * 1000
+const MEASURED_MS = option('seconds', 60) * 1000
 
 export const bench: Bench = {
   about: `an agent with ${CONTAINERS} running containers: memory and CPU`,

@@ -4,14 +4,18 @@
  * random moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { chanceFrom } from '../test/build/chance.ts'
 import type { CoordinatorProcess } from '../test/build/coordinator.ts'
 import { nodeNames } from './fleet/fleet.ts'
 import { onStage, statusOf } from './fleet/stage.ts'
+import { option } from './options.ts'
 import { type Bench, median, quantile } from './report.ts'
 
-const AGENTS = Number(process.env.BENCH_AGENTS ?? 1_000)
-const TASKS = Number(process.env.BENCH_TASKS ?? 10_000)
-const KILLS = Number(process.env.BENCH_KILLS ?? 100)
+const AGENTS = option('agents', 1_000)
+const TASKS = option('tasks', 10_000)
+const KILLS = option('kills', 100)
+/** Of the moments of the kills, so that 100 kills may be run in pieces. */
+const SEED = option('seed', 1)
 const CLIENTS = 4
 const LABEL = 'bench'
 /** Random, between these, so that kills meet flushes in every state. */
@@ -31,12 +35,13 @@ export const bench: Bench = {
       const servingMs: number[] = []
       const agentsMs: number[] = []
       const clients = nodeNames(CLIENTS).map((node): Client => ({ node, acknowledged: 0, asked: 0 }))
+      const chance = chanceFrom(SEED)
       let lost = 0
       let changes = 0
       for (let kill = 1; kill <= KILLS; kill++) {
         const stop = { now: false }
         const working = clients.map((client) => change(coordinator, client, stop))
-        await sleep(PAUSE_MS_MIN + Math.random() * (PAUSE_MS_MAX - PAUSE_MS_MIN))
+        await sleep(PAUSE_MS_MIN + chance() * (PAUSE_MS_MAX - PAUSE_MS_MIN))
         const revision = await acknowledgedRevision(coordinator)
         const began = performance.now()
         await coordinator.kill()

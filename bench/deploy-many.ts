@@ -1,12 +1,13 @@
 /** 120 containers on three engines: one request → all running. */
 import { onBed } from './bed/bed.ts'
 import { berthMany } from './bed/contestant.ts'
+import { option } from './options.ts'
 import { rawClear, rawMany } from './peers/raw.ts'
 import { swarmMany } from './peers/swarm.ts'
 import { type Bench, median } from './report.ts'
 
 const COUNT = 120
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const ROUNDS = option('rounds', 3)
 /** The raw API at its best: whichever of these is quickest here. */
 const CONCURRENCIES = [1, 2, 3, 4]
 

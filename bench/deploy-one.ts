@@ -1,11 +1,12 @@
 /** One container, warm image: request to the API → running. */
 import { onBed } from './bed/bed.ts'
 import { berthOne } from './bed/contestant.ts'
+import { option } from './options.ts'
 import { rawClear, rawOne } from './peers/raw.ts'
 import { swarmOne } from './peers/swarm.ts'
 import { type Bench, median, quantile } from './report.ts'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 15)
+const ROUNDS = option('rounds', 15)
 
 export const bench: Bench = {
   about: 'one container, warm image, API request → running; beside raw create+start and Docker Swarm',

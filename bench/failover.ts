@@ -3,12 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bed, onBed } from './bed/bed.ts'
 import { berthFailover, deploy, remove, tasks, untilRunning } from './bed/contestant.ts'
+import { option } from './options.ts'
 import { swarmFailover } from './peers/swarm.ts'
 import { type Bench, median } from './report.ts'
 
 const COUNT = 9
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
-const STRESS_MINUTES = Number(process.env.BENCH_STRESS_MINUTES ?? 10)
+const ROUNDS = option('rounds', 3)
+const STRESS_MINUTES = option('stress-minutes', 10)
 const BURNERS = 4
 
 export const bench: Bench = {

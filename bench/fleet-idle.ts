@@ -6,12 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withBareServer } from './fleet/bare.ts'
 import { onStage } from './fleet/stage.ts'
 import { cpuSeconds, residentBytes } from './fleet/usage.ts'
+import { option } from './options.ts'
 import type { Bench } from './report.ts'
 
-const AGENTS = Number(process.env.BENCH_AGENTS ?? 1_000)
-const TASKS = Number(process.env.BENCH_TASKS ?? 10_000)
+const AGENTS = option('agents', 1_000)
+const TASKS = option('tasks', 10_000)
 const SETTLE_MS = 10_000
-const MEASURED_MS = Number(process.env.BENCH_SECONDS ?? 30) * 1000
+const MEASURED_MS = option('seconds', 30) * 1000
 
 type Usage = { cpuPercent: number; memoryMb: number }
 

@@ -5,11 +5,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onStage, statusOf } from './fleet/stage.ts'
+import { option } from './options.ts'
 import { type Bench, median } from './report.ts'
 
-const AGENTS = Number(process.env.BENCH_AGENTS ?? 10_000)
-const TASKS = Number(process.env.BENCH_TASKS ?? 10_000)
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const AGENTS = option('agents', 10_000)
+const TASKS = option('tasks', 10_000)
+const ROUNDS = option('rounds', 3)
 const LIMIT_MS = 60_000
 /** Statuses are reported by the agents' processes a moment late: what was still open when the coordinator died must be gone. */
 const NOTICED_MS = 200

@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onBed } from './bed/bed.ts'
 import { berthRestart } from './bed/contestant.ts'
+import { option } from './options.ts'
 import { rawClear, rawOne, rawRestart } from './peers/raw.ts'
 import { swarmRestart } from './peers/swarm.ts'
 import { type Bench, median } from './report.ts'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 10)
+const ROUNDS = option('rounds', 10)
 const SETTLE_MS = 500
 
 export const bench: Bench = {

@@ -1,12 +1,13 @@
 /** A rolling change of 30 tasks, 6 at a time, start-first. */
 import { onBed } from './bed/bed.ts'
 import { berthRollout } from './bed/contestant.ts'
+import { option } from './options.ts'
 import { swarmRollout } from './peers/swarm.ts'
 import { type Bench, median } from './report.ts'
 
 const COUNT = 30
 const PARALLELISM = 6
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
+const ROUNDS = option('rounds', 5)
 
 export const bench: Bench = {
   about: `a rolling change of ${COUNT} tasks, ${PARALLELISM} at a time, start-first; beside Docker Swarm`,

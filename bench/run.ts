@@ -1,14 +1,15 @@
 /**
- * `npm run bench`: lists the benches. `npm run bench NAME… [--json]`: runs them, each printing what was measured beside its
+ * `npm run bench`: lists the benches. `npm run bench NAME… [-- --json --SIZE N]`: runs them, each printing what was measured beside its
  * peer or limit. Exit code 1 when a goal does not hold or a bench could not measure. A bench is a file beside this
  * one that exports `bench`.
  */
 import { readdirSync } from 'node:fs'
+import { takeOptions, unknownOptions } from './options.ts'
 import { type Bench, lineOf, textOf } from './report.ts'
 
-const NOT_BENCHES = ['run.ts', 'report.ts']
+const NOT_BENCHES = ['run.ts', 'report.ts', 'options.ts']
 
-const asked = process.argv.slice(2)
+const asked = takeOptions(process.argv.slice(2))
 const asJson = asked.includes('--json')
 const names = asked.filter((word) => !word.startsWith('-'))
 
@@ -29,6 +30,14 @@ async function runOne(name: string): Promise<void> {
     return
   }
   const bench = await load(name)
+  const { unknown, known } = unknownOptions()
+  if (unknown.length > 0) {
+    console.error(
+      `${name} has no option --${unknown.join(', --')}; it has: ${known.map((one) => `--${one}`).join(' ')}`,
+    )
+    process.exitCode = 2
+    return
+  }
   if (!asJson) console.log(`${name}: ${bench.about}`)
   try {
     await bench.run({

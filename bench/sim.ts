@@ -3,9 +3,10 @@
  * and every rule asked after every beat, for each second of one core.
  */
 import { runSeed } from '../test/sim/run.ts'
+import { option } from './options.ts'
 import type { Bench } from './report.ts'
 
-const AGENTS = Number(process.env.BENCH_AGENTS ?? 50)
+const AGENTS = option('agents', 50)
 /** Users and faults act for so long; then comes the healing, which is simulated and measured too. */
 const ACTIVE_S = 3_600
 const PAUSE_MS = 30_000

@@ -34,7 +34,8 @@ export async function onStage(
     await act({ coordinator, fleet })
   } finally {
     await fleet?.stop()
-    await coordinator.kill()
+    // Ended in order where Node is asked for a profile of it (NODE_OPTIONS=--cpu-prof), which it writes at its end.
+    await coordinator.kill(process.env.NODE_OPTIONS?.includes('--cpu-prof') ? 'SIGTERM' : 'SIGKILL')
     for (const folder of [dir, keys]) rmSync(folder, { recursive: true, force: true })
   }
 }
