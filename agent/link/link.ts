@@ -115,6 +115,7 @@ export function createLink(needs: LinkNeeds): RunningLink {
       },
       renewed: (renewed) => {
         identity = renewed
+        outside.fetchTicket(options.coordinator, renewed)
       },
     })
     if (!hasEnded(known, end)) say(end)

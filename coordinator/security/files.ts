@@ -3,6 +3,7 @@
  * file with their certificates, the operator's token is written before its hash, and the state, last, says that all is there.
  */
 import { join } from 'node:path'
+import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { readPrivateFile, writePrivateFile } from '../../shared/private-file.ts'
 import type { KeyPair } from './certificates.ts'
@@ -15,6 +16,9 @@ export type TokenState = {
   joinExpiresAt: number | null
 }
 
+/** What the tickets are sealed with, by which agents come back without a whole handshake. */
+export type TicketKey = { madeAt: Instant; keyBytes: Buffer }
+
 export type SecurityFiles = ReturnType<typeof securityFiles>
 
 export function securityFiles(dir: string) {
@@ -22,6 +26,7 @@ export function securityFiles(dir: string) {
   const serverPath = join(dir, 'server.pem')
   const operatorTokenPath = join(dir, 'operator-token')
   const statePath = join(dir, 'tokens.json')
+  const ticketKeyPath = join(dir, 'ticket-key.json')
   return {
     readCa: () => readKeyPair(caPath),
     writeCa: (ca: KeyPair) => writePrivateFile(caPath, ca.keyPem + ca.certificatePem),
@@ -34,6 +39,10 @@ export function securityFiles(dir: string) {
     readOperatorToken: async () => OPERATOR_TOKEN.exec((await readPrivateFile(operatorTokenPath)) ?? '')?.[1] ?? null,
     writeOperatorToken: (token: string) => writePrivateFile(operatorTokenPath, `${token}\n`),
     readState: () => readState(statePath),
+    /** Null: there is none, or none that could be one; another does as well. */
+    readTicketKey: async () => ticketKeyIn(await readPrivateFile(ticketKeyPath)),
+    writeTicketKey: ({ madeAt, keyBytes }: TicketKey) =>
+      writePrivateFile(ticketKeyPath, `${JSON.stringify({ madeAt, key: keyBytes.toString('base64') })}\n`),
     writeState: (state: TokenState) => writePrivateFile(statePath, `${JSON.stringify(state, null, 2)}\n`),
   }
 }
@@ -42,6 +51,15 @@ export function securityFiles(dir: string) {
 const OPERATOR_TOKEN = /^\s*(berth-op-[A-Za-z0-9_-]{43})\s*$/
 const KEY = /-----BEGIN PRIVATE KEY-----[\s\S]+?-----END PRIVATE KEY-----/
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/
+
+/** As TLS wants it: a name, a key to seal with and one to sign with, 16 bytes each. */
+export const TICKET_KEY_BYTES = 48
+
+function ticketKeyIn(text: string | null): TicketKey | null {
+  const [, madeAt, base64] = /^\{"madeAt":(\d{1,15}),"key":"([A-Za-z0-9+/]{64})"\}\s*$/.exec(text ?? '') ?? []
+  if (madeAt === undefined || base64 === undefined) return null
+  return { madeAt: Number(madeAt), keyBytes: Buffer.from(base64, 'base64') }
+}
 
 async function readKeyPair(path: string): Promise<KeyPair | null> {
   const text = await readPrivateFile(path)

@@ -7,7 +7,7 @@ import { formatJoinToken, newJoinSecret, parseJoinToken, publicKeyFingerprint } 
 import type { Log } from '../../shared/log.ts'
 import { makePrivateFolder } from '../../shared/private-file.ts'
 import { type KeyPair, makeCa, makeServerKey, signNode, signServer, type Validity } from './certificates.ts'
-import { type SecurityFiles, securityFiles, type TokenState } from './files.ts'
+import { type SecurityFiles, securityFiles, TICKET_KEY_BYTES, type TicketKey, type TokenState } from './files.ts'
 import type { Security } from './security.ts'
 
 export type SecurityOptions = {
@@ -23,13 +23,17 @@ export type SecurityOptions = {
 }
 
 export type OpenedSecurity = Security & {
-  /** Renews the server's certificate when less than a third of its life is left. Never rejects. See coordinator/upkeep.ts. */
+  /**
+   * Renews the server's certificate when less than a third of its life is left, and the key of tickets once a week. Never rejects.
+   * See coordinator/upkeep.ts.
+   */
   renewIfDue(): Promise<void>
 }
 
 const DAY_MS = 24 * 3_600_000
 
-export const LIFETIMES = { caMs: 3652 * DAY_MS, serverMs: 90 * DAY_MS, nodeMs: DAY_MS }
+/** `ticketMs`: longer no ticket of TLS 1.3 counts. */
+export const LIFETIMES = { caMs: 3652 * DAY_MS, serverMs: 90 * DAY_MS, nodeMs: DAY_MS, ticketMs: 7 * DAY_MS }
 
 /** Clocks a little behind ours must not find a new certificate to be of tomorrow. */
 const BACKDATED_MS = 10 * 60_000
@@ -44,13 +48,29 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
   const ca = await openCa(files, options, lifetimes.caMs)
   let server = await openServer(files, ca, names, options.now(), lifetimes.serverMs)
   let tokens = await openTokens(files)
+  let ticketKey = await openTicketKey(files, options.now(), lifetimes.ticketMs)
 
   const caPin = publicKeyFingerprint(new X509Certificate(ca.certificatePem))
   const listeners = new Set<() => void>()
   let writing: Promise<unknown> = Promise.resolve()
 
-  /** What could not be done now is tried again at the next look; a third of the certificate's life is left for it. */
   async function renewIfDue(): Promise<void> {
+    await renewCertificateIfDue()
+    await renewTicketKeyIfDue()
+  }
+
+  async function renewTicketKeyIfDue(): Promise<void> {
+    if (!isTicketKeyDue(ticketKey, options.now(), lifetimes.ticketMs)) return
+    try {
+      ticketKey = await makeTicketKey(files, options.now())
+      for (const listener of listeners) listener()
+    } catch (error) {
+      options.log?.error({ err: error }, 'the key of tickets could not be renewed; it is tried again every hour')
+    }
+  }
+
+  /** What could not be done now is tried again at the next look; a third of the certificate's life is left for it. */
+  async function renewCertificateIfDue(): Promise<void> {
     if (!isDue(server, names, options.now())) return
     try {
       server = await renewServer(files, ca, server.keyPem, names, options.now(), lifetimes.serverMs)
@@ -80,6 +100,7 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
       key: server.keyPem,
       cert: server.certificatePem + ca.certificatePem,
       ca: ca.certificatePem,
+      ticketKeys: ticketKey.keyBytes,
     }),
     onServerCertificate(listener) {
       listeners.add(listener)
@@ -155,6 +176,23 @@ async function renewServer(
   const server = { keyPem, certificatePem: await signServer(ca, keyPem, names, validity(now, lifetimeMs)) }
   await files.writeServer(server)
   return server
+}
+
+/** A lost or damaged one costs nothing but whole handshakes: those that come back once have no use for their tickets. */
+async function openTicketKey(files: SecurityFiles, now: Instant, lifetimeMs: number): Promise<TicketKey> {
+  const kept = await files.readTicketKey()
+  return kept !== null && !isTicketKeyDue(kept, now, lifetimeMs) ? kept : makeTicketKey(files, now)
+}
+
+async function makeTicketKey(files: SecurityFiles, now: Instant): Promise<TicketKey> {
+  const made = { madeAt: now, keyBytes: randomBytes(TICKET_KEY_BYTES) }
+  await files.writeTicketKey(made)
+  return made
+}
+
+/** Also one of a time to come: the clock was set. */
+function isTicketKeyDue({ madeAt }: TicketKey, now: Instant, lifetimeMs: number): boolean {
+  return now < madeAt || now >= madeAt + lifetimeMs
 }
 
 /**

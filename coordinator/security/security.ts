@@ -5,7 +5,13 @@ export interface Security {
   readonly cluster: string
   readonly caCertificatePem: string
   /** What the HTTPS server is made with. Renewed certificates are told to `onServerCertificate`. */
-  serverTls(): { key: string; cert: string; ca: string }
+  serverTls(): {
+    key: string
+    cert: string
+    ca: string
+    /** What tickets are sealed with; survives a restart, so that agents come back without a whole handshake. */
+    ticketKeys: Buffer
+  }
   onServerCertificate(listener: () => void): () => void
   /** `sha256//BASE64` of the server's public key, as curl's --pinnedpubkey takes it; stays the same across renewals. */
   readonly serverKeyPin: string

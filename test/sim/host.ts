@@ -115,6 +115,7 @@ export class Host {
         connect: (_coordinator, identity, listener) => network.connect(name, identity.keyPem, life, listener),
         loadIdentity: async () => this.identity(),
         joinCluster: () => this.join(life),
+        fetchTicket: () => {},
       },
     })
     const stopping = new AbortController()

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { join as joinPath } from 'node:path'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { joinCluster } from '../../../agent/link/join.ts'
 import { aDoor, type Door } from '../../build/coordinator-door.ts'
@@ -44,6 +45,13 @@ async function aNetwork(port: number) {
 function join(door: Door, dataDir: string) {
   const token = door.security.joinToken()
   return joinCluster({ coordinator: door.url, token, node: 'web-1', dataDir, now: Date.now })
+}
+
+/** Whether each agent that connects has come by ticket. */
+function upgradesOf(door: Door): boolean[] {
+  const reused: boolean[] = []
+  door.server.on('upgrade', (_request, socket) => reused.push((socket as TLSSocket).isSessionReused()))
+  return reused
 }
 
 describe('the link', () => {
@@ -228,6 +236,45 @@ describe('an identity', () => {
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(signed).toHaveBeenCalledTimes(2)
     expect(agent.link.state.name).toBe('open')
+  })
+
+  test('is shown again by ticket after a restart of the coordinator, and the node is the same', async () => {
+    const dir = await temporaryFolder()
+    const door = await aDoor({ dir })
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    await door.kill()
+    const again = await aDoor({ dir, port: door.port, core: door.core })
+    const reused = upgradesOf(again)
+    await until(() => agent.supervisor.assigned.length === 2)
+    expect(reused).toEqual([true])
+    expect(door.core.seen('connected').map(({ node }) => node)).toEqual(['web-1', 'web-1'])
+  })
+
+  test('whose ticket the coordinator cannot read is shown in a whole handshake', async () => {
+    const dir = await temporaryFolder()
+    const door = await aDoor({ dir })
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    await door.kill()
+    await rm(joinPath(dir, 'ticket-key.json'))
+    const again = await aDoor({ dir, port: door.port, core: door.core })
+    const reused = upgradesOf(again)
+    await until(() => agent.supervisor.assigned.length === 2)
+    expect(reused).toEqual([false])
+  })
+
+  test('that was removed meanwhile is refused by ticket as well', async () => {
+    const dir = await temporaryFolder()
+    const door = await aDoor({ dir })
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    await door.kill()
+    door.core.world.nodes.delete('web-1')
+    const again = await aDoor({ dir, port: door.port, core: door.core })
+    const reused = upgradesOf(again)
+    await until(() => agent.log.lines.some(({ message }) => message.includes('there is no node web-1')))
+    expect(reused).toEqual([true])
   })
 
   test('is shown to no node that plays coordinator with a certificate of the same CA', async () => {

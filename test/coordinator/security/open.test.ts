@@ -25,7 +25,7 @@ describe('the first start', () => {
     await opened(dir)
     expect((await stat(dir)).mode & 0o777).toBe(0o700)
     const names = (await readdir(dir)).sort()
-    expect(names).toEqual(['ca.pem', 'operator-token', 'server.pem', 'tokens.json'])
+    expect(names).toEqual(['ca.pem', 'operator-token', 'server.pem', 'ticket-key.json', 'tokens.json'])
     for (const name of names) expect((await stat(join(dir, name))).mode & 0o777).toBe(0o600)
   })
 
@@ -120,10 +120,40 @@ describe('a later start', () => {
   })
 })
 
+describe('the key of tickets', () => {
+  test('survives a restart, for a week', async () => {
+    let now = start
+    const dir = await temporaryFolder()
+    const first = (await opened(dir, { now: () => now })).serverTls().ticketKeys
+    now = start + 6 * DAY_MS
+    const second = await opened(dir, { now: () => now })
+    expect(second.serverTls().ticketKeys).toEqual(first)
+
+    let told = 0
+    second.onServerCertificate(() => told++)
+    await second.renewIfDue()
+    expect(told).toBe(0)
+    now = start + 7 * DAY_MS
+    await second.renewIfDue()
+    expect(told).toBe(1)
+    expect(second.serverTls().ticketKeys).not.toEqual(first)
+    expect((await opened(dir, { now: () => now })).serverTls().ticketKeys).toEqual(second.serverTls().ticketKeys)
+  })
+
+  test.each(['', 'nonsense', '{"madeAt":1,"key":"c2hvcnQ="}'])('is made anew where the file holds %j', async (text) => {
+    const dir = await temporaryFolder()
+    const before = (await opened(dir)).serverTls().ticketKeys
+    await writeFile(join(dir, 'ticket-key.json'), text)
+    const after = (await opened(dir)).serverTls().ticketKeys
+    expect(after).toHaveLength(48)
+    expect(after).not.toEqual(before)
+  })
+})
+
 describe("the server's certificate", () => {
   test('is renewed when less than a third of its life is left, for the same key, and listeners are told', async () => {
     let now = start
-    const security = await opened(await temporaryFolder(), { now: () => now })
+    const security = await opened(await temporaryFolder(), { now: () => now, lifetimes: { ticketMs: 365 * DAY_MS } })
     const before = security.serverTls()
     let told = 0
     security.onServerCertificate(() => told++)
@@ -145,7 +175,7 @@ describe("the server's certificate", () => {
     let now = start
     const dir = await temporaryFolder()
     const log = aFakeLog()
-    const security = await opened(dir, { now: () => now, log })
+    const security = await opened(dir, { now: () => now, log, lifetimes: { ticketMs: 365 * DAY_MS } })
     const before = security.serverTls().cert
     now = start + 80 * DAY_MS
     await rename(dir, `${dir}.away`)
