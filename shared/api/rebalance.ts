@@ -1,5 +1,5 @@
 /** Documents and requests of `/v1/rebalance`. */
-import Type, { type Static } from 'typebox'
+import Type, { type Static } from '../schema.ts'
 import { PolicyName } from '../spec.ts'
 import { Count, Time } from './common.ts'
 

@@ -163,13 +163,17 @@ export const NodeBody = Type.Object(
 )
 export type NodeBody = Static<typeof NodeBody>
 
+const rebalance = ClusterSettings.properties.rebalance.properties
+
 /** What is not named stays as it is. */
 export const ClusterBody = Type.Object(
   {
     policy: Type.Optional(PolicyName),
     survive: Type.Optional(ClusterSettings.properties.survive),
     preemption: Type.Optional(Type.Boolean()),
-    rebalance: Type.Optional(Type.Partial(ClusterSettings.properties.rebalance, strict)),
+    rebalance: Type.Optional(
+      Type.Object({ auto: Type.Optional(rebalance.auto), movesPerHour: Type.Optional(rebalance.movesPerHour) }, strict),
+    ),
   },
   strict,
 )
