@@ -107,6 +107,8 @@ export class Performer {
       await work()
     } catch (error) {
       if (isEngineAway(error)) throw error
+      // It may be the last word of the task: an agent that knows the word, but not the task that it is of, would forget it.
+      await this.needs.kept()
       if (record.operation === operation) this.fail(record, spec.restart, readError(error))
     } finally {
       if (record.operation === operation) record.activity = null

@@ -195,6 +195,21 @@ test('a container may be made while its assignment is on its way to the disk, bu
   await until(() => engine.acts.some((act) => act.startsWith('start')))
 })
 
+test('that a container could not be made is told only once the assignment that names its task is on disk', async () => {
+  const engine = aFakeEngine()
+  engine.before = (act) => {
+    if (act.startsWith('create')) throw new BerthError('container-refused', 'no')
+  }
+  const disk = aSlowDisk()
+  const supervising = supervise(engine, disk)
+  await until(() => engine.acts.some((act) => act.startsWith('create')))
+  await turns()
+  disk.letGo()
+  const { supervisor, told } = await supervising
+  expect(told.flatMap(({ tasks }) => tasks).filter(({ state }) => state === 'failed')).toEqual([])
+  await vi.waitUntil(async () => (await stateOf(supervisor)) === 'failed', WAIT)
+})
+
 test('nothing is stopped before the assignment that says so is on disk', async () => {
   const engine = aFakeEngine()
   const container = aContainer()
