@@ -88,10 +88,13 @@ function markChange(world: World, change: Change, marks: Marks): void {
     case 'scale-service':
       marks.services.add(change.service)
       return
-    case 'rollback-service':
-      marks.services.add(change.service)
+    case 'rollback-service': {
+      // With it go those of its stack that are restarted with it.
+      const stack = world.services.get(change.service)?.stack
+      if (stack !== undefined) markStack(world, stack, marks)
       markWaiting(world, marks)
       return
+    }
     case 'rebalance':
       for (const { task } of change.moves) markTask(world, task, marks)
       return

@@ -3,6 +3,7 @@ import type { Instant } from '../../shared/clock.ts'
 import { withSettings } from '../../shared/cluster-settings.ts'
 import { fullServiceName } from '../../shared/names.ts'
 import { canonicalJson, type ServiceSpec, type StackSpec, type Taint } from '../../shared/spec.ts'
+import { specsInOrder } from '../decide/dependencies-first.ts'
 import { movesBack, undoable } from '../decide/rebalance/admit.ts'
 import { rollbackVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
 import type { Change, Service, ServiceName, ServiceVersion, World } from '../world.ts'
@@ -96,7 +97,8 @@ function deployStack(world: World, spec: StackSpec, prune: boolean, at: Instant,
   world.stacks.set(stack.name, stack)
   writes.push(putStack(stack))
   const before = taskHashes(world, stack.name)
-  for (const [shortName, serviceSpec] of Object.entries(spec.services)) {
+  // Dependencies first: what is restarted with them holds the hash of what they are now.
+  for (const [shortName, serviceSpec] of specsInOrder(spec.services)) {
     const service = world.services.get(fullServiceName(stack.name, shortName))
     if (service) updateService(world, service, serviceSpec, at, writes)
     else createService(world, stack.name, shortName, serviceSpec, at, writes)

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { marksOf } from '../../../coordinator/decide/marks.ts'
 import {
   aCluster,
   agentOf,
@@ -19,7 +20,7 @@ import {
   work,
 } from '../../build/cluster.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
-import { anInventory } from '../../build/world.ts'
+import { anInventory, aService } from '../../build/world.ts'
 
 function deploy(cluster: ReturnType<typeof aCluster>, services: Record<string, ServiceSpecGiven>, stack = 'shop') {
   change(cluster, { kind: 'deploy-stack', spec: aStackSpec(stack, services), prune: false })
@@ -558,6 +559,34 @@ test('who is to be restarted with a dependency is replaced once that one is, and
   const third = idOf('web')
   run(cluster, 40_000)
   expect(idOf('web')).not.toEqual(third)
+})
+
+test('who is to be restarted with a service follows it back, also where both were changed by one deployment', () => {
+  const cluster = aCluster(THREE)
+  const on = { db: { condition: 'service_started' as const, required: true, restart: true } }
+  // By name it comes before what it depends on.
+  const stack = (version: number) => ({
+    app: { image: `example/app:${version}`, dependsOn: on },
+    db: { image: `example/db:${version}` },
+  })
+  deploy(cluster, stack(1))
+  run(cluster, 20_000)
+  deploy(cluster, stack(2))
+  run(cluster, 40_000)
+  const [before] = running(cluster, 'shop_app')
+  change(cluster, { kind: 'rollback-service', service: 'shop_db' })
+  run(cluster, 40_000)
+  const after = running(cluster, 'shop_app')
+  expect(after).toHaveLength(1)
+  expect(after).not.toMatchObject([{ id: before!.id }])
+})
+
+test('who gets another version since it is restarted with a service is looked at in the beat in which that is rolled back', () => {
+  const { world } = aCluster(['n1'])
+  const change = { kind: 'rollback-service', service: 'shop_db' } as const
+  world.services.set('shop_db', aService({ name: 'shop_db', stack: 'shop' }))
+  world.services.set('shop_app', aService({ name: 'shop_app', stack: 'shop' }))
+  expect([...marksOf(world, { at: 0, change }).services]).toContain('shop_app')
 })
 
 test('a rollback passes over the versions in which a service was only restarted with another', () => {
