@@ -1,26 +1,22 @@
 /**
  * A process full of simulated agents. Started by fleet.ts with its order as the one argument; says through IPC how many
- * are connected. Every agent has the real link: its own key, certificate and TLS websocket.
+ * are connected and what runs. Every agent has the real link: its own key, certificate and TLS websocket.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createLink, type RunningLink } from '../../agent/link/link.ts'
+import type { Supervisor } from '../../agent/parts.ts'
 import { systemClock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
-import {
-  noLogTail,
-  type SimulatedEngine,
-  simulatedInventory,
-  simulatedLoadMeter,
-  simulatedSupervisor,
-} from './simulated-parts.ts'
+import { draw, type Life, skewed, waitMs } from './life.ts'
+import { noLogTail, simulatedInventory, simulatedLoadMeter, simulatedSupervisor } from './simulated-parts.ts'
 
 export type AgentsOrder = {
   names: string[]
   coordinator: string
   tokenPath: string
   dataDir: string
-  engine: SimulatedEngine
+  life: Life
 }
 export type AgentsReport = { open: number; running: number; failed: string | null }
 
@@ -31,27 +27,39 @@ const START_APART_MS = 5
 const order = JSON.parse(process.argv[2]!) as AgentsOrder
 const quietLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 const stopping = new AbortController()
-const links: RunningLink[] = []
+const links = new Map<string, RunningLink>()
 let failed: string | null = null
 let running = 0
 
 process.on('disconnect', () => process.exit(0))
 process.on('SIGTERM', () => stopping.abort())
 setInterval(() => {
-  const open = links.filter((link) => link.state.name === 'open').length
+  const open = [...links.values()].filter((link) => link.state.name === 'open').length
   process.send?.({ open, running, failed } satisfies AgentsReport)
 }, REPORT_MS)
 
 for (const name of order.names) {
-  startAgent(name)
+  void liveAgent(name)
   await systemClock.sleep(START_APART_MS)
 }
 
-function startAgent(name: string): void {
-  const supervisor = simulatedSupervisor(order.engine)
+/** One agent after the other of this name; the containers of the first are those of the last. */
+async function liveAgent(name: string): Promise<void> {
+  const { life } = order
+  const supervisor = simulatedSupervisor(life)
   supervisor.onChange(({ tasks }) => {
     running += tasks.filter((task) => task.state === 'running').length
   })
+  for (let start = 1; !stopping.signal.aborted; start++) {
+    const restarting = new AbortController()
+    const livesMs = waitMs(life.agentRestartsPerHour, draw(life.seed, name, start, 'lives'))
+    if (livesMs !== null) systemClock.after(livesMs, () => restarting.abort())
+    await runAgent(name, supervisor, AbortSignal.any([stopping.signal, restarting.signal]))
+    await systemClock.sleep(skewed(life.agentAwayMs, draw(life.seed, name, start, 'away')))
+  }
+}
+
+async function runAgent(name: string, supervisor: Supervisor, signal: AbortSignal): Promise<void> {
   const inventory = simulatedInventory(name)
   const link = createLink({
     options: {
@@ -64,14 +72,14 @@ function startAgent(name: string): void {
     },
     supervisor,
     logTail: noLogTail,
-    loadMeter: simulatedLoadMeter(Math.random),
+    loadMeter: simulatedLoadMeter(order.life, name),
     inventory: async () => inventory,
     log: quietLog,
     clock: systemClock,
     random: Math.random,
   })
-  links.push(link)
-  link.run(stopping.signal).catch((error: unknown) => {
+  links.set(name, link)
+  await link.run(signal).catch((error: unknown) => {
     failed = `${name}: ${String(error)}`
   })
 }

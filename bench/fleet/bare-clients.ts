@@ -2,12 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { encode } from '../../shared/wire/codec.ts'
+import { STEADY } from './life.ts'
 import { simulatedLoadMeter } from './simulated-parts.ts'
 
 const HEARTBEAT_MS = 1000
 const START_APART_MS = 5
 const [port, count] = process.argv.slice(2).map(Number)
-const meter = simulatedLoadMeter(Math.random)
+const meter = simulatedLoadMeter(STEADY, 'bare')
 let open = 0
 
 process.on('disconnect', () => process.exit(0))

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AgentsOrder, AgentsReport } from './agents-process.ts'
-import type { SimulatedEngine } from './simulated-parts.ts'
+import { type Life, STEADY } from './life.ts'
 
 export type FleetOptions = {
   agents: number
@@ -13,7 +13,8 @@ export type FleetOptions = {
   joinToken: string
   /** For the agents' keys; on memory-backed disk, since a thousand of them sync. */
   dir: string
-  engine?: SimulatedEngine
+  /** STEADY unless given. */
+  life?: Life
 }
 
 export type Fleet = {
@@ -42,7 +43,7 @@ export function startFleet(options: FleetOptions): Fleet {
       coordinator: options.coordinator,
       tokenPath,
       dataDir: options.dir,
-      engine: options.engine ?? { startMs: 150, stopMs: 50 },
+      life: options.life ?? STEADY,
     }
     const child = fork(join(import.meta.dirname, 'agents-process.ts'), [JSON.stringify(order)], {
       execArgv: ['--disable-warning=ExperimentalWarning'],

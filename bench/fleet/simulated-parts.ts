@@ -1,6 +1,6 @@
 /**
- * An agent without an Engine: the real link with a supervisor whose containers only exist in memory. They take their
- * time to start and stop, run for ever, and have a load.
+ * An agent without an Engine: the real link with a supervisor whose containers only exist in memory. They take their time to start
+ * and stop, fail, crash and are started again, and have a load; how, is said by their Life.
  */
 import type {
   AssignOutcome,
@@ -10,15 +10,20 @@ import type {
   ObservedChange,
   Supervisor,
 } from '../../agent/parts.ts'
+import { type Clock, systemClock } from '../../shared/clock.ts'
+import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import type { AssignedTask, Assignment, AssignmentChange } from '../../shared/wire/down.ts'
 import type { NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
-
-export type SimulatedEngine = { startMs: number; stopMs: number }
+import { draw, type Life, skewed, usageAt, waitMs } from './life.ts'
 
 const UP = { state: 'up', version: '28.0.0', apiVersion: '1.48' } as const
 
-export function simulatedSupervisor({ startMs, stopMs }: SimulatedEngine): Supervisor {
-  const assigned = new Map<string, AssignedTask>()
+/** Of an assigned task only what the simulation needs: a million of them are kept in a few processes. */
+type Wanted = Pick<AssignedTask, 'id' | 'spec' | 'desired'>
+
+export function simulatedSupervisor(life: Life, clock: Pick<Clock, 'now' | 'after'> = systemClock): Supervisor {
+  const { seed } = life
+  const assigned = new Map<string, Wanted>()
   const observed = new Map<string, TaskObservation>()
   const listeners = new Set<(change: ObservedChange) => void>()
   let revision = 0
@@ -27,33 +32,57 @@ export function simulatedSupervisor({ startMs, stopMs }: SimulatedEngine): Super
     for (const listener of listeners) listener({ engine: UP, tasks, gone })
   }
 
-  function see(task: AssignedTask, state: TaskObservation['state']): void {
-    const seen = {
-      task: task.id,
-      spec: task.spec,
-      attempt: 1,
-      state,
-      since: Date.now(),
-      ...(state === 'running' && { containerId: `sim-${task.id}` }),
-    }
+  function see(
+    task: Wanted,
+    attempt: number,
+    state: TaskObservation['state'],
+    more: Partial<TaskObservation> = {},
+  ): void {
+    const seen = { task: task.id, spec: task.spec, attempt, state, since: clock.now(), ...more }
     observed.set(task.id, seen)
     tell([seen])
   }
 
-  function put(task: AssignedTask): void {
-    assigned.set(task.id, task)
-    const state = observed.get(task.id)?.state
-    if (task.desired === 'running' && state === undefined) {
-      see(task, 'starting')
-      setTimeout(() => {
-        if (assigned.get(task.id)?.desired === 'running') see(task, 'running')
-      }, startMs)
-    }
-    if (task.desired === 'stopped' && state !== 'stopped') {
-      setTimeout(() => {
-        if (assigned.has(task.id)) see(task, 'stopped')
-      }, stopMs)
-    }
+  /** Unless the task is to stop by then, or has begun another attempt. */
+  function later(task: Wanted, attempt: number, ms: number, then: () => void): void {
+    clock.after(ms, () => {
+      const isCurrent = assigned.get(task.id)?.desired === 'running' && observed.get(task.id)?.attempt === attempt
+      if (isCurrent) then()
+    })
+  }
+
+  function start(task: Wanted, attempt: number): void {
+    see(task, attempt, 'starting')
+    later(task, attempt, skewed(life.startMs, draw(seed, task.id, attempt, 'start')), () => {
+      if (draw(seed, task.id, attempt, 'fails') < life.startsFailing) crash(task, attempt)
+      else run(task, attempt)
+    })
+  }
+
+  function run(task: Wanted, attempt: number): void {
+    see(task, attempt, 'running', { containerId: `sim-${task.id}` })
+    const untilCrashMs = waitMs(life.crashesPerHour, draw(seed, task.id, attempt, 'crash'))
+    if (untilCrashMs !== null) later(task, attempt, untilCrashMs, () => crash(task, attempt))
+  }
+
+  function crash(task: Wanted, attempt: number): void {
+    const restartMs = skewed(life.restartMs, draw(seed, task.id, attempt, 'restart'))
+    see(task, attempt, 'restarting', { exitCode: 1, restartAt: clock.now() + restartMs })
+    later(task, attempt, restartMs, () => start(task, attempt + 1))
+  }
+
+  function stop(task: Wanted): void {
+    clock.after(skewed(life.stopMs, draw(seed, task.id, 'stop')), () => {
+      if (assigned.has(task.id)) see(task, observed.get(task.id)?.attempt ?? 1, 'stopped')
+    })
+  }
+
+  function put({ id, spec, desired }: AssignedTask): void {
+    const task: Wanted = { id, spec, desired }
+    const before = assigned.get(id)?.desired
+    assigned.set(id, task)
+    if (desired === 'running' && !observed.has(id)) start(task, 1)
+    if (desired === 'stopped' && before !== 'stopped') stop(task)
   }
 
   function remove(id: string): void {
@@ -98,35 +127,58 @@ function handleOf({ task, attempt, containerId }: TaskObservation): ContainerHan
   return { task, containerId: containerId ?? '', attempt, pid: 0, logPath: null, memoryBytesLimit: null }
 }
 
-/** The host's load wanders with every sample; that of one container in ten has changed noticeably. */
-export function simulatedLoadMeter(random: () => number): LoadMeter {
+/** What one container in ten uses has changed noticeably; the host uses what its containers do, and a little more. */
+export function simulatedLoadMeter(life: Life, node: string, clock: Pick<Clock, 'now'> = systemClock): LoadMeter {
+  let sample = 0
   return {
-    sample(containers) {
-      const changed = containers.filter(() => random() < 0.1)
-      return {
-        load: {
-          cpuCoresUsed: random() * 4,
-          memoryBytesUsed: 4e9 + random() * 1e9,
-          memoryBytesTotal: 16e9,
-          loadAverage1m: random() * 4,
-          pressure: { cpuSome: random(), memorySome: 0, memoryFull: 0, ioSome: random(), ioFull: 0 },
-          diskBytesUsed: 1e11,
-          diskBytesTotal: 4e11,
-          diskReadBytesPerSecond: random() * 1e6,
-          diskWriteBytesPerSecond: random() * 1e6,
-          networkReceiveBytesPerSecond: random() * 1e6,
-          networkSendBytesPerSecond: random() * 1e6,
-        },
-        containers: changed.map(({ task }) => ({
-          task,
-          cpuCoresUsed: random() * 0.1,
-          memoryBytesUsed: Math.round(1e8 + random() * 1e7),
-        })),
+    sample(containers, { all = false } = {}) {
+      const at = clock.now()
+      sample += 1
+      const first = all ? 0 : sample % NAMED_EVERY
+      const named: ContainerLoad[] = []
+      const used = { cpuCores: 0, memoryBytes: 0 }
+      for (let index = first; index < containers.length; index += all ? 1 : NAMED_EVERY) {
+        const { task } = containers[index]!
+        const { cpuCores, memoryBytes } = usageAt(life, serviceOf(task), task, at)
+        used.cpuCores += cpuCores
+        used.memoryBytes += memoryBytes
+        named.push({ task, cpuCoresUsed: cpuCores, memoryBytesUsed: memoryBytes })
       }
+      const times = named.length === 0 ? 0 : containers.length / named.length
+      return { load: hostLoad(life, node, at, used.cpuCores * times, used.memoryBytes * times), containers: named }
     },
     close() {},
   }
 }
+
+const NAMED_EVERY = 10
+
+function hostLoad(life: Life, node: string, at: number, cpuCores: number, memoryBytes: number): HostLoad {
+  const noise = draw(life.seed, node, Math.floor(at / 1000))
+  const cpuCoresUsed = Math.min(CPU_CORES, 0.05 + 0.1 * noise + cpuCores)
+  const busy = cpuCoresUsed / CPU_CORES
+  return {
+    cpuCoresUsed,
+    memoryBytesUsed: Math.min(MEMORY_BYTES, 1e9 + memoryBytes),
+    memoryBytesTotal: MEMORY_BYTES,
+    loadAverage1m: cpuCoresUsed * (1 + noise),
+    pressure: { cpuSome: 100 * busy ** 4, memorySome: 0, memoryFull: 0, ioSome: noise, ioFull: 0 },
+    diskBytesUsed: 1e11,
+    diskBytesTotal: 4e11,
+    diskReadBytesPerSecond: noise * 1e6,
+    diskWriteBytesPerSecond: noise * 1e6,
+    networkReceiveBytesPerSecond: busy * 1e7,
+    networkSendBytesPerSecond: busy * 1e7,
+  }
+}
+
+/** A task's id is its service's name, slot and number. */
+function serviceOf(task: string): string {
+  return task.split('.', 1)[0] ?? task
+}
+
+const CPU_CORES = 4
+const MEMORY_BYTES = 16e9
 
 export const noLogTail: LogTail = {
   open: (request, sink) => sink.end(request.stream),
@@ -140,8 +192,8 @@ export function simulatedInventory(name: string): NodeInventory {
     hostname: name,
     os: 'linux',
     arch: 'amd64',
-    cpuCores: 4,
-    memoryBytes: 16e9,
+    cpuCores: CPU_CORES,
+    memoryBytes: MEMORY_BYTES,
     addresses: ['10.0.0.1'],
     engineLabels: {},
   }

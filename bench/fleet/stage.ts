@@ -6,6 +6,7 @@ import type { StatusDocument } from '../../shared/api.ts'
 import { aCoordinatorProcess, type CoordinatorProcess } from '../../test/build/coordinator.ts'
 import { aServiceSpec } from '../../test/build/spec.ts'
 import { type Fleet, startFleet } from './fleet.ts'
+import type { Life } from './life.ts'
 
 export type Stage = { coordinator: CoordinatorProcess; fleet: Fleet }
 
@@ -15,7 +16,7 @@ const RUNNING_LIMIT_MS = 180_000
 
 /** Runs `act` on a stage with so many agents and tasks, and clears it away. */
 export async function onStage(
-  size: { agents: number; tasks: number; say(text: string): void },
+  size: { agents: number; tasks: number; life?: Life; say(text: string): void },
   act: (stage: Stage) => Promise<void>,
 ): Promise<void> {
   // The coordinator's folder lies on a real disk, the agents' keys in memory: a thousand of them are not what is measured.
@@ -26,11 +27,15 @@ export async function onStage(
   try {
     await coordinator.start()
     const joinToken = await coordinator.joinToken()
-    fleet = startFleet({ agents: size.agents, processes: 2, coordinator: coordinator.url, joinToken, dir: keys })
+    const { agents, life } = size
+    fleet = startFleet({ agents, processes: 2, coordinator: coordinator.url, joinToken, dir: keys, life })
     size.say(`joining ${size.agents} simulated agents`)
     await fleet.untilOpen(size.agents, OPEN_LIMIT_MS)
-    size.say(`deploying ${size.tasks} tasks`)
-    await deploy(coordinator, size.tasks)
+    if (size.tasks > 0) {
+      size.say(`deploying ${size.tasks} tasks`)
+      await ask(coordinator, size.tasks)
+      await untilRunning(coordinator, size.tasks)
+    }
     await act({ coordinator, fleet })
   } finally {
     await fleet?.stop()
@@ -44,9 +49,9 @@ export async function statusOf({ ask }: CoordinatorProcess): Promise<StatusDocum
   return (await ask('GET', '/status')).body as StatusDocument
 }
 
-/** In stacks of ten services of up to a hundred tasks. */
-async function deploy(coordinator: CoordinatorProcess, tasks: number): Promise<void> {
-  const perStack = 1000
+/** In stacks of ten services of up to a hundred tasks, or a thousand where there are many. Resolves once all is durable. */
+export async function ask(coordinator: CoordinatorProcess, tasks: number): Promise<void> {
+  const perStack = tasks > MANY_TASKS ? 10_000 : 1000
   for (let first = 0; first < tasks; first += perStack) {
     const name = `bench-${first / perStack}`
     const replicas = Math.min(perStack, tasks - first) / SERVICES_PER_STACK
@@ -59,6 +64,11 @@ async function deploy(coordinator: CoordinatorProcess, tasks: number): Promise<v
     const { status, body } = await coordinator.ask('PUT', `/v1/stacks/${name}`, { name, services })
     if (status !== 200) throw new Error(`the stack was refused: ${JSON.stringify(body)}`)
   }
+}
+
+const MANY_TASKS = 50_000
+
+async function untilRunning(coordinator: CoordinatorProcess, tasks: number): Promise<void> {
   const limitAt = performance.now() + RUNNING_LIMIT_MS
   for (;;) {
     const { totals } = await statusOf(coordinator)

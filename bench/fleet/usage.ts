@@ -13,6 +13,15 @@ export function cpuSeconds(pid: number): number {
 }
 
 export function residentBytes(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return memoryBytes(pid, 'VmRSS')
+}
+
+/** The most that it ever had. */
+export function peakResidentBytes(pid: number): number {
+  return memoryBytes(pid, 'VmHWM')
+}
+
+function memoryBytes(pid: number, name: string): number {
+  const line = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Number(line?.[1] ?? 0) * KB
 }

@@ -1,0 +1,91 @@
+/**
+ * A million tasks are asked for at once on five thousand simulated agents: how soon that is durable, how soon all of them run, and
+ * what the coordinator is like meanwhile: its memory, how long its one thread keeps others waiting, how long `/status` takes.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StatusDocument } from '../shared/api.ts'
+import type { CoordinatorProcess } from '../test/build/coordinator.ts'
+import { LIFELIKE, STEADY } from './fleet/life.ts'
+import { ask, onStage } from './fleet/stage.ts'
+import { peakResidentBytes } from './fleet/usage.ts'
+import { option } from './options.ts'
+import { type Bench, quantile } from './report.ts'
+
+const AGENTS = option('agents', 5_000)
+const TASKS = option('tasks', 1_000_000)
+const LIFE = option('lifelike', 0) > 0 ? { ...LIFELIKE, seed: option('seed', 1) } : STEADY
+const LIMIT_MS = option('limit-seconds', 600) * 1000
+const LOOK_MS = 500
+
+export const bench: Bench = {
+  about: `${TASKS} tasks asked for at once on ${AGENTS} agents: time to durable and running, memory and delays meanwhile`,
+  async run({ report, say }) {
+    await onStage({ agents: AGENTS, tasks: 0, life: LIFE, say }, async ({ coordinator, fleet }) => {
+      const looking: Looking = { now: true, tasks: null, statusMs: [], delayMs: [] }
+      const looked = look(coordinator, looking)
+      const began = performance.now()
+      await ask(coordinator, TASKS)
+      const durableMs = performance.now() - began
+      say(`asked for and durable after ${Math.round(durableMs)} ms`)
+      const running = await untilRunning(looking, began, say)
+      looking.now = false
+      await looked
+      say(`the agents have started ${fleet.running()} containers`)
+      report({ metric: `${TASKS} tasks asked for, durable`, value: durableMs / 1000, unit: 's', goal: { atMost: 10 } })
+      report({ metric: 'all of them running', value: running.ms / 1000, unit: 's', goal: { atMost: 60 } })
+      report({ metric: 'running at the end', value: running.count, unit: 'count', goal: { atLeast: TASKS } })
+      report({
+        metric: "the coordinator's memory at its highest",
+        value: peakResidentBytes(coordinator.pid()) / 1e6,
+        unit: 'MB',
+        goal: { atMost: 2147 },
+      })
+      report({
+        metric: "event loop's delay, p99, worst scrape",
+        value: Math.max(...looking.delayMs),
+        unit: 'ms',
+        goal: { atMost: 100 },
+      })
+      report({
+        metric: `/status, p99 of ${looking.statusMs.length}`,
+        value: quantile(looking.statusMs, 0.99),
+        unit: 'ms',
+        goal: { atMost: 50 },
+      })
+      report({ metric: '/status, median', value: quantile(looking.statusMs, 0.5), unit: 'ms' })
+    })
+  },
+}
+
+type Looking = {
+  now: boolean
+  tasks: StatusDocument['totals']['tasks'] | null
+  statusMs: number[]
+  delayMs: number[]
+}
+
+async function untilRunning(looking: Looking, began: number, say: (text: string) => void) {
+  for (let looks = 0; ; looks++) {
+    const ms = performance.now() - began
+    const count = looking.tasks?.running ?? 0
+    if (count >= TASKS || ms > LIMIT_MS) return { ms, count }
+    if (looks % 10 === 0) say(`${Math.round(ms / 1000)} s: ${JSON.stringify(looking.tasks)}`)
+    await sleep(LOOK_MS)
+  }
+}
+
+/** Asks as operators and Prometheus do. */
+async function look(coordinator: CoordinatorProcess, looking: Looking): Promise<void> {
+  while (looking.now) {
+    const began = performance.now()
+    const status = await coordinator.ask('GET', '/status')
+    if (status.status === 200) {
+      looking.statusMs.push(performance.now() - began)
+      looking.tasks = (status.body as StatusDocument).totals.tasks
+    }
+    const { body } = await coordinator.ask('GET', '/metrics')
+    const p99 = /^berth_event_loop_delay_seconds\{[^}]*quantile="0\.99"[^}]*\} (\S+)$/m.exec(String(body))?.[1]
+    if (p99 !== undefined) looking.delayMs.push(Number(p99) * 1000)
+    await sleep(LOOK_MS)
+  }
+}
