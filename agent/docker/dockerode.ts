@@ -8,6 +8,13 @@ import type Dockerode from 'dockerode'
 
 export type { default as Dockerode } from 'dockerode'
 
+const require = createRequire(import.meta.url)
+/**
+ * Required, as dockerode does it: an import reads all that node:http exports, and with its WebSocket comes a whole other HTTP
+ * client, of 9 MB.
+ */
+export const { Agent } = require('node:http') as typeof import('node:http')
+
 const UNUSED = new Set(['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs', 'tar-fs', '@balena/dockerignore'])
 const EMPTY_URL = 'berth:unused-by-dockerode'
 
@@ -23,7 +30,7 @@ function loadDockerode(): typeof Dockerode {
         : next(url, context),
   })
   try {
-    return createRequire(import.meta.url)('dockerode')
+    return require('dockerode')
   } finally {
     hooks.deregister()
   }

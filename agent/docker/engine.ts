@@ -2,7 +2,7 @@
  * The Docker Engine in our words: the few verbs that Berth needs. Every request has a limit of time, and every failure is a
  * BerthError that says what was asked, of whom, and how to mend it.
  */
-import { Agent } from 'node:http'
+import type { Agent as HttpAgent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
@@ -11,7 +11,7 @@ import { LABEL } from '../../shared/labels.ts'
 import type { Container, Owner } from '../decide/container.ts'
 import { readContainer } from './container-facts.ts'
 import type { ContainerRequest } from './container-request.ts'
-import { Docker, type Dockerode } from './dockerode.ts'
+import { Agent, Docker, type Dockerode } from './dockerode.ts'
 import { engineError, pullError, timedOut } from './engine-error.ts'
 import { eachJsonLine } from './json-lines.ts'
 import { enginePlace } from './place.ts'
@@ -119,11 +119,11 @@ class DockerEngine implements Engine {
   private readonly docker: Dockerode
   /** Each request on a connection of its own. */
   private readonly anew: Dockerode
-  private readonly agent: Agent
+  private readonly agent: HttpAgent
   /** Known after `check`. */
   private isPodman = false
 
-  constructor(where: { place: string; isElsewhere: boolean }, docker: Dockerode, anew: Dockerode, agent: Agent) {
+  constructor(where: { place: string; isElsewhere: boolean }, docker: Dockerode, anew: Dockerode, agent: HttpAgent) {
     this.place = where.place
     this.isElsewhere = where.isElsewhere
     this.docker = docker
