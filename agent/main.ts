@@ -28,7 +28,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   // The kernel's own count of seconds, so that a clock that was set since does not matter much.
   const bootedAt = systemClock.now() - uptime() * 1000
   const supervisor = createSupervisor({ engine, owner: owner.promise, dataDir, pullStallMs, bootedAt, log })
-  const loadMeter = createLoadMeter({ diskPath: dataRootOf(engine, supervisor) })
+  const loadMeter = createLoadMeter({ diskPath: dataRootOf(engine, supervisor), hostCgroup: options.hostCgroup })
   const link = createLink({
     options: { ...options, agentVersion: version.version },
     supervisor,
@@ -38,6 +38,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       engineLabels: () => engine.engineLabels(),
       dataRoot: () => engine.dataRoot(),
       resources: options.resources,
+      hostCgroup: options.hostCgroup,
     }),
     log,
     clock: systemClock,

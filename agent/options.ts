@@ -5,6 +5,8 @@ import type { AgentFlags } from '../shared/agent-flags.ts'
 import { BerthError } from '../shared/errors.ts'
 import { FORBIDDEN_KEY, NAME_PATTERN, RESOURCE_COUNT_MAX, RESOURCE_PATTERN } from '../shared/names.ts'
 import type { GenericResources } from '../shared/spec.ts'
+import { CGROUP_ROOT } from './host/cgroup.ts'
+import { cgroupExists } from './host/host-cgroup.ts'
 
 export type AgentOptions = {
   dataDir: string
@@ -18,6 +20,8 @@ export type AgentOptions = {
   labels: Record<string, string>
   /** How many of each countable thing this host has. */
   resources: GenericResources
+  /** The cgroup that is this host, as in /proc/PID/cgroup; absent: it has its kernel for itself. */
+  hostCgroup?: string
   /** A pull that stands still for so long is given up, and tried again later; absent: what is usual. */
   pullStallMs?: number
   logLevel: (typeof LOG_LEVELS)[number]
@@ -43,6 +47,7 @@ export function agentOptions(flags: AgentFlags, env: NodeJS.ProcessEnv): AgentOp
     engineHost: flags.docker ?? (env.DOCKER_HOST || undefined),
     labels: readLabels(flags.label ?? {}),
     resources: readResources(flags.resource ?? {}),
+    hostCgroup: readHostCgroup(flags.hostCgroup),
     pullStallMs: readPullStall(flags.pullStall),
     logLevel: readLevel(flags.logLevel ?? env.BERTH_LOG_LEVEL ?? 'info'),
   }
@@ -99,6 +104,19 @@ function readResources(resources: Record<string, number>): GenericResources {
     )
   }
   return resources
+}
+
+function readHostCgroup(path: string | undefined): string | undefined {
+  if (path === undefined) return path
+  if (!path.startsWith('/') || path.split('/').includes('..')) {
+    throw invalid(
+      `--host-cgroup: "${path}" is not the path of a cgroup; it looks like /lxc/web-1, as in /proc/PID/cgroup`,
+    )
+  }
+  if (cgroupExists(path, CGROUP_ROOT)) return path
+  throw invalid(
+    `--host-cgroup: there is no cgroup ${path} below ${CGROUP_ROOT}; /proc/1/cgroup of this host names its own`,
+  )
 }
 
 function readPullStall(ms: number | undefined): number | undefined {

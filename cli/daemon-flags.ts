@@ -46,6 +46,10 @@ export function addAgentFlags(command: Command): Command {
       'countable thing that this host has, as gpu=2; several may be given',
       collectResource,
     )
+    .option(
+      '--host-cgroup <PATH>',
+      'the cgroup that is this host, where it shares its kernel with others (LXC and the like)',
+    )
     .option('--pull-stall <TIME>', 'give a pull up that has stood still for so long (default: 2m)', ms)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
 }

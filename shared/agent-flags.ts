@@ -8,6 +8,8 @@ export type AgentFlags = {
   name?: string
   label?: Record<string, string>
   resource?: Record<string, number>
+  /** As in /proc/PID/cgroup. */
+  hostCgroup?: string
   /** ms */
   pullStall?: number
   logLevel?: string

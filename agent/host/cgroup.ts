@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { readOnce } from './kept-file.ts'
 import { numberAfter } from './parse-proc.ts'
 
+export const CGROUP_ROOT = '/sys/fs/cgroup'
+
 export type Cgroup = {
   version: 1 | 2
   cpuUsagePath: string
@@ -23,6 +25,17 @@ export function findCgroup(
   const paths = cgroupPaths(text)
   const first = paths.find(({ controllers }) => controllers.includes('cpuacct'))
   return first === undefined ? unifiedCgroup(paths, cgroupRoot) : legacyCgroup(paths, cgroupRoot)
+}
+
+/** The cgroup of this path, as in /proc/PID/cgroup, in the tree that this machine has. It may not exist (yet). */
+export function cgroupAt(path: string, cgroupRoot: string): Cgroup {
+  if (existsSync(join(cgroupRoot, 'cgroup.controllers'))) return unifiedCgroup([{ controllers: [], path }], cgroupRoot)!
+  // Where two are mounted together, each is found by its own name, too.
+  const controllers = ['cpuacct', 'memory', 'cpu', 'pids']
+  return legacyCgroup(
+    controllers.map((controller) => ({ controllers: [controller], path })),
+    cgroupRoot,
+  )!
 }
 
 type CgroupPath = { controllers: string[]; path: string }

@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HostLoad, Pressure } from '../../shared/load.ts'
+import type { HostCgroup } from './host-cgroup.ts'
 import { KeptFile } from './kept-file.ts'
 import {
   type CpuTicks,
@@ -28,20 +29,25 @@ const NO_RATES = {
   networkSendBytesPerSecond: 0,
 }
 
-type Counters = { atMs: number; cpu: CpuTicks | null; disk: DiskTransfer; network: Transfer }
+type Counters = { atMs: number; cpu: CpuTicks | null; cgroupMs: number | null; disk: DiskTransfer; network: Transfer }
+
+export type HostMeterOptions = { procRoot: string; diskPath: () => string; cgroup?: HostCgroup | null }
 
 export class HostMeter {
   readonly #files
   readonly #diskPath: () => string
+  /** Null: this host has its kernel for itself, and what /proc says is said of it. */
+  readonly #cgroup: HostCgroup | null
   #before: Counters | null = null
   #rates = NO_RATES
   #diskSpace = { diskBytesUsed: 0, diskBytesTotal: 0 }
   #samples = 0
 
   /** `diskPath`: a path on the filesystem that the Engine keeps its data on. */
-  constructor({ procRoot, diskPath }: { procRoot: string; diskPath: () => string }) {
+  constructor({ procRoot, diskPath, cgroup = null }: HostMeterOptions) {
     const file = (name: string) => new KeptFile(join(procRoot, name))
     this.#diskPath = diskPath
+    this.#cgroup = cgroup
     this.#files = {
       stat: file('stat'),
       memory: file('meminfo'),
@@ -59,10 +65,11 @@ export class HostMeter {
     this.#measureRates(atMs)
     if (this.#samples++ % DISK_SPACE_EVERY_SAMPLES === 0) this.#diskSpace = diskSpace(this.#diskPath())
     const memory = parseMemory(this.#files.memory.read() ?? '')
-    const pressure = this.#pressure()
+    // That of the machine would be told of each of its hosts.
+    const pressure = this.#cgroup === null ? this.#pressure() : null
     return {
       ...this.#rates,
-      memoryBytesUsed: memory?.usedBytes ?? 0,
+      memoryBytesUsed: (this.#cgroup === null ? memory?.usedBytes : this.#cgroup.memoryBytesUsed()) ?? 0,
       memoryBytesTotal: memory?.totalBytes ?? 0,
       loadAverage1m: Number.parseFloat(this.#files.loadAverage.read() ?? '') || 0,
       ...(pressure === null ? {} : { pressure }),
@@ -72,6 +79,7 @@ export class HostMeter {
 
   close(): void {
     for (const file of Object.values(this.#files)) file.close()
+    this.#cgroup?.close()
   }
 
   #measureRates(atMs: number): void {
@@ -80,11 +88,12 @@ export class HostMeter {
     const now: Counters = {
       atMs,
       cpu: parseCpuTicks(this.#files.stat.read() ?? ''),
+      cgroupMs: this.#cgroup?.cpuUsedMs() ?? null,
       disk: parseDisks(this.#files.disks.read() ?? ''),
       network: parseHostNetwork(this.#files.network.read() ?? ''),
     }
     this.#before = now
-    if (before !== null) this.#rates = ratesBetween(before, now)
+    if (before !== null) this.#rates = ratesBetween(before, now, this.#cgroup !== null)
   }
 
   #pressure(): Pressure | null {
@@ -105,10 +114,10 @@ export class HostMeter {
 }
 
 /** Counters that went back (an interface or a disk was taken out) give 0 rather than a negative rate. */
-function ratesBetween(before: Counters, now: Counters): typeof NO_RATES {
+function ratesBetween(before: Counters, now: Counters, isCgroup: boolean): typeof NO_RATES {
   const perSecond = (from: number, to: number) => (Math.max(0, to - from) * 1000) / (now.atMs - before.atMs)
   return {
-    cpuCoresUsed: before.cpu === null || now.cpu === null ? 0 : coresUsed(before.cpu, now.cpu),
+    cpuCoresUsed: isCgroup ? cgroupCoresUsed(before, now) : coresUsed(before.cpu, now.cpu),
     diskReadBytesPerSecond: perSecond(before.disk.readBytes, now.disk.readBytes),
     diskWriteBytesPerSecond: perSecond(before.disk.writtenBytes, now.disk.writtenBytes),
     networkReceiveBytesPerSecond: perSecond(before.network.receivedBytes, now.network.receivedBytes),
@@ -117,10 +126,16 @@ function ratesBetween(before: Counters, now: Counters): typeof NO_RATES {
 }
 
 /** Used ticks as a share of all ticks rather than of our clock: a sample that came late does not look busier. */
-function coresUsed(before: CpuTicks, now: CpuTicks): number {
+function coresUsed(before: CpuTicks | null, now: CpuTicks | null): number {
+  if (before === null || now === null) return 0
   const total = now.total - before.total
   if (total <= 0) return 0
   return Math.min(1, Math.max(0, (now.used - before.used) / total)) * now.cores
+}
+
+function cgroupCoresUsed(before: Counters, now: Counters): number {
+  if (before.cgroupMs === null || now.cgroupMs === null) return 0
+  return Math.max(0, now.cgroupMs - before.cgroupMs) / (now.atMs - before.atMs)
 }
 
 function diskSpace(path: string): { diskBytesUsed: number; diskBytesTotal: number } {

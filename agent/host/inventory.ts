@@ -6,6 +6,8 @@ import type { GenericResources } from '../../shared/spec.ts'
 import { wellFormedCut } from '../../shared/text.ts'
 import type { NodeInventory } from '../../shared/wire/up.ts'
 import type { ReadInventory } from '../parts.ts'
+import { CGROUP_ROOT } from './cgroup.ts'
+import { type CgroupLimits, readCgroupLimits } from './host-cgroup.ts'
 
 /** How long a reading holds: hosts change their addresses and kernels seldom, and asking starts programs. */
 export const INVENTORY_EVERY_MS = 10 * 60_000
@@ -23,7 +25,10 @@ export type InventoryOptions = {
   dataRoot?: () => Promise<string>
   /** Countable things that the operator says this host has; win over what is found. */
   resources?: GenericResources
+  /** The cgroup that is this host, where it shares its kernel with others: what that may use is what this host has. */
+  hostCgroup?: string
   procRoot?: string
+  cgroupRoot?: string
   now?: () => number
   ask?: AskHost
 }
@@ -55,14 +60,17 @@ async function readInventory(options: InventoryOptions): Promise<NodeInventory> 
     withinLimit(dataRoot?.().then(diskSize) ?? Promise.resolve(null), null),
     withinLimit(countGpus(procRoot), 0),
   ])
+  const { hostCgroup, cgroupRoot = CGROUP_ROOT } = options
+  const limits = hostCgroup === undefined ? NO_LIMITS : readCgroupLimits(hostCgroup, cgroupRoot)
+  const cores = os.cpus().length || os.availableParallelism()
   const generic = { ...(gpus > 0 && { gpu: gpus }), ...resources }
   return {
     hostname: wellFormedCut(os.hostname(), NAME_CHARS_MAX),
     os: os.platform(),
     arch: os.arch(),
     kernel: wellFormedCut(facts.kernel ?? os.release(), NAME_CHARS_MAX),
-    cpuCores: os.cpus().length || os.availableParallelism(),
-    memoryBytes: os.totalmem(),
+    cpuCores: Math.min(cores, limits.cpuCores ?? cores),
+    memoryBytes: Math.min(os.totalmem(), limits.memoryBytes ?? os.totalmem()),
     ...(diskBytes !== null && { diskBytes }),
     ...(Object.keys(generic).length > 0 && { generic }),
     ...optional('cpuModel', wellFormedCut(facts.cpuModel ?? os.cpus()[0]?.model ?? '', NAME_CHARS_MAX)),
@@ -70,6 +78,8 @@ async function readInventory(options: InventoryOptions): Promise<NodeInventory> 
     engineLabels: fitting(labels),
   }
 }
+
+const NO_LIMITS: CgroupLimits = { cpuCores: null, memoryBytes: null }
 
 /** Of an Engine on another machine the folder is not here: then the disk is not known. */
 async function diskSize(folder: string): Promise<number> {
@@ -100,10 +110,13 @@ export function outwardAddresses(interfaces: NodeJS.Dict<os.NetworkInterfaceInfo
     .slice(0, ADDRESSES_MAX)
 }
 
-/** Loaded when it is asked for: it is large, and for ten minutes at a time nobody needs it. */
+/** Loaded when it is asked for, and of it only what is: the whole of it is large, and for ten minutes at a time nobody needs it. */
 async function askSystemInformation(): Promise<HostFacts> {
-  const { default: information } = await import('systeminformation')
-  const [system, cpu] = await Promise.all([information.osInfo(), information.cpu()])
+  const [{ osInfo }, { cpu: cpuInfo }] = await Promise.all([
+    import('systeminformation/lib/osinfo.js'),
+    import('systeminformation/lib/cpu.js'),
+  ])
+  const [system, cpu] = await Promise.all([osInfo(), cpuInfo()])
   const cpuModel = [cpu.manufacturer, cpu.brand].filter(Boolean).join(' ')
   return {
     ...optional('kernel', system.kernel),

@@ -1,7 +1,8 @@
 import type { ContainerLoad } from '../../shared/load.ts'
 import type { ContainerHandle, LoadMeter } from '../parts.ts'
-import { findCgroup } from './cgroup.ts'
+import { CGROUP_ROOT, findCgroup } from './cgroup.ts'
 import { ContainerMeter, SLOW_EVERY_SAMPLES } from './container-load.ts'
+import { HostCgroup } from './host-cgroup.ts'
 import { HostMeter } from './host-load.ts'
 import { isToBeNamed, type NamedLoad } from './noticeable.ts'
 
@@ -10,6 +11,8 @@ export type LoadMeterOptions = {
   cgroupRoot?: string
   /** A path on the filesystem that the Engine keeps its data on; asked anew each time, as the Engine may come up later. */
   diskPath?: () => string
+  /** The cgroup that is this host, where it shares its kernel with others; see HostCgroup. */
+  hostCgroup?: string
   /** Milliseconds of a clock that never goes back. */
   now?: () => number
 }
@@ -33,9 +36,11 @@ class KeptLoadMeter implements LoadMeter {
   #phase = 0
 
   constructor(options: LoadMeterOptions) {
-    this.#roots = { procRoot: options.procRoot ?? '/proc', cgroupRoot: options.cgroupRoot ?? '/sys/fs/cgroup' }
+    this.#roots = { procRoot: options.procRoot ?? '/proc', cgroupRoot: options.cgroupRoot ?? CGROUP_ROOT }
     this.#now = options.now ?? (() => performance.now())
-    this.#host = new HostMeter({ procRoot: this.#roots.procRoot, diskPath: options.diskPath ?? (() => '/') })
+    const { hostCgroup, diskPath = () => '/' } = options
+    const cgroup = hostCgroup === undefined ? null : new HostCgroup(hostCgroup, this.#roots.cgroupRoot)
+    this.#host = new HostMeter({ procRoot: this.#roots.procRoot, diskPath, cgroup })
     this.#host.sample(this.#now())
   }
 

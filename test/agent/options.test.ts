@@ -48,6 +48,12 @@ test('what cannot be is refused with the name of the flag', () => {
   expect(() => agentOptions({ ...flags, name: 'Not A Name' }, {})).toThrow(/--name/)
   expect(() => agentOptions({ ...flags, logLevel: 'loud' }, {})).toThrow(/--log-level/)
   expect(() => agentOptions({ ...flags, pullStall: 0 }, {})).toThrow(/--pull-stall/)
+  expect(() => agentOptions({ ...flags, hostCgroup: 'lxc/web-1' }, {})).toThrow(
+    /--host-cgroup: "lxc\/web-1" is not the path/,
+  )
+  expect(() => agentOptions({ ...flags, hostCgroup: '/no/such' }, {})).toThrow(
+    /--host-cgroup: there is no cgroup \/no\/such/,
+  )
   expect(() => agentOptions({ ...flags, label: { ['__proto__']: 'x' } }, {})).toThrow(/--label: __proto__ cannot be/)
   expect(() => agentOptions({ ...flags, label: { a: 'x'.repeat(1025) } }, {})).toThrow(/--label a: .* 1024/)
 })

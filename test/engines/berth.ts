@@ -24,6 +24,8 @@ export type ClusterOptions = {
   /** For all agents, or for each by its host's name. */
   agentArgs?: string[] | ((host: string) => string[])
   env?: NodeJS.ProcessEnv
+  /** Agents measure their host's own cgroup, rather than the machine that all hosts share. */
+  hostCgroups?: boolean
   /** How many of the hosts get an agent; all of them when absent. */
   agents?: number
 }
@@ -178,6 +180,7 @@ export class Cluster {
       return [
         ...['agent', '--data', dir, '--coordinator', this.url, '--join-file', tokenFile],
         ...['--docker', host.dockerHost, '--name', name, ...own, ...(options.args ?? [])],
+        ...(this.#options.hostCgroups ? ['--host-cgroup', host.cgroup] : []),
       ]
     }
     return new BerthProcess(name, join(this.#hosts.slot.runDir, `agent-${name}.log`), (log) =>

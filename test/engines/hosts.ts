@@ -6,6 +6,7 @@
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { enterCgroup, limitCpu, makeCgroup } from './cgroups.ts'
 import { type ContainerView, engineApi, listContainers } from './engine-api.ts'
 import { type Command, end, isAlive, launch, must, type ProcessIdentity, run, signal } from './processes.ts'
 import { claimSlot, endHostProcesses, releaseSlot, type Slot, SUBNETS } from './slots.ts'
@@ -103,8 +104,14 @@ export class Host {
     await must('ip', ['-n', netns, 'route', 'add', 'default', 'via', this.#slot.address])
   }
 
+  /** Of all its containers and of what `burn` starts, as `berth agent --host-cgroup` takes it: hosts here share one kernel. */
+  get cgroup(): string {
+    return `/${this.netns}`
+  }
+
   /** Starts holder and engine, as a host does that is switched on. */
   async boot(): Promise<void> {
+    makeCgroup(this.netns)
     this.#holder = launch(
       'nsenter',
       this.#inNetns(['unshare', '-m', '--propagation', 'slave', 'sh', '-c', HOLD]),
@@ -194,6 +201,19 @@ export class Host {
   /** Starts a long-lived process in the host's network namespace; `crash` and `stop` end it. */
   launch(command: string[], logPath: string, env?: NodeJS.ProcessEnv): ReturnType<typeof launch> {
     return launch('nsenter', this.#inNetns(command), logPath, env)
+  }
+
+  /** A program on this host that Berth knows nothing of uses so many cores, until it is told to stop. */
+  burn(cores: number): { stop(): Promise<void> } {
+    const name = `${this.netns}/outside`
+    makeCgroup(name)
+    limitCpu(name, cores)
+    const script = `${enterCgroup(name)}; while :; do :; done`
+    // The least urgent: it takes what nobody else wants.
+    const burners = Array.from({ length: Math.ceil(cores) }, () =>
+      this.launch(['nice', '-n', '19', 'sh', '-c', script], '/dev/null'),
+    )
+    return { stop: async () => void (await Promise.all(burners.map(({ identity }) => end(identity)))) }
   }
 
   /** The Docker command line against this host's engine. @throws Error with what it wrote, when it fails */

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Compile } from 'typebox/compile'
 import { expect, test } from 'vitest'
@@ -28,6 +28,21 @@ test('the disk is the one that holds the Engine’s data; of an Engine on anothe
   expect(here.diskBytes).toBeGreaterThan(0)
   const elsewhere = await createReadInventory({ dataRoot: async () => '/no/such/folder' })()
   expect(elsewhere).not.toHaveProperty('diskBytes')
+})
+
+test('a host that shares its kernel has what its cgroup may use of the machine, where that is less', async () => {
+  const cgroupRoot = await temporaryFolder()
+  await mkdir(join(cgroupRoot, 'lxc/web-1'), { recursive: true })
+  const write = (name: string, text: string) => writeFile(join(cgroupRoot, name), text)
+  const inventory = () => createReadInventory({ hostCgroup: '/lxc/web-1', cgroupRoot })()
+  const machine = await createReadInventory()()
+  await write('cgroup.controllers', 'cpu memory\n')
+  await write('lxc/web-1/cpu.max', '50000 100000\n')
+  await write('lxc/web-1/memory.max', '67108864\n')
+  expect(await inventory()).toMatchObject({ cpuCores: 0.5, memoryBytes: 67_108_864 })
+  await write('lxc/web-1/cpu.max', 'max 100000\n')
+  await write('lxc/web-1/memory.max', 'max\n')
+  expect(await inventory()).toMatchObject({ cpuCores: machine.cpuCores, memoryBytes: machine.memoryBytes })
 })
 
 test('cards of NVIDIA’s driver are counted; what the operator says wins', async () => {

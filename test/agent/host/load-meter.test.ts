@@ -27,8 +27,9 @@ afterEach(() => {
   files.remove()
 })
 
-function aMeter(): LoadMeter {
-  meter = createLoadMeter({ procRoot: files.procRoot, cgroupRoot: files.cgroupRoot, now: () => nowMs })
+function aMeter(given: { hostCgroup?: string } = {}): LoadMeter {
+  const { procRoot, cgroupRoot } = files
+  meter = createLoadMeter({ procRoot, cgroupRoot, now: () => nowMs, ...given })
   return meter
 }
 
@@ -81,6 +82,39 @@ describe('the load of a host', () => {
       ioFull: 0.25,
     })
   })
+
+  test.each([
+    [
+      1,
+      (usedMs: number) => ({
+        'cpuacct/lxc/web-1/cpuacct.usage': `${usedMs * 1e6}\n`,
+        'memory/lxc/web-1/memory.usage_in_bytes': `${300 * MiB}\n`,
+        'memory/lxc/web-1/memory.stat': `cache 1\ntotal_inactive_file ${100 * MiB}\n`,
+      }),
+    ],
+    [
+      2,
+      (usedMs: number) => ({
+        'cgroup.controllers': 'cpu memory pids\n',
+        'lxc/web-1/cpu.stat': `usage_usec ${usedMs * 1e3}\nnr_periods 0\n`,
+        'lxc/web-1/memory.current': `${300 * MiB}\n`,
+        'lxc/web-1/memory.stat': `file 1\ninactive_file ${100 * MiB}\n`,
+      }),
+    ],
+  ])(
+    'that shares its kernel is that of its cgroup (v%i), and the machine’s pressure is not its own',
+    (_version, account) => {
+      const some = 'some avg10=1.50 avg60=0.00 avg300=0.00 total=1\n'
+      files.proc({ 'pressure/cpu': some, 'pressure/memory': some, 'pressure/io': some })
+      files.cgroup(account(5000))
+      aMeter({ hostCgroup: '/lxc/web-1' })
+      files.cgroup(account(5500))
+      files.proc({ stat: procStat(1400, 1000) })
+      const { load } = sampleAfter(2000)
+      expect(load).toMatchObject({ cpuCoresUsed: 0.25, memoryBytesUsed: 200 * MiB })
+      expect(load).not.toHaveProperty('pressure')
+    },
+  )
 
   test('counters that go back give no negative rate', () => {
     aMeter()
