@@ -44,11 +44,11 @@ function whyNever(request: PlaceRequest): 'neighbour' | 'moved' | null {
 }
 
 /**
- * The task runs elsewhere already and is only to be in a better place: nobody is stopped for that. Of services that are not
- * global only what a rebalance moves is made for one node.
+ * The task runs elsewhere already and is only to be in a better place: nobody is stopped for that. Of tasks with a slot, only what a
+ * rebalance moves is made for one node.
  */
-function isMoved({ onlyNode, version }: PlaceRequest): boolean {
-  return onlyNode !== null && version.spec.mode.kind !== 'global'
+function isMoved({ onlyNode, slot }: PlaceRequest): boolean {
+  return onlyNode !== null && slot > 0
 }
 
 /**
