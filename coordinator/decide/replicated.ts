@@ -12,8 +12,10 @@ export type Wanted = {
 export function replicatedUnits(beat: Beat, service: Service, target: ServiceVersion, tasks: Task[]): Wanted {
   const replicas = target.spec.mode.kind === 'replicated' ? target.spec.mode.replicas : 0
   const bySlot = new Map<number, Unit>()
+  const unplaced = tasks.filter(isOfGlobal)
   let slotless = 0
   for (const task of tasks) {
+    if (isOfGlobal(task)) continue
     // Left from when the service was global: they bridge the first slots, as many as there are.
     const slot = task.slot === 0 ? ++slotless : task.slot
     const unit = bySlot.get(slot) ?? newUnit(slot, null)
@@ -26,8 +28,14 @@ export function replicatedUnits(beat: Beat, service: Service, target: ServiceVer
   units.push(...newUnits(replicas - units.length, bySlot))
   const why = `scaled to ${replicas}`
   const surplus = manned.slice(replicas).flatMap((unit) => tasksOf(unit).map((task) => ({ task, why })))
+  for (const task of unplaced) surplus.push({ task, why: `${service.name} is no longer global` })
   units.sort((a, b) => a.slot - b.slot)
   return { units, surplus }
+}
+
+/** It waits for the one node that it was made for, where any would do now. */
+function isOfGlobal({ slot, node, desired }: Task): boolean {
+  return slot === 0 && node === null && desired === 'running'
 }
 
 /** A slot with only stopping tasks is free again, and taken first: it may be in the middle of a stop-first replacement. */

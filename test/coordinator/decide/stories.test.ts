@@ -112,6 +112,20 @@ test('a global service that becomes replicated has slots from 1, and its old tas
   expect(slots.sort()).toEqual([1, 2])
 })
 
+test('a task that waits for its node while the service is global goes to any node once the service is replicated', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  deploy(cluster, { big: { replicas: 1, cpuCores: 4 } })
+  run(cluster, 5_000)
+  deploy(cluster, { big: { replicas: 1, cpuCores: 4 }, web: { global: true, cpuCores: 1 } })
+  run(cluster, 5_000)
+  expect(running(cluster, 'shop_web')).toHaveLength(1)
+  deploy(cluster, { big: { replicas: 1, cpuCores: 4 }, web: { replicas: 3, cpuCores: 1 } })
+  run(cluster, 20_000)
+  const [big] = running(cluster, 'shop_big')
+  const other = big?.node === 'n1' ? 'n2' : 'n1'
+  expect(running(cluster, 'shop_web').map(({ node }) => node)).toEqual([other, other, other])
+})
+
 test.each(['completed', 'failed'] as const)(
   'a job that has %s runs anew, at once, when its spec is changed',
   (state) => {
