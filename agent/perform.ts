@@ -1,6 +1,7 @@
 /** Carries out steps: asks the Engine, and writes into the task's record what came of it. No policy here. */
 
 import { availableParallelism } from 'node:os'
+import { canonicalArch } from '../shared/arch.ts'
 import type { Clock } from '../shared/clock.ts'
 import { BerthError } from '../shared/errors.ts'
 import type { RestartPolicy } from '../shared/spec.ts'
@@ -10,7 +11,7 @@ import { afterFailedAttempt, afterRemoval, afterStart, beginAttempt } from './de
 import { END_RETRY_MS, type Step } from './decide/next-steps.ts'
 import { type Activity, taskError } from './decide/observe.ts'
 import { containerRequest, otherContainerName } from './docker/container-request.ts'
-import type { Engine } from './docker/engine.ts'
+import type { Engine, ImageFacts } from './docker/engine.ts'
 import { Lane } from './lane.ts'
 import { Pulls } from './pulls.ts'
 import type { TaskRecord } from './task-record.ts'
@@ -152,7 +153,9 @@ export class Performer {
     record.activity = 'starting'
     this.needs.changed(record)
     await kept()
-    await engine.start(id)
+    await engine.start(id).catch(async (error) => {
+      throw whyNotStarted(error, spec.image, await image.catch(() => null))
+    })
     const facts = await image.catch(() => null)
     const hasCheck = spec.healthcheck
       ? !('disabled' in spec.healthcheck) && spec.healthcheck.test?.[0] !== 'NONE'
@@ -299,4 +302,13 @@ function notHere(image: string): BerthError {
 function readError(error: unknown): TaskError {
   if (error instanceof BerthError) return taskError(error.code, error.message)
   return taskError('internal', error instanceof Error ? error.message : String(error))
+}
+
+/** Also a script that lacks its first line gives that error: so the image must be of another architecture, too. */
+function whyNotStarted(error: unknown, image: string, facts: ImageFacts | null): unknown {
+  const isFormat = error instanceof BerthError && /exec format error/i.test(error.message)
+  const own = canonicalArch(process.arch)
+  if (!isFormat || facts?.arch === undefined || canonicalArch(facts.arch) === own) return error
+  const message = `image ${image} is made for ${facts.arch}, and this host is ${own}: ${error.message}`
+  return new BerthError('wrong-platform', message, { cause: error })
 }

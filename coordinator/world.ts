@@ -169,6 +169,8 @@ export type ServiceVersion = {
   taskHash: string
   /** Of the task alone; absent: that is `taskHash`. */
   ownHash?: string
+  /** For which its image turned out not to be made, as `linux/arm64`. Never of a spec that names its platform. */
+  refusedPlatforms?: string[]
   createdAt: Instant
 }
 

@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   'engine-forbidden': { status: 503, exit: 3 },
   'image-not-found': { status: 502, exit: 1 },
   'image-unavailable': { status: 502, exit: 1 },
+  'wrong-platform': { status: 502, exit: 1 },
   'port-taken': { status: 409, exit: 1 },
   'container-refused': { status: 502, exit: 1 },
   failed: { status: 500, exit: 1 },

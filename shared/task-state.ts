@@ -32,6 +32,9 @@ export function compareProgress(
 /** Code of the error of a task whose Engine or host stopped under it: the task is not to blame. */
 export const ENGINE_STOPPED = 'engine-stopped'
 
+/** Code of the error of a task whose image is not made for its host: it may do well on a host of another platform. */
+export const WRONG_PLATFORM = 'wrong-platform'
+
 export const HEALTH_STATES = ['none', 'starting', 'healthy', 'unhealthy'] as const
 /** `none`: the container has no healthcheck; running is all that can be said. */
 export type Health = (typeof HEALTH_STATES)[number]

@@ -45,7 +45,10 @@ export function timedOut(place: string, act: string, limitMs: number): BerthErro
 /** Why a pull failed: the image is not there (or not for us), or its registry cannot be used now. */
 export function pullError(image: string, thrown: unknown): BerthError {
   const said = whatItSaid(thrown)
-  if (/manifest unknown|not found|does not exist|access denied|no matching manifest|invalid reference/i.test(said)) {
+  if (/no matching manifest/i.test(said)) {
+    return new BerthError('wrong-platform', `image ${image} is not made for this host: ${said}`, { cause: thrown })
+  }
+  if (/manifest unknown|not found|does not exist|access denied|invalid reference/i.test(said)) {
     return new BerthError('image-not-found', `image ${image} cannot be had: ${said}`, { cause: thrown })
   }
   return new BerthError('image-unavailable', `image ${image} cannot be fetched now: ${said}`, { cause: thrown })

@@ -18,7 +18,8 @@ import { enginePlace } from './place.ts'
 
 export type EngineFacts = { version: string; apiVersion: string }
 export type ListedContainer = { id: string; task: string } & Owner
-export type ImageFacts = { id: string; hasHealthcheck: boolean }
+/** `arch` as images say it (`arm64`); absent: not told. */
+export type ImageFacts = { id: string; hasHealthcheck: boolean; arch?: string }
 export type ContainerEvent = { container: string; task: string | null; action: string }
 
 export interface Engine {
@@ -203,7 +204,8 @@ class DockerEngine implements Engine {
     if (!info) return null
     const check: { Test?: string[] } | undefined =
       info.Config && 'Healthcheck' in info.Config ? (info.Config.Healthcheck ?? undefined) : undefined
-    return { id: info.Id, hasHealthcheck: (check?.Test?.length ?? 0) > 0 && check?.Test?.[0] !== 'NONE' }
+    const hasHealthcheck = (check?.Test?.length ?? 0) > 0 && check?.Test?.[0] !== 'NONE'
+    return { id: info.Id, hasHealthcheck, ...(info.Architecture && { arch: info.Architecture }) }
   }
 
   async pull(image: string, { platform, stallMs = PULL_STALL_MS, signal, onProgress }: PullOptions = {}) {

@@ -73,7 +73,10 @@ const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string |
   engine: ({ message }) => `its Engine is down${message ? `: ${message}` : ''}`,
   liveness: ({ status }) => (status === undefined ? null : `it is ${status}`),
   'max-per-node': ({ max, has }) => (max === undefined ? null : `at most ${max} a node, it has ${has}`),
-  platform: ({ wanted, has }) => (has === undefined ? null : `needs ${wanted}, it is ${has}`),
+  platform: ({ wanted, has }) => {
+    if (has === undefined) return null
+    return wanted === null ? `the image is not made for ${has}` : `needs ${wanted}, it is ${has}`
+  },
   volume: ({ home }) => (home === undefined ? null : `the data is on ${home}`),
   'no-nodes': () => 'the cluster has no node yet',
 }

@@ -88,7 +88,9 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
   const isRoomOther = marks.room || nodes.size > 0 || beat.statuses.size > 0
   if (marks.waiting || isRoomOther) for (const task of world.tasksWaiting) names.add(task.service)
   if (isRoomOther) {
-    for (const service of world.services.values()) if (isGlobal(service)) names.add(service.name)
+    for (const service of world.services.values()) {
+      if (isGlobal(service) || isPlatformRefused(service)) names.add(service.name)
+    }
   }
   // What is placed in this beat may take room that a waiting task was told of: why it waits must stay true.
   if (names.size + nodes.size > 0) for (const task of world.tasksWaiting) names.add(task.service)
@@ -115,6 +117,11 @@ function keepsAway({ versions }: Service): boolean {
     if (spec.placement.affinity?.some(({ anti, required }) => anti && required)) return true
   }
   return false
+}
+
+/** Tasks whose image is not made for their node stay there as long as there is none of another platform. */
+function isPlatformRefused({ versions }: Service): boolean {
+  return versions.values().some(({ refusedPlatforms }) => refusedPlatforms !== undefined)
 }
 
 function isGlobal(service: Service): boolean {

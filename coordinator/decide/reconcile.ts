@@ -262,6 +262,8 @@ function isWorking(unit: Unit): boolean {
 
 function whyMoved(beat: Beat, target: ServiceVersion, unit: Unit): string {
   const task = unit.stale[0]
-  if (!task || task.observed.state === 'failed') return 'another try'
-  return whyLeaving(beat, target, task) ?? `${task.node} is to be emptied`
+  if (!task) return 'another try'
+  const why = whyLeaving(beat, target, task)
+  if (why === null && task.observed.state === 'failed') return 'another try'
+  return why ?? `${task.node} is to be emptied`
 }

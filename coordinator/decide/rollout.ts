@@ -9,7 +9,7 @@ import type { Rollout, RolloutFailure, Service, ServiceVersion, Task } from '../
 import { type Beat, wakeBy } from './beat.ts'
 import { hashOf, wantedVersionOf } from './service-facts.ts'
 import { hasCompleted, hasFailed, isUp, troubleOf } from './task-facts.ts'
-import type { Unit } from './units.ts'
+import { isMisplaced, type Unit } from './units.ts'
 
 /** The rules in force: a rollback has its own. */
 export function rolloutConfig(service: Service): UpdateConfig {
@@ -46,7 +46,7 @@ function newFailures(
   for (const task of tasks) {
     if (counted.has(task.id) || task.desired === 'stopped' || task.createdAt < rollout.startedAt) continue
     if (hashOf(service, task) !== target.taskHash) continue
-    const trouble = troubleOf(task)
+    const trouble = isMisplaced(beat.world, target, task) ? null : troubleOf(task)
     if (!trouble || (task.firstUpAt !== null && trouble.at - task.firstUpAt > config.monitorMs)) continue
     failures.push({ task: task.id, node: task.node ?? '', at: beat.now, why: trouble.why })
   }
@@ -68,7 +68,11 @@ function answerTo(
   // database is up are in good order. Only one that has failed for good stops the rollout.
   if (rollout.state === 'rolling' && rollout.from === null) {
     const failed = tasks.find(
-      (task) => task.desired === 'running' && task.version === service.version && hasFailed(task),
+      (task) =>
+        task.desired === 'running' &&
+        task.version === service.version &&
+        hasFailed(task) &&
+        !isMisplaced(beat.world, wantedVersionOf(service), task),
     )
     if (!failed) return asIs
     return { rollout: paused(rollout, troubleOf(failed)?.why ?? 'failed'), version: service.version }

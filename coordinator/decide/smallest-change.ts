@@ -137,8 +137,13 @@ function relax(tried: Tried, refusal: Refusal): Relaxed | null {
     case 'engine':
       return bringBack(tried)
     case 'platform': {
-      const platform = tried.request.version.spec.task.container.platform ?? ''
-      return { relaxation: { kind: 'drop-platform', platform }, tried: withContainer(tried, { platform: undefined }) }
+      const { platform } = tried.request.version.spec.task.container
+      // Of an image that turned out not to be made for the node another is needed, whatever the spec says.
+      const made = { ...tried, request: { ...tried.request, version: withoutRefusals(tried.request.version) } }
+      return {
+        relaxation: { kind: 'drop-platform', platform: platform ?? 'this one' },
+        tried: withContainer(made, { platform: undefined }),
+      }
     }
     // The data is elsewhere, or there is no node at all: nothing about this node would help.
     default:
@@ -254,6 +259,10 @@ function bringBack(tried: Tried): Relaxed | null {
 }
 
 // ---------------------------------------------------------------- copies
+
+function withoutRefusals({ refusedPlatforms: _, ...version }: ServiceVersion): ServiceVersion {
+  return version
+}
 
 function withNode(tried: Tried, change: Partial<NodePicture['node']>): Tried {
   return { ...tried, seen: { ...tried.seen, node: { ...tried.seen.node, ...change } } }

@@ -4,8 +4,9 @@
  */
 import { taintText } from '../../shared/taint.ts'
 import { hasEnded } from '../../shared/task-state.ts'
-import type { NodeName, Service, ServiceVersion, Task } from '../world.ts'
+import type { NodeName, Service, ServiceVersion, Task, World } from '../world.ts'
 import { type Beat, statusOf } from './beat.ts'
+import { platformOf } from './checks/platform.ts'
 import { hashOf, hasNamedVolume } from './service-facts.ts'
 import { untolerated } from './taints.ts'
 import { hasCompleted, hasFailed, isUp } from './task-facts.ts'
@@ -44,7 +45,7 @@ export function sortUnit(unit: Unit): void {
 function isFresh(beat: Beat, service: Service, target: ServiceVersion, task: Task): boolean {
   if (hashOf(service, task) !== target.taskHash) return false
   // What has failed for good stays so until a new version (a deployment or a scaling) asks for another try.
-  if (hasFailed(task)) return task.version === target.version
+  if (hasFailed(task)) return task.version === target.version && !isMisplaced(beat.world, target, task)
   if (hasEnded(task.observed.state) || task.node === null) return true
   return !mustMove(beat, service, target, task)
 }
@@ -64,13 +65,25 @@ export function isLeaving(beat: Beat, service: Service, task: Task): boolean {
 }
 
 /** In words; null: its node may keep it. */
-export function whyLeaving(beat: Beat, { spec }: ServiceVersion, task: Task): string | null {
+export function whyLeaving(beat: Beat, version: ServiceVersion, task: Task): string | null {
   const node = task.node === null ? undefined : beat.world.nodes.get(task.node)
   if (!node) return null
   if (task.moveTo !== undefined) return `rebalanced to ${task.moveTo}`
   if (node.availability === 'drain') return `${node.name} is drained`
-  const taint = untolerated(node.taints, spec.placement, ['no-execute'])
-  return taint ? `${node.name} is tainted ${taintText(taint)}` : null
+  const taint = untolerated(node.taints, version.spec.placement, ['no-execute'])
+  if (taint) return `${node.name} is tainted ${taintText(taint)}`
+  return isMisplaced(beat.world, version, task) ? `the image is not made for ${platformOf(node)}` : null
+}
+
+/**
+ * Has never been up, its image is known not to be made for the node, and there is a node of a platform that it may be made for. What
+ * its agent says at the moment does not count: it tries again and again, and between two tries there is no error.
+ */
+export function isMisplaced(world: World, { refusedPlatforms }: ServiceVersion, task: Task): boolean {
+  const node = task.node === null ? undefined : world.nodes.get(task.node)
+  if (!refusedPlatforms || !node || task.firstUpAt !== null) return false
+  if (!refusedPlatforms.includes(platformOf(node) ?? '')) return false
+  return world.nodes.values().some((other) => !refusedPlatforms.includes(platformOf(other) ?? ''))
 }
 
 /** Whether the task runs where its slot's data is. */

@@ -5,8 +5,9 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import { sameData } from '../../shared/same-data.ts'
-import { compareProgress, hasEnded } from '../../shared/task-state.ts'
+import { compareProgress, hasEnded, WRONG_PLATFORM } from '../../shared/task-state.ts'
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
+import { platformOf } from '../decide/checks/platform.ts'
 import { clockJump, clockSkew, TIME_MAX } from '../decide/clock-skew.ts'
 import { heardBeat } from '../decide/liveness.ts'
 import { addLoad } from '../decide/load-history.ts'
@@ -14,7 +15,7 @@ import { addUsage, newServiceUsage } from '../decide/service-usage.ts'
 import { isUp } from '../decide/task-facts.ts'
 import type { Node, Observation, Observed, Task, TaskId, World } from '../world.ts'
 import { unseen } from './apply-decision.ts'
-import { putAssignmentRevision, putNode, putTask } from './records.ts'
+import { putAssignmentRevision, putNode, putTask, putVersion } from './records.ts'
 import type { Write } from './store.ts'
 
 type Seen<Kind extends Observation['kind']> = Extract<Observation, { kind: Kind }>
@@ -151,7 +152,9 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
   for (const seen of observation.tasks) {
     named.add(seen.task)
     const task = world.tasks.get(seen.task)
-    if (task && task.node === node.name) observe(task, node, seen, isWhole, at, writes)
+    if (task?.node !== node.name) continue
+    observe(task, node, seen, isWhole, at, writes)
+    if (task.observed.error?.code === WRONG_PLATFORM) learnPlatform(world, node, task, writes)
   }
   for (const id of observation.gone) {
     named.add(id)
@@ -183,6 +186,19 @@ function observe(task: Task, node: Node, seen: TaskObservation, isWhole: boolean
   if (task.firstUpAt === null && isUp(task)) task.firstUpAt = at
   if (hasEnded(task.observed.state)) node.containerLoads.delete(task.id)
   if (isWorthKeeping(before, task.observed)) writes.push(putTask(task))
+}
+
+/** Where the spec names no platform, the first host that the image is not made for tells for all of its kind. */
+function learnPlatform(world: World, node: Node, task: Task, writes: Write[]): void {
+  const service = world.services.get(task.service)
+  const version = service?.versions.get(task.version)
+  const platform = platformOf(node)
+  if (!service || !version || platform === null || version.spec.task.container.platform !== undefined) return
+  const { refusedPlatforms = [] } = version
+  if (refusedPlatforms.includes(platform)) return
+  const learnt = { ...version, refusedPlatforms: [...refusedPlatforms, platform] }
+  service.versions.set(version.version, learnt)
+  writes.push(putVersion(service.name, learnt))
 }
 
 /**

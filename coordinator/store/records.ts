@@ -9,7 +9,7 @@
  *   world rebalances                  the latest of them, and when it was last looked for one
  *   world stack NAME
  *   world service NAME                all but its versions
- *   world version NAME NUMBER         a spec; never changes once written
+ *   world version NAME NUMBER         a spec; never changes, but for the platforms that its image is not made for
  *   world task ID                     with what was last observed of it
  */
 import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettings, withSettings } from '../../shared/cluster-settings.ts'

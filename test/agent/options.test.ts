@@ -115,5 +115,7 @@ test("the Engine's failures have codes and say what to do", () => {
   )
   expect(codeOf({ statusCode: 500, json: { message: 'OCI runtime create failed' } })).toBe('container-refused')
   expect(pullError('a:1', 'manifest unknown').code).toBe('image-not-found')
+  const none = 'no matching manifest for linux/arm64/v8 in the manifest list entries'
+  expect(pullError('a:1', none).code).toBe('wrong-platform')
   expect(pullError('a:1', 'dial tcp: connection refused').code).toBe('image-unavailable')
 })

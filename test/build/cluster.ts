@@ -14,7 +14,7 @@ import type { Key, Write } from '../../coordinator/store/store.ts'
 import type { Change, Decision, Observation, Task, World, WorldValue } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
-import { ENGINE_STOPPED } from '../../shared/task-state.ts'
+import { ENGINE_STOPPED, WRONG_PLATFORM } from '../../shared/task-state.ts'
 import type { NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
 import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
@@ -72,13 +72,15 @@ export function aCluster(
     decided: [],
     recorder: options.recorder ?? null,
   }
-  for (const name of names) {
-    change(cluster, { kind: 'join-node', node: name, keyFingerprint: `key-${name}` })
-    cluster.agents.set(name, newAgent(name, { cpuCores: options.cpuCores ?? 4, ...options.inventory }))
-    connect(cluster, name)
-  }
+  for (const name of names) join(cluster, name, { cpuCores: options.cpuCores ?? 4, ...options.inventory })
   beat(cluster)
   return cluster
+}
+
+export function join(cluster: Cluster, name: string, inventory: Partial<NodeInventory> = {}): void {
+  change(cluster, { kind: 'join-node', node: name, keyFingerprint: `key-${name}` })
+  cluster.agents.set(name, newAgent(name, inventory))
+  connect(cluster, name)
 }
 
 function newAgent(name: string, inventory: Partial<NodeInventory>): Agent {
@@ -262,6 +264,18 @@ export function crash(cluster: Cluster, name: string, task: string, state: Conta
   if (container?.state !== 'running') return
   container.state = state
   container.since = cluster.now
+  say(cluster, name, false, [container], [])
+}
+
+/** The image of a task is not made for the host: its agent could not pull it, and will try again. */
+export function refusePlatform(cluster: Cluster, name: string, task: string): void {
+  const agent = agentOf(cluster, name)
+  const before = agent.containers.get(task)
+  const error = { code: WRONG_PLATFORM, message: 'image example/web:1 is not made for this host' }
+  const spec = agent.wanted.get(task)?.spec ?? before?.spec ?? ''
+  const attempt = Math.max(1, before?.attempt ?? 1)
+  const container: Container = { task, spec, attempt, state: 'restarting', health: 'none', error, since: cluster.now }
+  agent.containers.set(task, container)
   say(cluster, name, false, [container], [])
 }
 

@@ -50,9 +50,9 @@ export function otherRefusalOf(request: PlaceRequest, seen: NodePicture): Refusa
 }
 
 /** All that the fixed checks read of a version, as text: two versions of one text are refused by the same nodes. */
-export function fixedKeyOf({ spec }: ServiceVersion): string {
+export function fixedKeyOf({ spec, refusedPlatforms = [] }: ServiceVersion): string {
   const { constraints, tolerations } = spec.placement
-  let key = spec.task.container.platform ?? ''
+  let key = `${spec.task.container.platform ?? ''} ${refusedPlatforms.join(' ')}`
   for (const { attribute, operator, value, values } of constraints) {
     key += `\n${attribute}\t${operator}\t${value}`
     if (values) key += `\t${JSON.stringify(values)}`

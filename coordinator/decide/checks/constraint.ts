@@ -1,8 +1,8 @@
+import { canonicalArch } from '../../../shared/arch.ts'
 import { numberIn } from '../../../shared/constraint.ts'
 import type { Constraint } from '../../../shared/spec.ts'
 import type { Node } from '../../world.ts'
 import type { Check } from './check.ts'
-import { canonicalArch } from './platform.ts'
 
 /** Each constraint of the spec's placement, over the node's attributes and labels; the first that fails is named. */
 export const constraint: Check = ({ version }, { node }) => {

@@ -1,9 +1,15 @@
+import { canonicalArch } from '../../../shared/arch.ts'
+import type { Node, Refusal, ServiceVersion } from '../../world.ts'
 import type { Check } from './check.ts'
 
-/** A spec that names its platform (`linux/arm64`) runs on nodes of that platform. Unnamed: the image decides at the pull. */
+/**
+ * A spec that names its platform (`linux/arm64`) runs on nodes of that platform. Unnamed: the image decides at the pull, and
+ * a platform that it turned out not to be made for is not tried again.
+ */
 export const platform: Check = ({ version }, { node }) => {
   const wanted = version.spec.task.container.platform
-  if (wanted === undefined || node.inventory === null) return null
+  if (node.inventory === null) return null
+  if (wanted === undefined) return refused(version, node)
   const [os, arch] = wanted.split('/')
   const { inventory } = node
   const fits = (!os || os === inventory.os) && (!arch || canonicalArch(arch) === canonicalArch(inventory.arch))
@@ -11,15 +17,13 @@ export const platform: Check = ({ version }, { node }) => {
   return { node: node.name, check: 'platform', figures: { wanted, has: `${inventory.os}/${inventory.arch}` } }
 }
 
-/** Engines say `x86_64`, images say `amd64`. */
-export function canonicalArch(arch: string): string {
-  return SAME_ARCH[arch] ?? arch
+function refused(version: ServiceVersion, node: Node): Refusal | null {
+  const has = platformOf(node)
+  if (has === null || !version.refusedPlatforms?.includes(has)) return null
+  return { node: node.name, check: 'platform', figures: { wanted: null, has } }
 }
 
-const SAME_ARCH: Record<string, string> = {
-  x86_64: 'amd64',
-  x64: 'amd64',
-  aarch64: 'arm64',
-  armv7l: 'arm',
-  i686: '386',
+/** `linux/arm64`, as images say it; null: not known yet. */
+export function platformOf({ inventory }: Pick<Node, 'inventory'>): string | null {
+  return inventory && `${inventory.os}/${canonicalArch(inventory.arch)}`
 }

@@ -1,9 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { refusalWords } from '../../../coordinator/api/refusal-words.ts'
 import { admit } from '../../../coordinator/decide/admit.ts'
+import { loadWorld } from '../../../coordinator/store/records.ts'
 import type { Change } from '../../../coordinator/world.ts'
 import type { Affinity } from '../../../shared/spec.ts'
-import { aCluster, type Cluster, change, run, running } from '../../build/cluster.ts'
+import {
+  aCluster,
+  agentOf,
+  beat,
+  type Cluster,
+  change,
+  connect,
+  disconnect,
+  join,
+  refusePlatform,
+  run,
+  running,
+} from '../../build/cluster.ts'
 import { aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
 import { aTaint } from '../../build/world.ts'
 
@@ -148,6 +161,68 @@ describe('affinity', () => {
     deploy(cluster, { web: { placement, update: { order: 'start-first' } } })
     deploy(cluster, { web: { placement, update: { order: 'start-first' }, image: 'example/web:2' } })
     expect(running(cluster, 's_web').map(({ version }) => version)).toEqual([2])
+  })
+})
+
+describe('an image that is not made for a host', () => {
+  /** Hosts whose name begins with "arm" cannot have the image. */
+  function runOn(cluster: Cluster, forMs: number): void {
+    for (let passed = 0; passed < forMs; passed += 500) {
+      run(cluster, 500)
+      for (const task of [...cluster.world.tasks.values()]) {
+        const isRefused = task.node?.startsWith('arm') && task.desired === 'running'
+        if (isRefused && task.observed.state !== 'assigned') refusePlatform(cluster, task.node!, task.id)
+      }
+      beat(cluster)
+    }
+  }
+  function ofTwoKinds(names: string[]): Cluster {
+    const cluster = aCluster(names)
+    for (const name of names) {
+      agentOf(cluster, name).inventory.arch = name.startsWith('arm') ? 'aarch64' : 'x86_64'
+      disconnect(cluster, name)
+      connect(cluster, name)
+    }
+    return cluster
+  }
+
+  test('is tried once on that platform: its tasks go to hosts of another, and the rollout takes no harm', () => {
+    const cluster = ofTwoKinds(['arm1', 'arm2', 'n1'])
+    change(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', { web: { replicas: 3 } }), prune: true })
+    runOn(cluster, 20_000)
+    expect(placesOf(cluster, 's_web')).toEqual(['n1', 'n1', 'n1'])
+    expect(cluster.world.services.get('s_web')?.rollout).toMatchObject({ state: 'settled' })
+    expect(cluster.world.services.get('s_web')?.versions.get(1)?.refusedPlatforms).toEqual(['linux/arm64'])
+    change(cluster, { kind: 'set-availability', node: 'n1', availability: 'drain' })
+    runOn(cluster, 5_000)
+    expect(waitsOf(cluster, 's_web')).toEqual([
+      'availability: it is being drained',
+      'platform: the image is not made for linux/arm64',
+    ])
+  })
+
+  test('stays where it is when there is no other platform, and moves when a host of one joins', () => {
+    const cluster = ofTwoKinds(['arm1'])
+    change(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', { web: {} }), prune: true })
+    runOn(cluster, 5_000)
+    expect([...cluster.world.tasks.values()].map(({ node, observed }) => [node, observed.state])).toEqual([
+      ['arm1', 'restarting'],
+    ])
+    join(cluster, 'n1')
+    runOn(cluster, 10_000)
+    expect(placesOf(cluster, 's_web')).toEqual(['n1'])
+  })
+
+  test('is what the store remembers, and a next version tries anew', () => {
+    const cluster = ofTwoKinds(['arm1', 'n1'])
+    change(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', { web: { replicas: 2 } }), prune: true })
+    runOn(cluster, 10_000)
+    const loaded = loadWorld(cluster.stored.values(), 'berth-test')
+    expect(loaded.services.get('s_web')?.versions.get(1)?.refusedPlatforms).toEqual(['linux/arm64'])
+    const spec = aStackSpec('s', { web: { replicas: 2, image: 'example/web:2' } })
+    change(cluster, { kind: 'deploy-stack', spec, prune: true })
+    run(cluster, 30_000)
+    expect(placesOf(cluster, 's_web')).toEqual(['arm1', 'n1'])
   })
 })
 
