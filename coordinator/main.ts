@@ -105,6 +105,7 @@ async function serve(
   metrics.watch({
     world: () => loop.world,
     now: systemClock.now,
+    heartbeatIntervalMs,
     storeBytes: () => store.sizeBytes(),
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),

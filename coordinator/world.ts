@@ -337,6 +337,8 @@ export type Observation =
       /** The host's clock: it may be set while the connection lasts. */
       hostAt?: Instant
     }
+  /** Its heartbeat is late, and it gave another sign of life at `seenAt`, by our clock. */
+  | { kind: 'sign-of-life'; node: NodeName; seenAt: Instant }
   | { kind: 'inventory'; node: NodeName; inventory: NodeInventory }
   | { kind: 'notice'; node: NodeName; notice: Notice }
 

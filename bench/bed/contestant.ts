@@ -79,20 +79,38 @@ export async function berthRestart(berth: Contestant, name: string): Promise<num
 
 const SETTLE_MS = 500
 
-/** `count` tasks on all hosts; `lost` is unplugged → all running elsewhere, milliseconds. It is plugged in again afterwards. */
-export async function berthFailover(berth: Contestant, name: string, count: number, lost: Host): Promise<number> {
+/**
+ * `count` tasks on all hosts; `lost` is unplugged → seen to be lost, all running elsewhere; milliseconds. It is plugged in again
+ * afterwards.
+ */
+export async function berthFailover(
+  berth: Contestant,
+  name: string,
+  count: number,
+  lost: Host,
+): Promise<{ seenMs: number; allMs: number }> {
   await deploy(berth, name, { replicas: count })
   await untilRunning(berth, name, count)
   // The detector learns a node's interval first, as it has on any node that did not join this very second.
   await sleep(LEARN_MS)
+  const { items } = await berth.api.call<{ items: EventDocument[] }>('GET', '/v1/events?limit=1')
+  let seenMs = Number.NaN
+  const close = await berth.api.events<EventDocument>(
+    `/v1/events/live?after=${items.at(-1)?.number ?? 0}`,
+    ({ kind, node }) => {
+      if (kind === 'node-lost' && node === lost.name) seenMs = performance.now() - began
+    },
+    () => {},
+  )
   const began = performance.now()
   await lost.unplug()
   await untilRunning(berth, name, count, (task) => task.node !== lost.name)
-  const ms = performance.now() - began
+  const allMs = performance.now() - began
+  close()
   await lost.plug()
   await berth.cluster.nodesReady()
   await remove(berth, name)
-  return ms
+  return { seenMs, allMs }
 }
 
 const LEARN_MS = 10_000

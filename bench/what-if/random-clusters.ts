@@ -7,7 +7,17 @@ import { admit } from '../../coordinator/decide/admit.ts'
 import { whatIf } from '../../coordinator/questions/what-if.ts'
 import type { Change, World } from '../../coordinator/world.ts'
 import { chanceFrom, oneOf } from '../../test/build/chance.ts'
-import { aCluster, agentOf, beat, type Cluster, change, heartbeat, unplug, work } from '../../test/build/cluster.ts'
+import {
+  aCluster,
+  agentOf,
+  answerPing,
+  beat,
+  type Cluster,
+  change,
+  heartbeat,
+  unplug,
+  work,
+} from '../../test/build/cluster.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../test/build/spec.ts'
 
 /** Names of units, as `s_web.3`, and of services; with `moved` also where to. */
@@ -69,6 +79,7 @@ function pass(cluster: Cluster, forMs: number, chance: () => number): void {
         nextBeatAt.set(name, cluster.now + 800 + chance() * 400)
         if (chance() > 0.01) heartbeat(cluster, name)
       }
+      answerPing(cluster, name)
       if (chance() < 0.4 && agentOf(cluster, name).isPlugged) work(cluster, name)
     }
     if (chance() < 0.7) beat(cluster)

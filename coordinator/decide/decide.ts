@@ -61,7 +61,7 @@ function newBeat(world: World, now: Instant, settings: DecideSettings): Beat {
 // ---------------------------------------------------------------- nodes
 
 function judgeNodes(beat: Beat): void {
-  const company = companyOf(beat.world.nodes)
+  const company = companyOf(beat.world.nodes, beat.now, beat.settings)
   for (const node of beat.world.nodes.values()) {
     const { status, wakeAt } = judgeLiveness(node, beat.now, beat.settings, company)
     if (wakeAt !== null) wakeBy(beat, wakeAt)

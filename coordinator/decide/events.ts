@@ -108,6 +108,7 @@ function observationEvents(world: World, observation: Observation, at: Instant):
       return [event(at, 'warning', code, `${node.name}: ${message}`, { ...names, ...ownTask(world, observation) })]
     }
     case 'inventory':
+    case 'sign-of-life':
       return []
     case 'tasks':
       return observation.tasks.flatMap((seen) => taskEvents(world, node.name, seen, at))

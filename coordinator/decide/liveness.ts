@@ -1,27 +1,28 @@
 /**
  * Whether a node is with us. A closed connection is known at once and has a grace: agents are restarted and upgraded
  * while their containers go on. Silence on an open connection is judged by what the node taught us about its usual
- * interval: the limit is the mean plus some deviations plus a margin, between a floor and a ceiling, so that a regular
- * node is missed within two to three heartbeats and one under stress is not given up for stuttering.
- *
- * A fixed limit was declined: short enough for a quick failover it evicts falsely under load, long enough for load it
- * is a slow failover (docs/decisions/liveness.md).
+ * interval (silence.ts), so that a regular node is missed within three heartbeats and one under stress is not given up for
+ * stuttering.
  */
 import type { Instant } from '../../shared/clock.ts'
-import type { HeardStatistics, Node, NodeStatus } from '../world.ts'
+import type { Node, NodeStatus } from '../world.ts'
 import { type Company, companySince } from './company.ts'
 import type { DecideSettings } from './settings.ts'
+import { silentAt } from './silence.ts'
 import { stalledMsSince } from './stalls.ts'
 
 /** `status`: the new one, null when it stays. `wakeAt`: when time alone could change the answer. */
 export type LivenessJudgement = { status: NodeStatus | null; wakeAt: Instant | null }
 
 export function judgeLiveness(node: Node, now: Instant, settings: DecideSettings, company: Company): LivenessJudgement {
-  const judged = node.connection ? judgeConnected(node, now, settings) : judgeUnconnected(node, now, settings)
-  const isUnheard = node.connection === null || now >= silentAt(node, settings)
-  return isUnheard && judged.status?.name === 'lost'
-    ? judgeGivingUp(node, judged.status, now, settings, company)
-    : judged
+  const judged = node.connection ? judgeConnected(node, now, settings, company) : judgeUnconnected(node, now, settings)
+  if (judged.status?.name !== 'lost') return judged
+  if (node.connection === null) return judgeGivingUp(node, judged.status, now, settings, company)
+  const silenceAt = silentAt(node, settings, company.signsEveryMs)
+  if (now < silenceAt) return judged
+  const knownAt = Math.min(company.knownAt, silenceAt + settings.heartbeatIntervalMs)
+  if (now < knownAt) return { status: null, wakeAt: Math.min(knownAt, now + COMPANY_LOOK_MS) }
+  return judgeGivingUp(node, judged.status, now, settings, company)
 }
 
 /**
@@ -40,7 +41,7 @@ function judgeGivingUp(
   if (since === null) {
     const why = `${lost.why}; no other node is heard either, so the coordinator may be cut off itself`
     const alone: NodeStatus = { name: 'disconnected', since: now, why, alone: true }
-    return { status: aloneSince === null ? alone : null, wakeAt: now + ALONE_LOOK_MS }
+    return { status: aloneSince === null ? alone : null, wakeAt: now + COMPANY_LOOK_MS }
   }
   if (aloneSince === null || since < aloneSince) return { status: lost, wakeAt: null }
   const lostAt = since + settings.agentGraceMs + stalledMsSince(settings.stalls, since)
@@ -48,7 +49,7 @@ function judgeGivingUp(
 }
 
 /** Whether another one is heard is not told by any mark. */
-const ALONE_LOOK_MS = 250
+const COMPANY_LOOK_MS = 250
 
 // ---------------------------------------------------------------- without a connection
 
@@ -85,8 +86,8 @@ function judgeGrace(
 
 // ---------------------------------------------------------------- with one
 
-function judgeConnected(node: Node, now: Instant, settings: DecideSettings): LivenessJudgement {
-  const silenceAt = silentAt(node, settings)
+function judgeConnected(node: Node, now: Instant, settings: DecideSettings, company: Company): LivenessJudgement {
+  const silenceAt = silentAt(node, settings, company.signsEveryMs)
   if (now >= silenceAt) return judgeSilent(node, now)
   // Connected, but it has not said yet what it runs: what we last knew may mislead, so it is not ready. A grace that
   // began before goes on.
@@ -123,50 +124,6 @@ function judgeEngineDown(
   const lost = `its Engine has been down for ${seconds(settings.engineGraceMs)}: ${why}`
   return { status: { name: 'lost', since: now, why: lost }, wakeAt: silenceAt }
 }
-
-// ---------------------------------------------------------------- the detector
-
-function silentAt({ heard }: Node, settings: DecideSettings): Instant {
-  return heard.lastAt + silenceLimitMs(heard, settings) + stalledMsSince(settings.stalls, heard.lastAt)
-}
-
-/** How long a node with this past may be silent. */
-export function silenceLimitMs(heard: HeardStatistics, settings: DecideSettings): number {
-  if (heard.samples < SAMPLES_MIN) return Math.min(settings.silenceMaxMs, UNKNOWN_FACTOR * settings.silenceMinMs)
-  const deviationMs = Math.sqrt(heard.varianceMs2)
-  const expectedMs = heard.meanIntervalMs * MISSED_MEAN + DEVIATIONS * deviationMs
-  return Math.min(settings.silenceMaxMs, Math.max(settings.silenceMinMs, expectedMs))
-}
-
-/** Too few intervals to know a node's habit: twice the floor. */
-const SAMPLES_MIN = 5
-const UNKNOWN_FACTOR = 2
-/** A whole heartbeat may be missing and the next one late. */
-const MISSED_MEAN = 2
-const DEVIATIONS = 4
-
-/** Learns the interval between heartbeats; older ones fade, so that habits may change. */
-export function heardBeat(heard: HeardStatistics, at: Instant): HeardStatistics {
-  // The first one, or our clock was set back: what was heard in a time to come would hide all silence until then.
-  if (heard.lastBeatAt === 0 || at <= heard.lastBeatAt) return { ...heard, lastAt: at, lastBeatAt: at }
-  const intervalMs = Math.min(at - heard.lastBeatAt, INTERVAL_MAX_MS)
-  if (heard.samples === 0) {
-    return { lastAt: at, lastBeatAt: at, meanIntervalMs: intervalMs, varianceMs2: 0, samples: 1 }
-  }
-  const differenceMs = intervalMs - heard.meanIntervalMs
-  const weight = Math.max(WEIGHT_MIN, 1 / (heard.samples + 1))
-  return {
-    lastAt: at,
-    lastBeatAt: at,
-    meanIntervalMs: heard.meanIntervalMs + weight * differenceMs,
-    varianceMs2: (1 - weight) * (heard.varianceMs2 + weight * differenceMs * differenceMs),
-    samples: heard.samples + 1,
-  }
-}
-
-const INTERVAL_MAX_MS = 60_000
-/** The last 20 or so heartbeats count. */
-const WEIGHT_MIN = 0.05
 
 export function earliest(...instants: (Instant | null)[]): Instant | null {
   const known = instants.filter((instant) => instant !== null)

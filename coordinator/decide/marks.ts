@@ -68,7 +68,7 @@ export function marksOf(world: World, value: WorldValue): Marks {
 
 /** Almost all values of a large fleet: nothing is built for them. */
 function isQuiet(world: World, { kind, node }: Observation): boolean {
-  return kind === 'heartbeat' && world.nodes.get(node)?.status.name === 'ready'
+  return (kind === 'heartbeat' || kind === 'sign-of-life') && world.nodes.get(node)?.status.name === 'ready'
 }
 
 /** Of nobody's to write to: `addMarks` only reads what it adds. */
@@ -142,6 +142,7 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
       markTasks(world, node, observation, marks)
       return
     case 'heartbeat':
+    case 'sign-of-life':
       marks.room = node.status.name !== 'ready'
       return
     case 'notice':

@@ -13,8 +13,9 @@ export type DecideSettings = {
   goodbyeGraceMs: number
   /** How long a node's Engine may be away before its tasks count as lost. */
   engineGraceMs: number
-  /** Silence shorter than this never counts, however regular the node was. */
-  silenceMinMs: number
+  heartbeatIntervalMs: number
+  /** A host may stand still for so long and be with us, however regular it was. */
+  stallMs: number
   /** Silence longer than this always counts, however irregular the node was. */
   silenceMaxMs: number
   /** When the coordinator could not hear anybody, of late. */
@@ -28,7 +29,8 @@ export function defaultSettings(coordinatorStartedAt: Instant, heartbeatInterval
     agentGraceMs: 15_000,
     goodbyeGraceMs: 60_000,
     engineGraceMs: 20_000,
-    silenceMinMs: 2.2 * heartbeatIntervalMs,
+    heartbeatIntervalMs,
+    stallMs: 2 * heartbeatIntervalMs,
     silenceMaxMs: Math.max(10_000, 4 * heartbeatIntervalMs),
     stalls: [],
   }

@@ -18,7 +18,7 @@ import { emptyWorld } from '../store/records.ts'
 import type { World, WorldValue } from '../world.ts'
 
 /** Raised whenever an older Berth could not replay it, or this one an older recording. */
-export const FORMAT = 2
+export const FORMAT = 3
 /** A frame that says it is longer is not one. */
 export const FRAME_BYTES_MAX = 1 << 30
 const HEADER_BYTES_MAX = 4096

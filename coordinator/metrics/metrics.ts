@@ -10,6 +10,7 @@ import { worldFigures } from './world-metrics.ts'
 export type MetricSources = {
   world: () => World
   now: () => Instant
+  heartbeatIntervalMs?: number
   storeBytes?: () => number
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
@@ -72,7 +73,7 @@ export function createMetrics(): Metrics {
       }
       delay.reset()
       if (sources !== null) {
-        world(sources.world(), sources.now())
+        world(sources.world(), sources.now(), sources.heartbeatIntervalMs)
         if (sources.storeBytes) storeBytes.set(sources.storeBytes())
         if (sources.wire) wire(sources.wire())
         const journal = sources.journal?.()
@@ -124,7 +125,7 @@ function loopMetrics(registry: Registry): Pick<Metrics, 'beat' | 'flush'> {
   }
 }
 
-function worldMetrics(registry: Registry): (world: World, now: Instant) => void {
+function worldMetrics(registry: Registry): (world: World, now: Instant, heartbeatIntervalMs?: number) => void {
   const revision = gauge(registry, 'berth_world_revision', 'Values applied to the world')
   const nodes = gauge(registry, 'berth_nodes', 'Nodes by status', ['status'])
   const draining = gauge(registry, 'berth_nodes_draining', 'Nodes that are drained')
@@ -142,10 +143,11 @@ function worldMetrics(registry: Registry): (world: World, now: Instant) => void 
     ['memoryBytesUsed', gauge(registry, 'berth_node_memory_bytes_used', 'Memory in use', ['node'])],
     ['memoryBytesPromised', gauge(registry, 'berth_node_memory_bytes_promised', 'Memory reserved by tasks', ['node'])],
     ['quietSeconds', gauge(registry, 'berth_node_quiet_seconds', 'Since the agent was last heard', ['node'])],
+    ['quietSecondsLimit', gauge(registry, 'berth_node_quiet_seconds_limit', 'After which it is lost', ['node'])],
   ] as const
 
-  return (world, now) => {
-    const figures = worldFigures(world, now)
+  return (world, now, heartbeatIntervalMs) => {
+    const figures = worldFigures(world, now, heartbeatIntervalMs)
     revision.set(figures.revision)
     setEach(nodes, 'status', figures.nodesByStatus)
     draining.set(figures.nodesDraining)

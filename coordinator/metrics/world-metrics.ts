@@ -1,6 +1,9 @@
 /** The World in figures, reckoned when somebody asks for them and never on the way of a beat. */
 import type { Instant } from '../../shared/clock.ts'
 import { hasEnded, TASK_STATES, type TaskState } from '../../shared/task-state.ts'
+import { defaultSettings } from '../decide/settings.ts'
+import { signIntervalMs } from '../decide/signs.ts'
+import { silenceLimitMs } from '../decide/silence.ts'
 import type { Node, NodeStatus, Task, World } from '../world.ts'
 
 /** Each labelled series costs memory here and in whatever stores it: of a larger fleet the first so many nodes by name are told. */
@@ -19,6 +22,8 @@ export type NodeFigures = {
   memoryBytesPromised: number
   /** Since the agent was last heard. */
   quietSeconds: number
+  /** How long it may be quiet before it is lost, by its habit. */
+  quietSecondsLimit: number
 }
 
 export type WorldFigures = {
@@ -34,7 +39,9 @@ export type WorldFigures = {
   nodesLeftOut: number
 }
 
-export function worldFigures(world: World, now: Instant): WorldFigures {
+export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1000): WorldFigures {
+  const settings = defaultSettings(now, heartbeatIntervalMs)
+  const signsEveryMs = signIntervalMs(world.nodes.size, heartbeatIntervalMs)
   const nodes = [...world.nodes.values()]
   const named = nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
   return {
@@ -52,7 +59,10 @@ export function worldFigures(world: World, now: Instant): WorldFigures {
       ['settled', 'rolling', 'paused', 'rolling-back', 'rolled-back'],
       [...world.services.values()].map(({ rollout }) => rollout.state),
     ),
-    nodes: named.map((node) => nodeFigures(world, node, now)),
+    nodes: named.map((node) => ({
+      ...nodeFigures(world, node, now),
+      quietSecondsLimit: silenceLimitMs(node.heard, settings, signsEveryMs) / 1000,
+    })),
     nodesLeftOut: nodes.length - named.length,
   }
 }
@@ -61,7 +71,7 @@ function stateOf({ node, observed }: Task): TaskState {
   return node === null ? 'waiting' : observed.state
 }
 
-function nodeFigures(world: World, node: Node, now: Instant): NodeFigures {
+function nodeFigures(world: World, node: Node, now: Instant): Omit<NodeFigures, 'quietSecondsLimit'> {
   const promised = { cpuCores: 0, memoryBytes: 0 }
   for (const task of world.tasksByNode.get(node.name) ?? []) {
     if (hasEnded(task.observed.state)) continue

@@ -123,7 +123,7 @@ function untroubled(now: Instant): DecideSettings {
     agentGraceMs: never,
     goodbyeGraceMs: never,
     engineGraceMs: never,
-    silenceMinMs: never,
+    stallMs: never,
     silenceMaxMs: never,
   }
 }

@@ -11,6 +11,7 @@ export function receive(shared: Sessionry, session: Session, frame: Uint8Array):
   if (session.state.name === 'closed') return
   const now = shared.now()
   session.heardAt = now
+  session.toldAt = now
   shared.counts.framesReceived++
   shared.counts.bytesReceived += frame.length
   const waitMs = take(session.bucket, shared.limits.messagesPerSecond, shared.limits.messagesBurst, now)

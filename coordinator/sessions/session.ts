@@ -33,6 +33,10 @@ export type Session = {
   readonly notices: TokenBucket
   state: SessionState
   heardAt: Instant
+  /** When it answered a ping last; 0: never. */
+  answeredAt: Instant
+  /** The latest that the world knows of it: a message, or a sign of life that it was told of. */
+  toldAt: Instant
   /** Of the latest heartbeat; -1 before the first. */
   sequence: number
   /** The agent said that it stops on purpose, and why. */

@@ -25,6 +25,7 @@ import {
   type SessionSettings,
   send,
 } from './session.ts'
+import { answered, createSignRound } from './signs.ts'
 import { type AgentSocket, createDoorway, type SocketListener } from './socket.ts'
 import { fullBucket } from './token-bucket.ts'
 
@@ -98,6 +99,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     if (lateMs > SWEEP_INTERVAL_MS) hearAnew(shared)
     else sweep(shared)
   })
+  const signRound = createSignRound(shared)
 
   function letIn(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const caller = callerOf(request.socket, caKey)
@@ -157,6 +159,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     async close() {
       closing = true
       sweeper.stop()
+      signRound.stop()
       shared.logs.closeAll()
       // The world is not told: the next start finds the agents as it finds them, and none of them has gone.
       for (const session of shared.all) {
@@ -181,6 +184,8 @@ function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, 
     notices: fullBucket(shared.limits.noticesBurst, now),
     state: { name: 'greeting', since: now },
     heardAt: now,
+    answeredAt: 0,
+    toldAt: now,
     sequence: -1,
     goodbye: null,
     signing: false,
@@ -191,7 +196,7 @@ function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, 
   return {
     frame: (bytes) => receive(shared, session, bytes),
     pong() {
-      session.heardAt = shared.now()
+      answered(shared, session)
       holderLives(shared, session)
     },
     broken: ({ code, reason }) => refuse(shared, session, badFrame(code, reason)),

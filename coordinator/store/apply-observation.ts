@@ -9,9 +9,9 @@ import { compareProgress, hasEnded, WRONG_PLATFORM } from '../../shared/task-sta
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
 import { platformOf } from '../decide/checks/platform.ts'
 import { clockJump, clockSkew, TIME_MAX } from '../decide/clock-skew.ts'
-import { heardBeat } from '../decide/liveness.ts'
 import { addLoad } from '../decide/load-history.ts'
 import { addUsage, newServiceUsage } from '../decide/service-usage.ts'
+import { heardBeat } from '../decide/silence.ts'
 import { isUp } from '../decide/task-facts.ts'
 import type { Node, Observation, Observed, Task, TaskId, World } from '../world.ts'
 import { unseen } from './apply-decision.ts'
@@ -29,6 +29,11 @@ export function applyObservation(world: World, observation: Observation, at: Ins
   }
   // Words of a connection that has been closed since: the next one begins with everything anyway.
   if (!node.connection) return
+  if (observation.kind === 'sign-of-life') {
+    // Our clock may have been set back since: what was heard in a time to come would hide all silence until then.
+    node.heard.lastAt = Math.min(at, Math.max(node.heard.lastAt, observation.seenAt))
+    return
+  }
   node.heard.lastAt = at
   switch (observation.kind) {
     case 'disconnected':

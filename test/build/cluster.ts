@@ -6,6 +6,7 @@ import { assignmentOf } from '../../coordinator/decide/assignment.ts'
 import { decide } from '../../coordinator/decide/decide.ts'
 import { addMarks, type Marks, marksOf, newMarks } from '../../coordinator/decide/marks.ts'
 import { type DecideSettings, defaultSettings } from '../../coordinator/decide/settings.ts'
+import { heartbeatLateMs } from '../../coordinator/decide/signs.ts'
 import type { Recorder } from '../../coordinator/journal/journal.ts'
 import { decideInRounds } from '../../coordinator/rounds.ts'
 import { apply } from '../../coordinator/store/apply.ts'
@@ -196,6 +197,15 @@ export function heartbeat(cluster: Cluster, name: string): void {
   if (!agent.isPlugged || agent.instance === null) return
   const { load, containers } = cluster.loadOf?.(agent) ?? { load: aHostLoad(), containers: [] }
   observe(cluster, { kind: 'heartbeat', node: name, revision: agent.revision, load, containers })
+}
+
+/** Its answer to a ping, told as sessions do: where its heartbeat is late. */
+export function answerPing(cluster: Cluster, name: string): void {
+  const agent = agentOf(cluster, name)
+  const { heard } = cluster.world.nodes.get(name)!
+  const isLate = cluster.now - heard.lastAt > heartbeatLateMs(cluster.settings.heartbeatIntervalMs)
+  if (!agent.isPlugged || agent.instance === null || !isLate) return
+  observe(cluster, { kind: 'sign-of-life', node: name, seenAt: cluster.now })
 }
 
 export function sayAll(cluster: Cluster, name: string): void {

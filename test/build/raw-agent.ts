@@ -34,10 +34,17 @@ export async function credentialsOf(door: Door, node = 'web-1'): Promise<Credent
   })
 }
 
-export async function aRawAgent(door: Door, node = 'web-1', credentials?: Credentials): Promise<RawAgent> {
+/** Without `autoPong` it answers no ping. */
+export async function aRawAgent(
+  door: Door,
+  node = 'web-1',
+  credentials?: Credentials,
+  { autoPong = true } = {},
+): Promise<RawAgent> {
   const { keyPem, certificatePem, caPem } = credentials ?? (await credentialsOf(door, node))
   const websocket = new WebSocket(`wss://127.0.0.1:${door.port}/v1/agent`, {
     perMessageDeflate: false,
+    autoPong,
     ca: caPem,
     key: keyPem,
     cert: certificatePem,

@@ -1,27 +1,19 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { companyOf } from '../../../coordinator/decide/company.ts'
-import { heardBeat, judgeLiveness, silenceLimitMs } from '../../../coordinator/decide/liveness.ts'
+import { judgeLiveness } from '../../../coordinator/decide/liveness.ts'
 import { defaultSettings } from '../../../coordinator/decide/settings.ts'
+import { heardBeat } from '../../../coordinator/decide/silence.ts'
 import type { HeardStatistics, Node } from '../../../coordinator/world.ts'
+import { afterIntervals, nothingHeard } from '../../build/heard.ts'
 import { aNode, anEngine, NOW } from '../../build/world.ts'
 
 const settings = defaultSettings(NOW - 3_600_000)
-const nothingHeard: HeardStatistics = { lastAt: 0, lastBeatAt: 0, meanIntervalMs: 0, varianceMs2: 0, samples: 0 }
-
-function afterIntervals(intervalsMs: number[]): HeardStatistics {
-  let at = NOW - intervalsMs.reduce((sum, interval) => sum + interval, 0)
-  let heard = heardBeat(nothingHeard, at)
-  for (const intervalMs of intervalsMs) {
-    at += intervalMs
-    heard = heardBeat(heard, at)
-  }
-  return heard
-}
+const regular = afterIntervals(Array(60).fill(1000))
 
 /** Another node is heard all the time, unless told otherwise. */
 function judge(node: Node, now: number, given = settings, others = [aNode({ name: 'n2', heard: heardAt(now) })]) {
-  return judgeLiveness(node, now, given, companyOf(new Map([node, ...others].map((each) => [each.name, each]))))
+  const nodes = new Map([node, ...others].map((each) => [each.name, each]))
+  return judgeLiveness(node, now, given, companyOf(nodes, now, given))
 }
 
 function heardAt(at: number): HeardStatistics {
@@ -34,29 +26,9 @@ function statusAt(node: Node, now: number, given = settings): string {
 
 describe('silence', () => {
   test('a node that was heard every second is lost after two to three seconds of silence', () => {
-    const heard = afterIntervals(Array(60).fill(1000))
-    expect(silenceLimitMs(heard, settings)).toBeGreaterThanOrEqual(2_000)
-    expect(silenceLimitMs(heard, settings)).toBeLessThanOrEqual(3_000)
-    const node = aNode({ heard })
-    expect(statusAt(node, NOW + 1_900)).toBe('ready')
-    expect(statusAt(node, NOW + 3_000)).toBe('lost')
-  })
-
-  test('a node that stutters is given more time, up to a limit', () => {
-    const stuttering = afterIntervals(Array.from({ length: 60 }, (_, index) => (index % 4 === 0 ? 2_200 : 600)))
-    expect(silenceLimitMs(stuttering, settings)).toBeGreaterThan(3_500)
-    const wild = afterIntervals(Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? 9_000 : 10)))
-    expect(silenceLimitMs(wild, settings)).toBe(settings.silenceMaxMs)
-  })
-
-  test('whatever the past, the limit lies between floor and ceiling', () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 100_000 })), (intervalsMs) => {
-        const limitMs = silenceLimitMs(afterIntervals(intervalsMs), settings)
-        expect(limitMs).toBeGreaterThanOrEqual(settings.silenceMinMs)
-        expect(limitMs).toBeLessThanOrEqual(settings.silenceMaxMs)
-      }),
-    )
+    const node = aNode({ heard: regular })
+    expect(statusAt(node, NOW + 2_200)).toBe('ready')
+    expect(statusAt(node, NOW + 2_500)).toBe('lost')
   })
 
   test('the time in which the coordinator itself was stalled does not count', () => {
@@ -76,6 +48,12 @@ describe('silence', () => {
     expect(statusAt(aNode({ heard }), NOW + 6_000)).toBe('lost')
   })
 
+  test('a node that was heard in another way while its heartbeat is late is silent from then on', () => {
+    const node = aNode({ heard: { ...regular, lastAt: NOW + 1_300 } })
+    expect(statusAt(node, NOW + 3_700)).toBe('ready')
+    expect(statusAt(node, NOW + 3_800)).toBe('lost')
+  })
+
   test('a node heard again after it was lost is ready', () => {
     const node = aNode({ status: { name: 'lost', since: NOW - 5_000, why: 'silent' } })
     expect(statusAt(node, NOW)).toBe('ready')
@@ -86,6 +64,39 @@ describe('silence', () => {
     const { wakeAt } = judge(node, NOW)
     expect(statusAt(node, wakeAt! - 1)).toBe('ready')
     expect(statusAt(node, wakeAt!)).toBe('lost')
+  })
+})
+
+describe('nodes that fall silent together', () => {
+  const spoke = (name: string, ms: number) => aNode({ name, heard: heardAt(NOW + ms) })
+  const heardAll = (now: number) => aNode({ name: 'n9', heard: heardAt(now) })
+
+  test('are given up together, whoever spoke last: none of them gets the tasks of another', () => {
+    const [first, second] = [spoke('n1', 0), spoke('n2', 800)]
+    const lostAt = (node: Node, other: Node) =>
+      [2_450, 2_700, 3_200, 3_250].filter(
+        (ms) => judge(node, NOW + ms, settings, [other, heardAll(NOW + ms)]).status?.name === 'lost',
+      )
+    expect(lostAt(first, second)).toEqual([3_250])
+    expect(lostAt(second, first)).toEqual([3_250])
+  })
+
+  test('and one that is heard again keeps nobody waiting', () => {
+    const now = NOW + 2_700
+    const [first, second] = [spoke('n1', 0), spoke('n2', 800)]
+    const { status, wakeAt } = judge(first, now, settings, [second, heardAll(now)])
+    expect(status).toBeNull()
+    expect(wakeAt).toBeLessThanOrEqual(now + 250)
+    expect(judge(first, wakeAt!, settings, [spoke('n2', 2_800), heardAll(now)]).status?.name).toBe('lost')
+  })
+
+  test('are not waited for longer than an interval, however long their own habit would have it', () => {
+    const irregular = afterIntervals(Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? 9_000 : 10)))
+    const second = aNode({ name: 'n2', heard: { ...irregular, lastAt: NOW + 500 } })
+    const statuses = [3_400, 3_450].map(
+      (ms) => judge(spoke('n1', 0), NOW + ms, settings, [second, heardAll(NOW + ms)]).status?.name,
+    )
+    expect(statuses).toEqual([undefined, 'lost'])
   })
 })
 
@@ -141,7 +152,7 @@ describe('a node that is not heard while no other is heard either', () => {
   })
 
   test('is not given up either when the others fell silent a moment after it', () => {
-    const { status } = judge(silent('n1'), NOW + 2_500, settings, [silent('n2', { heard: heardAt(NOW + 1_000) })])
+    const { status } = judge(silent('n1'), NOW + 3_050, settings, [silent('n2', { heard: heardAt(NOW + 1_000) })])
     expect(status).toMatchObject({ name: 'disconnected', alone: true })
   })
 
