@@ -1,7 +1,10 @@
 /** All checks, cheapest and most telling first. A new one is a new file and a line here. */
 import type { Refusal, ServiceVersion } from '../../world.ts'
+import { genericNeed } from '../generic-need.ts'
+import type { Neighbours } from '../neighbours.ts'
 import type { NodePicture } from '../picture.ts'
 import type { PlaceRequest } from '../requests.ts'
+import { hasNamedVolume } from '../service-facts.ts'
 import { affinity } from './affinity.ts'
 import { availability } from './availability.ts'
 import type { Check } from './check.ts'
@@ -10,7 +13,7 @@ import { cpu } from './cpu.ts'
 import { disk } from './disk.ts'
 import { engine } from './engine.ts'
 import { generic } from './generic.ts'
-import { hostPort } from './host-port.ts'
+import { hostPort, isBoundTo } from './host-port.ts'
 import { liveness } from './liveness.ts'
 import { maxPerNode } from './max-per-node.ts'
 import { memory } from './memory.ts'
@@ -47,6 +50,31 @@ export function roomRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal
 /** Of the moving checks all but those of CPU and memory. */
 export function otherRefusalOf(request: PlaceRequest, seen: NodePicture): Refusal | null {
   return firstRefusal(MOVING, request, seen)
+}
+
+/**
+ * The same for a batch of tasks alike, of which many nodes are asked: only what has anything to say about them is asked, which mostly is
+ * nothing. Holds until tasks of other services are placed.
+ */
+export function otherRefusalFor(
+  request: PlaceRequest,
+  { neighbours }: NodePicture['cluster'],
+): (seen: NodePicture) => Refusal | null {
+  const concerned = MOVING.filter((check) => concerns(check, request, neighbours))
+  return concerned.length === 0 ? () => null : (seen) => firstRefusal(concerned, request, seen)
+}
+
+/** False: on no node would the check refuse the request. */
+function concerns(check: Check, { service, version }: PlaceRequest, neighbours: Neighbours): boolean {
+  const { container } = version.spec.task
+  const { maxPerNode: max, affinity: wishes = [] } = version.spec.placement
+  if (check === volume) return service.homes.size > 0 && hasNamedVolume(version.spec)
+  if (check === maxPerNode) return max !== undefined
+  if (check === affinity) return wishes.length > 0 || neighbours.repellersOf(service.name).length > 0
+  if (check === hostPort) return container.ports.some(isBoundTo)
+  if (check === generic) return genericNeed(container).size > 0
+  if (check === disk) return (container.resources.reservation.diskBytes ?? 0) > 0
+  return true
 }
 
 /** All that the fixed checks read of a version, as text: two versions of one text are refused by the same nodes. */

@@ -11,7 +11,7 @@
  */
 import type { PolicyName } from '../../../shared/spec.ts'
 import type { NodeName } from '../../world.ts'
-import { fixedKeyOf, fixedRefusalOf, otherRefusalOf } from '../checks/all.ts'
+import { fixedKeyOf, fixedRefusalOf, otherRefusalFor } from '../checks/all.ts'
 import { attributeOf } from '../checks/constraint.ts'
 import type { Picture } from '../picture.ts'
 import { POLICIES } from '../policies/all.ts'
@@ -266,13 +266,14 @@ export class Engine {
     const { reservation } = request.version.spec.task.container.resources
     const { cpuCores, memoryBytes } = reservation
     const { seen } = this.nodes
+    const otherRefusal = otherRefusalFor(request, seen[0]!.cluster)
     return {
       policy: this.policyOf(request),
       need: this.needOf(request),
       promised: reservation,
       cpuCores: cpuCores === 0 ? Number.NEGATIVE_INFINITY : cpuCores,
       memoryBytes: memoryBytes === 0 ? Number.NEGATIVE_INFINITY : memoryBytes,
-      passes: (index) => otherRefusalOf(request, seen[index]!) === null,
+      passes: (index) => otherRefusal(seen[index]!) === null,
     }
   }
 

@@ -39,6 +39,10 @@ export class Nodes {
   #service: ServiceName | null = null
   /** Those with tasks of `#service`. */
   readonly #counted: number[] = []
+  /** How many services were asked for by looking at every node. */
+  #scans = 0
+  /** By service the nodes with tasks of it, and some that had: made when many services are asked for one after the other. */
+  #byService: Map<ServiceName, number[]> | null = null
 
   constructor(picture: Picture) {
     const seen = [...picture.values()]
@@ -78,7 +82,9 @@ export class Nodes {
     sums[at + MEMORY_UNMEASURED]! += need.memoryBytes
     sums[at + CPU_PROMISED]! += promised.cpuCores
     sums[at + MEMORY_PROMISED]! += promised.memoryBytes
-    this.#count(index, this.rows.low[index * ROW + OWN_TASKS]! + 1)
+    const own = this.rows.low[index * ROW + OWN_TASKS]!
+    if (own === 0 && this.#service !== null) this.#byService?.get(this.#service)?.push(index)
+    this.#count(index, own + 1)
     this.#reckon(index)
     this.taken.push(index)
   }
@@ -86,6 +92,7 @@ export class Nodes {
   /** The node as if something had changed there, for asking what would follow. Keepers of `taken` are not told. */
   replace(index: number, seen: NodePicture): void {
     this.seen[index] = seen
+    this.#byService = null
     this.#count(index, this.#service === null ? 0 : (seen.tasksByService.get(this.#service) ?? 0))
     this.#read(index)
     this.#reckon(index)
@@ -98,10 +105,22 @@ export class Nodes {
     this.#counted.length = 0
     this.#service = service
     if (!this.seen[0]?.cluster.tasksByService.has(service)) return
-    for (let index = 0; index < this.count; index++) {
-      const own = this.seen[index]!.tasksByService.get(service)
-      if (own !== undefined) this.#count(index, own)
+    if (this.#byService === null && ++this.#scans > SCANS_MAX) this.#byService = this.#indexServices()
+    if (this.#byService === null) for (let index = 0; index < this.count; index++) this.#countOf(service, index)
+    else for (const index of listIn(this.#byService, service)) this.#countOf(service, index)
+  }
+
+  #countOf(service: ServiceName, index: number): void {
+    const own = this.seen[index]!.tasksByService.get(service)
+    if (own !== undefined) this.#count(index, own)
+  }
+
+  #indexServices(): Map<ServiceName, number[]> {
+    const byService = new Map<ServiceName, number[]>()
+    for (const [index, { tasksByService }] of this.seen.entries()) {
+      for (const service of tasksByService.keys()) listIn(byService, service).push(index)
     }
+    return byService
   }
 
   #count(index: number, own: number): void {
@@ -157,6 +176,17 @@ export class Nodes {
     row[at + MEMORY_LOAD] = memoryLoad
     row[at + BUSIEST_LOAD] = Math.max(cpuLoad, memoryLoad)
   }
+}
+
+/** Making the index costs about as much as so many looks at all nodes. */
+const SCANS_MAX = 16
+
+function listIn(byService: Map<ServiceName, number[]>, service: ServiceName): number[] {
+  const known = byService.get(service)
+  if (known) return known
+  const list: number[] = []
+  byService.set(service, list)
+  return list
 }
 
 const SUMS = 8
