@@ -3,7 +3,7 @@
  * machine there, so that every such host would look as busy as the busiest of them. What happens in its cgroup is its own.
  */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Cgroup, cgroupAt, parseCpuUsageMs, parseInactiveFileBytes } from './cgroup.ts'
 import { KeptFile, readOnce } from './kept-file.ts'
 
@@ -15,6 +15,7 @@ export class HostCgroup {
   readonly #cpu: KeptFile
   readonly #memory: KeptFile
   readonly #memoryStat: KeptFile
+  readonly #memoryLimit: KeptFile
 
   /** `path`: as in /proc/PID/cgroup, e.g. `/lxc/web-1`. */
   constructor(path: string, cgroupRoot: string) {
@@ -22,6 +23,7 @@ export class HostCgroup {
     this.#cpu = new KeptFile(this.#cgroup.cpuUsagePath)
     this.#memory = new KeptFile(this.#cgroup.memoryUsagePath)
     this.#memoryStat = new KeptFile(this.#cgroup.memoryStatPath)
+    this.#memoryLimit = new KeptFile(memoryLimitPath(this.#cgroup))
   }
 
   /** CPU time used since the cgroup was made; null when it is not there. */
@@ -37,8 +39,13 @@ export class HostCgroup {
     return Math.max(0, usage - parseInactiveFileBytes(this.#cgroup.version, this.#memoryStat.read() ?? ''))
   }
 
+  /** Null: it may use all that the machine has. */
+  memoryBytesLimit(): number | null {
+    return bytesOf(this.#memoryLimit.read())
+  }
+
   close(): void {
-    for (const file of [this.#cpu, this.#memory, this.#memoryStat]) file.close()
+    for (const file of [this.#cpu, this.#memory, this.#memoryStat, this.#memoryLimit]) file.close()
   }
 }
 
@@ -47,18 +54,15 @@ export function cgroupExists(path: string, cgroupRoot: string): boolean {
 }
 
 export function readCgroupLimits(path: string, cgroupRoot: string): CgroupLimits {
-  const { version, cpuStatPath, memoryStatPath } = cgroupAt(path, cgroupRoot)
-  const [cpuFolder, memoryFolder] = [join(cpuStatPath, '..'), join(memoryStatPath, '..')]
-  if (version === 2) {
-    const [quota, period] = (readOnce(join(cpuFolder, 'cpu.max')) ?? '').split(' ')
-    return { cpuCores: coresOf(quota, period), memoryBytes: bytesOf(readOnce(join(memoryFolder, 'memory.max'))) }
-  }
-  const quota = readOnce(join(cpuFolder, 'cpu.cfs_quota_us')) ?? undefined
-  const period = readOnce(join(cpuFolder, 'cpu.cfs_period_us')) ?? undefined
-  return {
-    cpuCores: coresOf(quota, period),
-    memoryBytes: bytesOf(readOnce(join(memoryFolder, 'memory.limit_in_bytes'))),
-  }
+  const cgroup = cgroupAt(path, cgroupRoot)
+  const cpuFile = (name: string) => readOnce(join(dirname(cgroup.cpuStatPath), name)) ?? ''
+  const [quotaUs, periodUs] =
+    cgroup.version === 2 ? cpuFile('cpu.max').split(' ') : [cpuFile('cpu.cfs_quota_us'), cpuFile('cpu.cfs_period_us')]
+  return { cpuCores: coresOf(quotaUs, periodUs), memoryBytes: bytesOf(readOnce(memoryLimitPath(cgroup))) }
+}
+
+function memoryLimitPath({ version, memoryStatPath }: Cgroup): string {
+  return join(dirname(memoryStatPath), version === 2 ? 'memory.max' : 'memory.limit_in_bytes')
 }
 
 /** `max` and -1 stand for no limit. */

@@ -70,7 +70,7 @@ export class HostMeter {
     return {
       ...this.#rates,
       memoryBytesUsed: (this.#cgroup === null ? memory?.usedBytes : this.#cgroup.memoryBytesUsed()) ?? 0,
-      memoryBytesTotal: memory?.totalBytes ?? 0,
+      memoryBytesTotal: Math.min(memory?.totalBytes ?? 0, this.#cgroup?.memoryBytesLimit() ?? Number.POSITIVE_INFINITY),
       loadAverage1m: Number.parseFloat(this.#files.loadAverage.read() ?? '') || 0,
       ...(pressure === null ? {} : { pressure }),
       ...this.#diskSpace,

@@ -89,6 +89,7 @@ describe('the load of a host', () => {
       (usedMs: number) => ({
         'cpuacct/lxc/web-1/cpuacct.usage': `${usedMs * 1e6}\n`,
         'memory/lxc/web-1/memory.usage_in_bytes': `${300 * MiB}\n`,
+        'memory/lxc/web-1/memory.limit_in_bytes': `${1024 * MiB}\n`,
         'memory/lxc/web-1/memory.stat': `cache 1\ntotal_inactive_file ${100 * MiB}\n`,
       }),
     ],
@@ -97,6 +98,7 @@ describe('the load of a host', () => {
       (usedMs: number) => ({
         'cgroup.controllers': 'cpu memory pids\n',
         'lxc/web-1/cpu.stat': `usage_usec ${usedMs * 1e3}\nnr_periods 0\n`,
+        'lxc/web-1/memory.max': `${1024 * MiB}\n`,
         'lxc/web-1/memory.current': `${300 * MiB}\n`,
         'lxc/web-1/memory.stat': `file 1\ninactive_file ${100 * MiB}\n`,
       }),
@@ -111,7 +113,7 @@ describe('the load of a host', () => {
       files.cgroup(account(5500))
       files.proc({ stat: procStat(1400, 1000) })
       const { load } = sampleAfter(2000)
-      expect(load).toMatchObject({ cpuCoresUsed: 0.25, memoryBytesUsed: 200 * MiB })
+      expect(load).toMatchObject({ cpuCoresUsed: 0.25, memoryBytesUsed: 200 * MiB, memoryBytesTotal: 1024 * MiB })
       expect(load).not.toHaveProperty('pressure')
     },
   )
