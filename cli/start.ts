@@ -2,6 +2,7 @@
 import type { AgentFlags } from '../shared/agent-flags.ts'
 import type { CoordinatorFlags } from './daemon-flags.ts'
 import { onParentGone } from './lifeline.ts'
+import { startAnewIfCold } from './start-anew.ts'
 
 /** Serves until SIGTERM or SIGINT. */
 export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
@@ -33,6 +34,7 @@ export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
 export async function startAgent(flags: AgentFlags, env: NodeJS.ProcessEnv): Promise<void> {
   const { agentOptions } = await import('../agent/options.ts')
   const { runAgent } = await import('../agent/main.ts')
+  startAnewIfCold(env)
   await runAgent(agentOptions(flags, env), signalOfStop())
 }
 
