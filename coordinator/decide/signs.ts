@@ -16,8 +16,8 @@ export function signIntervalMs(nodes: number, heartbeatIntervalMs: number): numb
 }
 
 const SIGNS_PER_HEARTBEAT = 5
-/** Of all nodes together: about one hundredth of a core at the coordinator. */
-const SIGNS_PER_SECOND_MAX = 250
+/** Of all nodes together: less than one hundredth of a core at the coordinator. */
+const SIGNS_PER_SECOND_MAX = 100
 const SIGN_INTERVAL_MS_MIN = 100
 
 /** From here on a heartbeat is late, and other signs of life begin to count. */

@@ -48,7 +48,7 @@ describe('how long a node may be silent', () => {
   })
 
   test('many nodes are asked less often, and more of them not at all', () => {
-    expect([1, 50, 100, 125, 126, 10_000].map((nodes) => signIntervalMs(nodes, 1000))).toEqual([
+    expect([1, 20, 40, 50, 51, 10_000].map((nodes) => signIntervalMs(nodes, 1000))).toEqual([
       ...[200, 200, 400, 500],
       ...[null, null],
     ])
