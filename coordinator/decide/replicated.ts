@@ -23,7 +23,8 @@ export function replicatedUnits(beat: Beat, service: Service, target: ServiceVer
     addToUnit(beat, service, target, unit, task)
   }
   for (const unit of bySlot.values()) sortUnit(unit)
-  const manned = [...bySlot.values()].filter(isManned).sort(moreWorthKeeping)
+  const manned = [...bySlot.values()].filter(isManned)
+  if (manned.length > replicas) manned.sort(moreWorthKeeping)
   const units = manned.slice(0, replicas)
   units.push(...newUnits(replicas - units.length, bySlot))
   const why = `scaled to ${replicas}`
@@ -51,8 +52,8 @@ function newUnits(count: number, bySlot: Map<number, Unit>): Unit[] {
   return units
 }
 
-function isManned(unit: Unit): boolean {
-  return tasksOf(unit).length > 0
+function isManned({ fresh, stale, away }: Unit): boolean {
+  return fresh.length + stale.length + away.length > 0
 }
 
 function tasksOf(unit: Unit): Task[] {

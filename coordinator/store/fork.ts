@@ -58,8 +58,10 @@ export class ForkedMap<Key, Value> extends Map<Key, Value> {
   }
 
   override get(key: Key): Value | undefined {
-    const own = this.#copies.get(key) ?? this.#added.get(key)
-    return own === undefined && this.#isFromBase(key) ? this.#takeOut(key, this.#base.get(key)!) : own
+    const own = this.#copies.get(key)
+    if (own !== undefined) return own
+    const original = this.#base.get(key)
+    return original === undefined || this.#gone.has(key) ? this.#added.get(key) : this.#takeOut(key, original)
   }
 
   /** Of what the base has: as it is now, not to be written to. Nothing is copied. */
