@@ -29,6 +29,8 @@ export type ApiServer = {
   logs: FakeLogs
   /** How many listen for events as they come. */
   readonly listeners: number
+  /** How many look at the world after each beat, as open answers of progress do. */
+  readonly watchers: number
   /** As after a beat that changed something. */
   beat(): void
   /** Stops the cluster's time. */
@@ -133,6 +135,9 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     logs,
     get listeners() {
       return eventListeners.size
+    },
+    get watchers() {
+      return beats.size
     },
     beat() {
       for (const listener of beats) listener()

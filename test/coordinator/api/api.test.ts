@@ -239,7 +239,9 @@ describe('a deployed stack', () => {
     expect(service.json.counts).toMatchObject({ wanted: 5, running: 5 })
     server.pause()
     expect((await call(server, { method: 'DELETE', path: '/v1/stacks/shop' })).status).toBe(200)
+    const watchers = server.watchers
     const gone = call(server, { path: '/v1/progress/shop' })
+    await until(() => server.watchers > watchers)
     server.resume()
     expect((await gone).text).toContain('"outcome":"gone"')
     expect((await call(server, { path: '/v1/stacks/shop', method: 'DELETE' })).json.code).toBe('stack-not-found')
