@@ -6,13 +6,13 @@ import { createHash, randomBytes, webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
+import { P256_SPKI_HEADER } from '../../shared/join-token.ts'
 
 /** A certificate with its private key, both PEM. */
 export type KeyPair = { keyPem: string; certificatePem: string }
 export type Validity = { from: Instant; until: Instant }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-const P256_SPKI_HEADER = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')
 
 export async function makeCa(name: string, validity: Validity): Promise<KeyPair> {
   const x509 = await library()
