@@ -1,6 +1,6 @@
 /** The World in figures, reckoned when somebody asks for them and never on the way of a beat. */
 import type { Instant } from '../../shared/clock.ts'
-import { hasEnded, TASK_STATES } from '../../shared/task-state.ts'
+import { hasEnded, TASK_STATES, type TaskState } from '../../shared/task-state.ts'
 import type { Node, NodeStatus, Task, World } from '../world.ts'
 
 /** Each labelled series costs memory here and in whatever stores it: of a larger fleet the first so many nodes by name are told. */
@@ -36,7 +36,6 @@ export type WorldFigures = {
 
 export function worldFigures(world: World, now: Instant): WorldFigures {
   const nodes = [...world.nodes.values()]
-  const tasks = [...world.tasks.values()]
   const named = nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
   return {
     revision: world.revision,
@@ -45,11 +44,8 @@ export function worldFigures(world: World, now: Instant): WorldFigures {
       nodes.map(({ status }) => status.name),
     ),
     nodesDraining: nodes.filter(({ availability }) => availability === 'drain').length,
-    tasksByState: countBy(
-      TASK_STATES,
-      tasks.map((task) => (task.node === null ? 'waiting' : task.observed.state)),
-    ),
-    tasksWaiting: tasks.filter(({ node, desired }) => node === null && desired === 'running').length,
+    tasksByState: countBy(TASK_STATES, world.tasks.values().map(stateOf)),
+    tasksWaiting: world.tasksWaiting.size,
     stacks: world.stacks.size,
     services: world.services.size,
     rolloutsByState: countBy(
@@ -59,6 +55,10 @@ export function worldFigures(world: World, now: Instant): WorldFigures {
     nodes: named.map((node) => nodeFigures(world, node, now)),
     nodesLeftOut: nodes.length - named.length,
   }
+}
+
+function stateOf({ node, observed }: Task): TaskState {
+  return node === null ? 'waiting' : observed.state
 }
 
 function nodeFigures(world: World, node: Node, now: Instant): NodeFigures {
@@ -87,7 +87,7 @@ function reservationOf(world: World, task: Task): { cpuCores: number; memoryByte
 }
 
 /** Every name is told, at 0 too: a series that comes and goes cannot be alarmed on. */
-function countBy(names: readonly string[], values: string[]): Record<string, number> {
+function countBy(names: readonly string[], values: Iterable<string>): Record<string, number> {
   const counts = Object.fromEntries(names.map((name) => [name, 0]))
   for (const value of values) counts[value] = (counts[value] ?? 0) + 1
   return counts
