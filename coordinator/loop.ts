@@ -13,6 +13,7 @@ import type { Log } from '../shared/log.ts'
 import { type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
 import type { Core, Dispatcher } from './core.ts'
 import { createDeafness } from './deafness.ts'
+import type { Decided } from './decide/decide.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
 import type { DecideSettings } from './decide/settings.ts'
 import type { EventLog, NewEvent } from './events.ts'
@@ -36,7 +37,7 @@ export type Judgement = {
     marks: Marks,
     now: Instant,
     settings: DecideSettings,
-  ): { decisions: Decision[]; wakeAt: Instant | null }
+  ): Pick<Decided, 'decisions' | 'wakeAt'> & Partial<Decided>
   marksOf(world: World, value: WorldValue): Marks
   eventsOf(world: World, value: WorldValue): NewEvent[]
 }
@@ -271,7 +272,8 @@ export function createLoop(options: LoopOptions): Loop {
 
   function assertNothingLeft(now: Instant, settings: DecideSettings): void {
     if (isMarked(marks.due)) return
-    const again = judgement.decide(world, { ...newMarks(), all: true }, now, settings)
+    const unbounded = { ...settings, tasksPerBeatMax: Number.POSITIVE_INFINITY }
+    const again = judgement.decide(world, { ...newMarks(), all: true }, now, unbounded)
     assert.deepEqual(again.decisions, [], 'deciding twice on the same world decides nothing the second time')
   }
 

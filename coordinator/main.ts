@@ -35,6 +35,8 @@ export type RunningCoordinator = {
 const ROOT = join(import.meta.dirname, '..')
 /** How long a stop waits for requests that are being answered. */
 const STOP_LIMIT_MS = 5_000
+/** Some tens of milliseconds of judging; then whatever has come in is read. */
+const TASKS_PER_BEAT_MAX = 10_000
 const LOAD_LATER_MS = 2_000
 const HOURLY = '17 * * * *'
 
@@ -90,7 +92,11 @@ async function serve(
     world: loadWorld(store.range(WORLD_PREFIX), security.cluster),
     events: openEventLog(store),
     judgement,
-    settings: { ...defaultSettings(startedAt, options.heartbeatIntervalMs), ...gracesOf(options) },
+    settings: {
+      ...defaultSettings(startedAt, options.heartbeatIntervalMs),
+      ...gracesOf(options),
+      tasksPerBeatMax: TASKS_PER_BEAT_MAX,
+    },
     clock: systemClock,
     log,
     metrics,

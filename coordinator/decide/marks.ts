@@ -2,6 +2,7 @@
  * Events mark, the beat works: what is worth a look at the next beat. Ten events about one service cost one look, and
  * their order stops mattering. Too many marks cost time, too few would lose something, so in doubt a value marks more.
  */
+import type { Instant } from '../../shared/clock.ts'
 import { sameData } from '../../shared/same-data.ts'
 import { compareProgress, hasEnded } from '../../shared/task-state.ts'
 import type { EngineInfo, Hello, TaskObservation } from '../../shared/wire/up.ts'
@@ -32,6 +33,13 @@ export type Marks = {
   room: boolean
   /** Whoever waits for room is looked at. */
   waiting: boolean
+  /**
+   * Services in motion that were looked at and had nothing to do: when time alone may give them something, unless they are marked
+   * before. One that is missing here is looked at in every beat.
+   */
+  quietUntil?: Map<ServiceName, Instant>
+  /** What the beats before did not get to, and when time alone would have had the loop look. */
+  left?: { services: Set<ServiceName>; wakeAt: Instant | null }
 }
 
 export function newMarks(): Marks {
@@ -39,6 +47,11 @@ export function newMarks(): Marks {
 }
 
 export function isMarked(marks: Marks): boolean {
+  return isMarkedAnew(marks) || (marks.left !== undefined && marks.left.services.size > 0)
+}
+
+/** By more than what is left of the beats before. */
+export function isMarkedAnew(marks: Marks): boolean {
   return marks.all || marks.room || marks.waiting || marks.services.size > 0 || marks.nodes.size > 0
 }
 
@@ -54,6 +67,13 @@ export function addMarks(marks: Marks, more: Marks): void {
   marks.waiting ||= more.waiting
   for (const service of more.services) marks.services.add(service)
   for (const node of more.nodes) marks.nodes.add(node)
+  for (const [service, at] of more.quietUntil ?? []) quietUntilOf(marks).set(service, at)
+  for (const service of more.left?.services ?? []) marks.services.add(service)
+}
+
+export function quietUntilOf(marks: Marks): Map<ServiceName, Instant> {
+  marks.quietUntil ??= new Map()
+  return marks.quietUntil
 }
 
 /** What `value` makes worth a look. Called BEFORE it is applied, while what it takes away can still be asked for. */
@@ -168,7 +188,9 @@ function markTasks(world: World, node: Node, observation: Seen<'tasks'>, marks: 
   for (const seen of tasks) {
     if (full) named.add(seen.task)
     const task = world.tasks.get(seen.task)
-    if (task && task.node === node.name && isNews(task, seen, full && !isDown)) markNews(world, task, seen, marks)
+    if (task && task.node === node.name && isNews(world, task, seen, full && !isDown)) {
+      markNews(world, task, seen, marks)
+    }
   }
   for (const id of gone) markTask(world, id, marks)
   if (!full) return
@@ -188,11 +210,13 @@ function markNews(world: World, task: Task, seen: TaskObservation, marks: Marks)
 }
 
 /** Whether the store will take it (store/apply-observation.ts), and it tells more than when the same was seen. */
-function isNews({ desired, observed }: Task, seen: TaskObservation, isWhole: boolean): boolean {
+function isNews(world: World, task: Task, seen: TaskObservation, isWhole: boolean): boolean {
+  const { desired, observed } = task
   if (seen.state === 'stopped' && desired === 'stopped') return observed.state !== 'stopped'
   const progress = compareProgress(seen, observed)
   if (progress < 0) return isWhole && !hasEnded(observed.state)
-  return progress > 0 || (seen.health ?? 'none') !== observed.health
+  // While a rollout watches its tasks, each word about them may count: since when one runs, how often it was interrupted.
+  return progress > 0 || (seen.health ?? 'none') !== observed.health || world.servicesInMotion.has(task.service)
 }
 
 /** The loop's own decisions: what they free or begin may let something else go on. */

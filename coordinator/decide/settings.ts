@@ -19,6 +19,8 @@ export type DecideSettings = {
   silenceMaxMs: number
   /** When the coordinator could not hear anybody, of late. */
   stalls: readonly Stall[]
+  /** About how many tasks are looked at in one beat, one that is to be made counted as ten; services beyond that are left for the next. See decide/bounded.ts. */
+  tasksPerBeatMax: number
 }
 
 export function defaultSettings(coordinatorStartedAt: Instant, heartbeatIntervalMs = 1000): DecideSettings {
@@ -31,5 +33,6 @@ export function defaultSettings(coordinatorStartedAt: Instant, heartbeatInterval
     silenceMinMs: 2.2 * heartbeatIntervalMs,
     silenceMaxMs: Math.max(10_000, 4 * heartbeatIntervalMs),
     stalls: [],
+    tasksPerBeatMax: Number.POSITIVE_INFINITY,
   }
 }

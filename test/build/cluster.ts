@@ -4,7 +4,7 @@
  */
 import { assignmentOf } from '../../coordinator/decide/assignment.ts'
 import { decide } from '../../coordinator/decide/decide.ts'
-import { addMarks, type Marks, marksOf, newMarks } from '../../coordinator/decide/marks.ts'
+import { addMarks, isMarked, type Marks, marksOf, newMarks } from '../../coordinator/decide/marks.ts'
 import { type DecideSettings, defaultSettings } from '../../coordinator/decide/settings.ts'
 import type { Recorder } from '../../coordinator/journal/journal.ts'
 import { decideInRounds } from '../../coordinator/rounds.ts'
@@ -127,7 +127,10 @@ export function beat(cluster: Cluster): Decision[] {
   )
   cluster.wakeAt = wakeAt
   cluster.decided.push(...decisions)
-  const again = decide(cluster.world, { ...newMarks(), all: true }, cluster.now, cluster.settings).decisions
+  // What there was no room for in this beat is done in the next.
+  if (isMarked(cluster.marks)) return decisions
+  const unbounded = { ...cluster.settings, tasksPerBeatMax: Number.POSITIVE_INFINITY }
+  const again = decide(cluster.world, { ...newMarks(), all: true }, cluster.now, unbounded).decisions
   if (again.length > 0)
     throw new Error(`deciding twice: ${JSON.stringify(decisions)} and then ${JSON.stringify(again)}`)
   return decisions

@@ -261,8 +261,12 @@ test('whatever happens in whatever order, no rule is broken and deciding twice c
   timeout: TIMEOUT_MS,
 }, () => {
   fc.assert(
-    fc.property(fc.array(anyAct, { maxLength: 40 }), (acts) => {
-      const cluster = aCluster(NODES, { inventory: { diskBytes: 100, generic: GENERIC } })
+    // What a beat leaves for the next must come to the same.
+    fc.property(fc.array(anyAct, { maxLength: 40 }), fc.constantFrom(3, 20, Infinity), (acts, tasksPerBeatMax) => {
+      const cluster = aCluster(NODES, {
+        inventory: { diskBytes: 100, generic: GENERIC },
+        settings: { tasksPerBeatMax },
+      })
       for (const { act: does } of acts) {
         does(cluster)
         const decisions = beat(cluster)
