@@ -29,10 +29,11 @@ export function decideInRounds(
   const wakeBefore = marks.due.left?.wakeAt ?? null
   let wakeAt: Instant | null = null
   let tasksLeft = settings.tasksPerBeatMax
+  if ((marks.due.beatAt ?? now) > now) quietUntilOf(marks.due).clear()
   for (let round = 0; round === 0 || (round < ROUNDS_MAX && tasksLeft > 0 && isMarked(marks.due)); round++) {
     const due = marks.due
     const quietUntil = quietUntilOf(due)
-    marks.due = { ...newMarks(), quietUntil }
+    marks.due = { ...newMarks(), quietUntil, beatAt: now }
     const decided = decide(world, due, now, { ...settings, tasksPerBeatMax: tasksLeft })
     tasksLeft -= decided.tasks ?? 0
     for (const { name } of decided.lookedAt ?? []) {

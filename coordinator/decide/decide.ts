@@ -111,7 +111,8 @@ function namesToLookAt(beat: Beat, marks: Marks): ReadonlySet<ServiceName> {
   if (marks.all) return new Set(world.services.keys())
   const left = new Set(marks.left?.services)
   // Nothing has happened since: to look at whoever waits once more, for what was left, would leave them for the next beat, for ever.
-  if (left.size > 0 && !isMarkedAnew(marks) && !hasTimeCome(beat, marks)) return left
+  const isForRest = left.size > 0 && !isMarkedAnew(marks) && (marks.left?.wakeAt ?? Number.POSITIVE_INFINITY) > beat.now
+  if (isForRest) return left.union(hoursCome(beat, marks))
   const names = new Set([...left, ...marks.services, ...inMotion(beat, marks), ...due])
   const nodes = new Set(marks.nodes)
   for (const [name, status] of beat.statuses) {
@@ -129,10 +130,9 @@ function namesToLookAt(beat: Beat, marks: Marks): ReadonlySet<ServiceName> {
   return names
 }
 
-/** For anybody who was looked at before. */
-function hasTimeCome({ now }: Beat, { left, quietUntil }: Marks): boolean {
-  if (left && left.wakeAt !== null && left.wakeAt <= now) return true
-  return quietUntil?.values().some((at) => at <= now) ?? false
+/** Those that were quiet until now. */
+function hoursCome({ now }: Beat, { quietUntil }: Marks): Set<ServiceName> {
+  return new Set([...(quietUntil ?? [])].filter(([, until]) => until <= now).map(([name]) => name))
 }
 
 function inMotion({ world, now }: Beat, { quietUntil }: Marks): ServiceName[] {

@@ -38,6 +38,8 @@ export type Marks = {
    * before. One that is missing here is looked at in every beat.
    */
   quietUntil?: Map<ServiceName, Instant>
+  /** When the beat before was. Should our clock be set back, nobody is quiet: hours that were reckoned with it say nothing any more. */
+  beatAt?: Instant
   /** What the beats before did not get to, and when time alone would have had the loop look. */
   left?: { services: Set<ServiceName>; wakeAt: Instant | null }
 }
@@ -67,8 +69,6 @@ export function addMarks(marks: Marks, more: Marks): void {
   marks.waiting ||= more.waiting
   for (const service of more.services) marks.services.add(service)
   for (const node of more.nodes) marks.nodes.add(node)
-  for (const [service, at] of more.quietUntil ?? []) quietUntilOf(marks).set(service, at)
-  for (const service of more.left?.services ?? []) marks.services.add(service)
 }
 
 export function quietUntilOf(marks: Marks): Map<ServiceName, Instant> {

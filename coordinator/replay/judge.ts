@@ -17,7 +17,7 @@ export type Judge = {
 /** Takes the snapshot over: it is changed from now on. */
 export function judgeFrom(snapshot: Snapshot): Judge {
   const { world, settings } = snapshot
-  const marks = { due: addMarksTo(snapshot.marks) }
+  const marks = { due: { ...newMarks(), ...snapshot.marks } }
   const take = (value: WorldValue) => {
     addMarks(marks.due, marksOf(world, value))
     apply(world, value)
@@ -28,10 +28,4 @@ export function judgeFrom(snapshot: Snapshot): Judge {
     beat: (now, stalls) =>
       decideInRounds(judgement, world, marks, now, { ...settings, stalls }, (decision) => take({ at: now, decision })),
   }
-}
-
-function addMarksTo(given: Snapshot['marks']) {
-  const marks = newMarks()
-  addMarks(marks, given)
-  return marks
 }

@@ -110,7 +110,7 @@ export function observe(cluster: Cluster, observation: Observation): void {
 
 // ---------------------------------------------------------------- the loop
 
-/** One beat; returns what was decided. Throws when deciding again on the world it led to gives anything. */
+/** One beat, and those that follow at once for what it left; returns what was decided. Throws when deciding again on the world it led to gives anything. */
 export function beat(cluster: Cluster): Decision[] {
   const { world, now, settings } = cluster
   cluster.recorder?.beat(now, settings, world, cluster.marks)
@@ -127,8 +127,7 @@ export function beat(cluster: Cluster): Decision[] {
   )
   cluster.wakeAt = wakeAt
   cluster.decided.push(...decisions)
-  // What there was no room for in this beat is done in the next.
-  if (isMarked(cluster.marks)) return decisions
+  if (isMarked(cluster.marks)) return [...decisions, ...beat(cluster)]
   const unbounded = { ...cluster.settings, tasksPerBeatMax: Number.POSITIVE_INFINITY }
   const again = decide(cluster.world, { ...newMarks(), all: true }, cluster.now, unbounded).decisions
   if (again.length > 0)
