@@ -245,6 +245,8 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
       const task = world.tasks.get(decision.task)
       const version = task && world.services.get(task.service)?.versions.get(task.version)
       if (version && needsNeighbour({ version })) markWaiting(world, marks)
+      // What a rebalance moves and finds no room has failed to move.
+      if (task && task.slot > 0 && task.onlyNode !== null) markTask(world, task.id, marks)
       return
     }
     case 'move-task':

@@ -44,6 +44,8 @@ export class Coordinator {
   readonly disk: StoreDisk
   life: Life | null = null
   loop: Loop | null = null
+  /** Something was asked for or seen that nothing was decided about yet: while a flush is under way, or the disk was full. */
+  isUndecided = false
   private sessions: Sessions | null = null
   private stopLoop: AbortController | null = null
   private starts = 0
@@ -141,7 +143,12 @@ export class Coordinator {
     const { trace } = this.needs
     return {
       ...judgement,
+      marksOf: (world, value) => {
+        if (!('decision' in value)) this.isUndecided = true
+        return judgement.marksOf(world, value)
+      },
       decide: (world, marks, now, settings) => {
+        this.isUndecided = false
         const decided = judgement.decide(world, marks, now, settings)
         for (const decision of decided.decisions) {
           trace.tell('coordinator', printDecision(decision))

@@ -179,10 +179,12 @@ class Run {
   private beat({ world }: Loop): void {
     this.beats++
     this.violate('an acknowledged change is never lost', this.model.fault(world))
+    this.violate("a slot's task runs once", slotsRunOnce(world, this.hosts))
+    // What was just asked for or seen may break these until the next beat decides; that one is asked.
+    if (this.coordinator.isUndecided) return
     this.violate('room is promised once', roomIsPromisedOnce(world))
     this.violate('what has ended stays so', endsForGood(world, this.hosts))
     this.violate("a slot's task is wanted once", slotsAreMannedOnce(world))
-    this.violate("a slot's task runs once", slotsRunOnce(world, this.hosts))
   }
 
   /** One revision of a node's assignment never means two things. */
