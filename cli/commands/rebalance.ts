@@ -157,6 +157,6 @@ export function lastLines(last: RebalanceDocument): string[] {
     ...other.map(
       ({ service, slot, to, state, why }) => `  ${service}.${slot} to ${to}: ${state}${why ? `, ${why}` : ''}`,
     ),
-    ...(last.state === 'moving' ? [] : ['berth rebalance --undo takes it back']),
+    ...(last.state === 'moving' || doneOf(last) === 0 ? [] : ['berth rebalance --undo takes it back']),
   ]
 }

@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Check } from 'typebox/value'
 import { describe, expect, test } from 'vitest'
-import { planLines } from '../../cli/commands/rebalance.ts'
-import { type PlannedMove, RebalanceAnswer } from '../../shared/api.ts'
+import { lastLines, planLines } from '../../cli/commands/rebalance.ts'
+import { type PlannedMove, RebalanceAnswer, type RebalanceDocument } from '../../shared/api.ts'
 import { type ApiServer, anApiServer } from '../build/api-server.ts'
 import { change } from '../build/cluster.ts'
 import { call } from '../build/https-call.ts'
@@ -74,6 +74,21 @@ describe('berth rebalance', () => {
     expect(perNode(server)).toEqual(before)
   })
 
+  test('an undo to a node that is drained since moves none of its tasks, and says so', async () => {
+    const server = await aServerWithAnEmptyNode()
+    await berth(server, 'rebalance', '--apply')
+    change(server.cluster, { kind: 'set-availability', node: 'n1', availability: 'drain' })
+    await until(() => perNode(server)[0] === 0)
+    const before = perNode(server)
+    const { exit, stderr } = await berth(server, 'rebalance', '--undo')
+    expect([exit, stderr]).toEqual([
+      1,
+      expect.stringMatching(/n1 cannot take shop_web\.\S+ back: availability\. Nothing/),
+    ])
+    expect(perNode(server)).toEqual(before)
+    expect((await berth(server, 'rebalance', '--json')).stdout).toContain('"number": 1')
+  })
+
   test.each([
     [['--undo'], 'there is no rebalance to take back: none has moved a task'],
     [['--apply', '--undo'], '--apply and --undo exclude each other'],
@@ -121,4 +136,21 @@ test('figures stand in words that people know', () => {
   const extremes = { fullest: share, emptiest: share, busiest: share }
   const lines = planLines({ moves: [move], before: extremes, after: extremes, isCut: false }, 100)
   expect(lines.join('\n')).toMatch(/measured CPU 92(\.0)? % → 41(\.0)? % \(least-loaded\)/)
+})
+
+test('taking back is offered only where something was moved', () => {
+  const ends = { undoes: null, startedAt: '2026-01-01T00:00:00.000Z', endedAt: '2026-01-01T00:00:05.000Z', atOnce: 2 }
+  const move = { task: 't', service: 'web', slot: 1, from: 'n1', to: 'n2', replacement: null, why: 'n2 is lost' }
+  const stopped: RebalanceDocument = {
+    ...{ ...ends, number: 3, by: 'operator', state: 'stopped', why: 'n2 is lost' },
+    moves: [{ ...move, state: 'failed' }],
+  }
+  expect(lastLines(stopped)).toEqual(['rebalance 3  0 of 1 task moved, stopped', '  web.1 to n2: failed, n2 is lost'])
+  const done: RebalanceDocument = {
+    ...stopped,
+    state: 'done',
+    why: null,
+    moves: [{ ...move, state: 'done', why: null }],
+  }
+  expect(lastLines(done)).toEqual(['rebalance 3  1 of 1 task moved', 'berth rebalance --undo takes it back'])
 })

@@ -5,6 +5,7 @@ import {
 } from '../../../shared/api/rebalance.ts'
 import type { Change, NodeName, Rebalance, TaskId, World } from '../../world.ts'
 import { type Admission, admitted, refused } from '../admission.ts'
+import { unfitMoves } from './fit.ts'
 import { whyNotMovable } from './movable.ts'
 
 export function admitRebalance(world: World, { moves, atOnce }: Extract<Change, { kind: 'rebalance' }>): Admission {
@@ -38,16 +39,18 @@ export function undoable(world: World): Rebalance | null {
   return last ?? null
 }
 
-/** What an undo moves back. */
+/** What an undo moves back: the last first, as a move may have taken the room that an earlier one left. */
 export function movesBack({ moves }: Rebalance): { task: TaskId; to: NodeName }[] {
-  return moves.flatMap(({ state, replacement, from }) =>
+  const back = moves.flatMap(({ state, replacement, from }) =>
     state === 'done' && replacement !== null ? [{ task: replacement, to: from }] : [],
   )
+  return back.reverse()
 }
 
-function movedOn(world: World, { moves }: Rebalance): string[] {
+/** What is in the way of taking all of it back, each as a sentence without its end. */
+function movedOn(world: World, rebalance: Rebalance): string[] {
   const words: string[] = []
-  for (const { state, replacement, to, from } of moves) {
+  for (const { state, replacement, to, from } of rebalance.moves) {
     if (state !== 'done' || replacement === null) continue
     const task = world.tasks.get(replacement)
     if (!task || task.node !== to) words.push(`${replacement} is no longer on ${to}`)
@@ -57,7 +60,10 @@ function movedOn(world: World, { moves }: Rebalance): string[] {
       if (why !== null) words.push(`${replacement}: ${why}`)
     }
   }
-  return words
+  if (words.length > 0) return words
+  return unfitMoves(world, movesBack(rebalance)).map(
+    ({ task, to, refusal }) => `${to} cannot take ${task} back: ${refusal.check}`,
+  )
 }
 
 function whyNotAny(world: World, moves: { task: TaskId; to: NodeName }[]): Admission | null {
@@ -69,7 +75,8 @@ function whyNotAny(world: World, moves: { task: TaskId; to: NodeName }[]): Admis
     const why = whyNotMovable(world, task)
     if (why !== null) return changed(`${id} cannot be moved: ${why}`, { task: id })
   }
-  return null
+  const [unfit] = unfitMoves(world, moves)
+  return unfit ? changed(`${unfit.to} cannot take ${unfit.task}: ${unfit.refusal.check}`, unfit) : null
 }
 
 function changed(what: string, details: Record<string, unknown>): Admission {

@@ -5,10 +5,10 @@
 import { canonicalJson } from '../../../shared/spec.ts'
 import type { Rebalance, RebalanceMove, Task } from '../../world.ts'
 import { type Beat, statusOf, stop, wakeBy } from '../beat.ts'
-import { refusalOf } from '../checks/all.ts'
-import { type Picture, pictureOf } from '../picture.ts'
+import { hold, type Picture, pictureOf } from '../picture.ts'
 import { wantedVersionOf } from '../service-facts.ts'
-import { hasFailed, isUp, troubleOf } from '../task-facts.ts'
+import { hasFailed, holdsRoom, isUp, troubleOf } from '../task-facts.ts'
+import { refusalAt } from './fit.ts'
 import { whyNotMovable } from './movable.ts'
 
 /** A replacement that is not up by then is given up. */
@@ -122,12 +122,15 @@ function begin(beat: Beat, rebalance: Rebalance): void {
   let picture: Picture | null = null
   for (const move of waiting(rebalance)) {
     if (moving >= rebalance.atOnce) return
-    picture ??= pictureOf(beat.world)
+    picture ??= pictureWithThoseOnTheirWay(beat, rebalance)
     const why = whyNot(beat, move, picture)
     if (why !== null) {
+      // In their order: what was planned for later may need what this one leaves.
+      if (awaitsRoom(beat, rebalance, move)) return
       end(move, 'skipped', why)
       continue
     }
+    promise(beat, move, picture)
     moving += 1
     move.state = 'moving'
     move.startedAt = beat.now
@@ -135,6 +138,16 @@ function begin(beat: Beat, rebalance: Rebalance): void {
     const { task, from, to } = move
     beat.decisions.push({ kind: 'move-task', task, to, why: `rebalanced from ${from} to ${to}` })
   }
+}
+
+/** Also a replacement that has no node yet will need its room. */
+function pictureWithThoseOnTheirWay(beat: Beat, { moves }: Rebalance): Picture {
+  const picture = pictureOf(beat.world)
+  for (const move of moves) {
+    const isUnplaced = move.state === 'moving' && !replacementsOf(beat, move).some(({ node }) => node !== null)
+    if (isUnplaced && picture.has(move.to)) promise(beat, move, picture)
+  }
+  return picture
 }
 
 /** The world may have changed since the plan was made. */
@@ -145,12 +158,27 @@ function whyNot({ world }: Beat, move: RebalanceMove, picture: Picture): string 
   if (task.node !== move.from) return `${move.task} is no longer on ${move.from}`
   const why = whyNotMovable(world, task)
   if (why !== null) return why
-  const seen = picture.get(move.to)
-  if (!seen) return `${move.to} is no longer a member`
-  const { slot } = move
-  const refusal = refusalOf(
-    { task: task.id, service, version: wantedVersionOf(service), slot, onlyNode: null, waitsFor: [] },
-    seen,
-  )
+  if (!picture.has(move.to)) return `${move.to} is no longer a member`
+  const refusal = refusalAt(world, picture, task, move.to)
   return refusal ? `${move.to} cannot take it any more: ${refusal.check}` : null
+}
+
+/** Room that the next ones of this beat are not promised as well. */
+function promise({ world }: Beat, { service: name, task, to }: RebalanceMove, picture: Picture): void {
+  const service = world.services.get(name)!
+  hold(picture.get(to)!, task, name, wantedVersionOf(service))
+}
+
+/**
+ * Whether an earlier move is still about to leave the node that this one goes to: a plan is made in the picture that each move
+ * leaves. That it takes no longer than a move may take bounds the wait.
+ */
+function awaitsRoom(beat: Beat, { moves }: Rebalance, { to }: RebalanceMove): boolean {
+  const leaving = moves.find(({ from, task, state, startedAt }) => {
+    if (from !== to || (state !== 'moving' && state !== 'done')) return false
+    const old = beat.world.tasks.get(task)
+    return old !== undefined && holdsRoom(old) && beat.now < (startedAt ?? 0) + MOVE_LIMIT_MS
+  })
+  if (leaving) wakeBy(beat, (leaving.startedAt ?? 0) + MOVE_LIMIT_MS)
+  return leaving !== undefined
 }

@@ -188,19 +188,91 @@ test('the first failure stops it: no further moves begin, and the task stays whe
   expect(running(cluster, 's_web')).toHaveLength(12)
 })
 
-test('a replacement that finds no room any more fails its move', () => {
+test('a rebalance to a node that cannot take its tasks is refused, and nothing is moved', () => {
   const cluster = aClusterWithANewNode({ web: { replicas: 6, cpuCores: 1 } })
   const moves = plan(cluster).moves.map(({ task, to }) => ({ task, to }))
+  expect(admit(cluster.world, { kind: 'rebalance', moves, atOnce: 2 })).toMatchObject({ ok: true })
   deploy(cluster, { web: { replicas: 6, cpuCores: 1 }, big: { replicas: 1, cpuCores: 4 } })
   run(cluster, 15_000)
-  ask(cluster, { kind: 'rebalance', moves, atOnce: 2 })
-  run(cluster, 5_000)
-  expect(last(cluster)).toMatchObject({ state: 'done' })
-  expect(last(cluster).moves.map(({ state, why }) => [state, why])).toEqual([
-    ['skipped', 'n3 cannot take it any more: cpu'],
-    ['skipped', 'n3 cannot take it any more: cpu'],
-  ])
+  expect(admit(cluster.world, { kind: 'rebalance', moves, atOnce: 2 })).toMatchObject({
+    ok: false,
+    code: 'conflict',
+    message: `n3 cannot take ${moves[0]!.task}: cpu; nothing was changed. \`berth rebalance\` makes a new plan`,
+    details: { to: 'n3', refusal: { check: 'cpu' } },
+  })
+})
+
+test('each move of a rebalance counts where it goes: two that need the same room are refused', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 2, cpuCores: 3 } })
+  const moves = running(cluster, 's_web').map(({ id }) => ({ task: id, to: 'n3' }))
+  expect(admit(cluster.world, { kind: 'rebalance', moves: moves.slice(0, 1), atOnce: 2 })).toMatchObject({ ok: true })
+  expect(admit(cluster.world, { kind: 'rebalance', moves, atOnce: 2 })).toMatchObject({
+    ok: false,
+    message: expect.stringMatching(/^n3 cannot take s_web\.\S+: cpu; nothing was changed/),
+  })
+})
+
+test('a move whose room goes on the way is skipped with the reason, and its task stays', () => {
+  const cluster = aClusterWithANewNode({ web: { replicas: 6 } })
+  apply(cluster, 1)
+  beat(cluster)
+  expect(states(cluster)).toEqual(['moving', 'waiting'])
+  change(cluster, {
+    kind: 'taint-node',
+    node: 'n3',
+    set: [{ key: 'full', value: '', effect: 'no-schedule' }],
+    remove: [],
+  })
+  run(cluster, 30_000)
+  expect(last(cluster).moves[1]).toMatchObject({ state: 'skipped', why: 'n3 cannot take it any more: taint' })
   expect(running(cluster, 's_web')).toHaveLength(6)
+})
+
+test.each([1, 2, 5])(
+  'a move waits for the room that an earlier one leaves, and so does taking it back; %i at once',
+  (atOnce) => {
+    const cluster = aClusterWithANewNode({ a: { replicas: 1, cpuCores: 3 }, b: { replicas: 1, cpuCores: 3 } })
+    const nodes = () => ['s_a', 's_b'].map((service) => running(cluster, service).map(({ node }) => node))
+    const [[a], [b]] = [running(cluster, 's_a'), running(cluster, 's_b')]
+    const before = nodes()
+    const moves = [
+      { task: a!.id, to: 'n3' },
+      { task: b!.id, to: a!.node! },
+    ]
+    ask(cluster, { kind: 'rebalance', moves, atOnce })
+    run(cluster, 60_000)
+    expect([last(cluster).state, states(cluster)]).toEqual(['done', ['done', 'done']])
+    expect(nodes()).toEqual([['n3'], [a!.node]])
+    ask(cluster, { kind: 'undo-rebalance', atOnce })
+    run(cluster, 60_000)
+    expect([last(cluster).state, states(cluster)]).toEqual(['done', ['done', 'done']])
+    expect(nodes()).toEqual(before)
+  },
+)
+
+test('two moves that begin together are not promised the same room', () => {
+  const two = { replicas: 1, cpuCores: 2 }
+  const cluster = aClusterWithANewNode({ a: two, b: two })
+  const onN3 = { constraints: [{ attribute: 'node.name', operator: '==' as const, value: 'n3' }] }
+  deploy(cluster, { a: two, b: two, x: { ...two, placement: onN3 } })
+  run(cluster, 15_000)
+  deploy(cluster, { a: two, b: two, x: two })
+  run(cluster, 15_000)
+  const [a, b, x] = ['s_a', 's_b', 's_x'].map((service) => running(cluster, service)[0]!)
+  expect(x!.node).toBe('n3')
+  const moves = [
+    { task: x!.id, to: a!.node! },
+    { task: a!.id, to: 'n3' },
+    { task: b!.id, to: 'n3' },
+  ]
+  ask(cluster, { kind: 'rebalance', moves, atOnce: 3 })
+  beat(cluster)
+  // n3 has room for two beside x.
+  expect(states(cluster)).toEqual(['moving', 'moving', 'waiting'])
+  beat(cluster)
+  expect(states(cluster)).toEqual(['moving', 'moving', 'waiting'])
+  run(cluster, 60_000)
+  expect([last(cluster).state, states(cluster)]).toEqual(['done', ['done', 'done', 'done']])
 })
 
 test('a host that is lost on the way fails the move, and all tasks run in the end', () => {
@@ -255,6 +327,19 @@ test.each([
     /^rebalance 1 cannot be taken back, the world has moved on: .*Nothing was changed/,
   ],
   [
+    'a node is drained since',
+    (cluster: Cluster) => change(cluster, { kind: 'set-availability', node: 'n1', availability: 'drain' }),
+    /^rebalance 1 cannot be taken back, the world has moved on: n1 cannot take s_web\S+ back: availability\. Nothing was changed/,
+  ],
+  [
+    'a node is lost since',
+    (cluster: Cluster) => {
+      unplug(cluster, 'n1')
+      run(cluster, 120_000, 1_000)
+    },
+    /the world has moved on: n1 cannot take s_web\S+ back: liveness\. Nothing was changed/,
+  ],
+  [
     'another one is under way',
     (cluster: Cluster) => ask(cluster, { kind: 'undo-rebalance', atOnce: 1 }),
     /^rebalance 2 is under way, 2 moves left/,
@@ -269,6 +354,24 @@ test.each([
     code: 'conflict',
     message: expect.stringMatching(words),
   })
+})
+
+test('an undo is refused when others have taken the room', () => {
+  const web = { replicas: 6, cpuCores: 1 }
+  const cluster = aClusterWithANewNode({ web })
+  apply(cluster)
+  run(cluster, 30_000)
+  const onN1 = { constraints: [{ attribute: 'node.name', operator: '==' as const, value: 'n1' }] }
+  deploy(cluster, { web, other: { replicas: 1, cpuCores: 2, placement: onN1 } })
+  run(cluster, 15_000)
+  const before = perNode(cluster, 's_web')
+  expect(admit(cluster.world, { kind: 'undo-rebalance', atOnce: 2 })).toMatchObject({
+    ok: false,
+    code: 'conflict',
+    message: expect.stringMatching(/moved on: n1 cannot take s_web\S+ back: cpu\. Nothing was changed/),
+    details: { rebalance: 1 },
+  })
+  expect(perNode(cluster, 's_web')).toEqual(before)
 })
 
 test('what cannot be moved is refused with the reason, and nothing is changed', () => {
