@@ -15,13 +15,18 @@ export type Connection = {
 export const COORDINATOR_DIR = '/var/lib/berth/coordinator'
 const localUrl = 'https://127.0.0.1:23784'
 
-/** @throws BerthError `invalid-request` when there is nothing to go by */
-export async function findConnection(env: NodeJS.ProcessEnv = process.env): Promise<Connection> {
+/**
+ * By the environment, else by what `berth login` kept, else by what the coordinator on this host keeps; `BERTH_TOKEN` counts with each.
+ * @throws BerthError `invalid-request` when there is nothing to go by
+ */
+export async function findConnection(
+  env: NodeJS.ProcessEnv = process.env,
+  coordinatorDir = COORDINATOR_DIR,
+): Promise<Connection> {
   const kept = await readConfig(env)
   if (env.BERTH_URL) return connectionOfEnvironment(env, kept)
-  if (kept) return env.BERTH_TOKEN ? { ...kept, token: env.BERTH_TOKEN } : kept
-  const local = await localConnection(COORDINATOR_DIR, localUrl)
-  if (local) return local
+  const known = kept ?? (await localConnection(coordinatorDir, localUrl))
+  if (known) return env.BERTH_TOKEN ? { ...known, token: env.BERTH_TOKEN } : known
   throw new BerthError(
     'invalid-request',
     'no coordinator is known here: run `berth login URL`, or set BERTH_URL, BERTH_TOKEN and BERTH_CA (a file)',

@@ -38,6 +38,7 @@ export class Field {
   }
 
   error(message: string): undefined {
+    if (this.node.kind === 'scalar' && this.node.isFaulty) return undefined
     this.findings.error(this.place, this.path, message)
     return undefined
   }

@@ -12,7 +12,7 @@ export function interpolateTree(tree: MapNode, lookup: Lookup, session: ReadSess
     const result = interpolate(node.value, lookup)
     for (const name of result.unset) session.warnOfUnset(name, node.place, path)
     for (const problem of result.problems) session.findings.error(node.place, path, problem)
-    return { ...node, value: result.text, text: result.text }
+    return { ...node, value: result.text, text: result.text, ...(result.problems.length > 0 && { isFaulty: true }) }
   }
   return mapMembers(tree, (value, key) => visit(value, key))
 }

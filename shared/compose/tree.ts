@@ -13,6 +13,8 @@ export type ScalarNode = {
   text: string
   place: Place
   tag?: Tag
+  /** It was found wrong before anybody read what it means: whatever else it is not would only follow from that. */
+  isFaulty?: true
 }
 export type ListNode = { kind: 'list'; items: Node[]; place: Place; tag?: Tag }
 export type MapNode = { kind: 'map'; entries: Map<string, Entry>; place: Place; tag?: Tag }

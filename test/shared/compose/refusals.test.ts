@@ -319,6 +319,14 @@ describe('a file is refused', () => {
     expect(found).toContainEqual(typeof message === 'string' ? message : expect.stringMatching(message))
   })
 
+  it('a variable that must be set is all that is said of the field: what is not there has no other faults', async () => {
+    const file = 'services: {web: {image: "${TAG:?say which}", mem_limit: "${MEMORY:?how much}"}}\n'
+    expect(await refusal(file, { stack: undefined })).toEqual([
+      'compose.yaml:1:25  services.web.image: the variable TAG is required: say which',
+      'compose.yaml:1:57  services.web.mem_limit: the variable MEMORY is required: how much',
+    ])
+  })
+
   it('that is not there', async () => {
     expect(await refusal({ 'compose.yaml': '' }, { files: ['gone.yaml'] })).toEqual([
       'gone.yaml  there is no file gone.yaml',
