@@ -214,7 +214,7 @@ export type Task = {
   version: number
   /** Null while it waits. */
   node: NodeName | null
-  /** The one node that it may go to: a global service's task is made for a node. Null: any that passes the checks. */
+  /** The one node that it may go to: a global service's task is made for a node, and so is one that a rebalance moves. Null: any that passes the checks. */
   onlyNode: NodeName | null
   desired: 'running' | 'stopped'
   /** Where another task is to take over from it; absent: nowhere. */

@@ -6,7 +6,7 @@ export type PlaceRequest = {
   service: Service
   version: ServiceVersion
   slot: number
-  /** Global services' tasks are made for one node. */
+  /** See `Task`. */
   onlyNode: NodeName | null
   /** What the task is known to wait for already; an unchanged answer is not said again. */
   waitsFor: readonly Refusal[]

@@ -35,6 +35,11 @@ function whyTurnedAway(world: World, service: Service, task: Task): string | nul
 
 /** Of several that have come back to one node the oldest is asked first; those that are turned away are in nobody's way. */
 function withoutReturned(world: World, node: Node, task: Task) {
-  const isAhead = (other: Task) => !other.observed.returned || (other.desired === 'running' && other.id < task.id)
+  const isAhead = (other: Task) => !other.observed.returned || (other.desired === 'running' && isOlder(other, task))
   return nodePicture(world, node, (other) => holdsRoom(other) && other.id !== task.id && isAhead(other))
+}
+
+/** Of two that were made at the same instant any order will do, as long as it is always the same. */
+function isOlder(a: Task, b: Task): boolean {
+  return a.createdAt === b.createdAt ? a.id < b.id : a.createdAt < b.createdAt
 }

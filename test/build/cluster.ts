@@ -17,6 +17,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { ENGINE_STOPPED, WRONG_PLATFORM } from '../../shared/task-state.ts'
 import type { NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
+import { connectedBy } from './wire.ts'
 import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
 export type Container = Pick<
@@ -152,24 +153,9 @@ export function connect(cluster: Cluster, name: string): void {
   if (!agent.isPlugged || agent.instance !== null) return
   agent.starts += 1
   agent.instance = `${name}-${agent.starts}`
-  observe(cluster, {
-    kind: 'connected',
-    node: name,
-    connection: { instance: agent.instance, openedAt: cluster.now, address: '10.0.0.1', wireVersion: 1 },
-    hello: {
-      kind: 'hello',
-      version: 1,
-      versionMin: 1,
-      node: name,
-      instance: agent.instance,
-      agentVersion: '0.1.0',
-      inventory: anInventory({ hostname: name, ...agent.inventory }),
-      engine: anEngine(),
-      labels: {},
-      revision: agent.revision,
-      at: cluster.now,
-    },
-  })
+  const { instance, revision } = agent
+  const inventory = anInventory({ hostname: name, ...agent.inventory })
+  observe(cluster, connectedBy({ node: name, instance, inventory, revision, at: cluster.now }, cluster.now))
   sayAll(cluster, name)
 }
 

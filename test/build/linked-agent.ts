@@ -8,8 +8,8 @@ import type { EngineInfo, NodeInventory, TaskObservation } from '../../shared/wi
 import type { Door } from './coordinator-door.ts'
 import { aFakeLog } from './fake-core.ts'
 import { temporaryFolder } from './temporary-folder.ts'
-import { aHostLoad, aTaskObservation } from './wire.ts'
-import { anEngine, anInventory } from './world.ts'
+import { aTaskObservation } from './wire.ts'
+import { aHostLoad, anEngine, anInventory } from './world.ts'
 
 export type FakeSupervisor = Omit<Supervisor, 'revision'> & {
   revision: number

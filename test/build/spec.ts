@@ -1,5 +1,6 @@
 /** Specs for tests: what does not matter is filled in. */
 import type {
+  Affinity,
   ContainerSpec,
   Dependency,
   Mode,
@@ -121,4 +122,9 @@ export function aStackSpec(name: string, services: Record<string, ServiceSpecGiv
 
 export function aPort(hostPort?: number, given: Partial<Port> = {}): Port {
   return { containerPort: 80, protocol: 'tcp', ...(hostPort !== undefined && { hostPort }), ...given }
+}
+
+/** Near a task of the service on the same node, unless told otherwise. */
+export function anAffinity(service: string, given: Partial<Affinity> = {}): Affinity {
+  return { service, over: 'node.name', anti: false, required: true, ...given }
 }

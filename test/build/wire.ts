@@ -1,7 +1,8 @@
 /** Messages and their parts, filled in where it does not matter. */
-import type { HostLoad } from '../../shared/load.ts'
+import type { Observation } from '../../coordinator/world.ts'
+import type { Instant } from '../../shared/clock.ts'
 import type { Hello, ObservationMessage, TaskObservation } from '../../shared/wire/up.ts'
-import { anEngine, anInventory, NOW } from './world.ts'
+import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
 export function aHello(given: Partial<Hello> = {}): Hello {
   return {
@@ -20,28 +21,22 @@ export function aHello(given: Partial<Hello> = {}): Hello {
   }
 }
 
+/** What the coordinator takes note of when an agent has said hello. */
+export function connectedBy(
+  given: Partial<Hello>,
+  openedAt: Instant = NOW,
+): Extract<Observation, { kind: 'connected' }> {
+  const hello = aHello(given)
+  const { node, instance } = hello
+  return { kind: 'connected', node, hello, connection: { instance, openedAt, address: '10.0.0.1', wireVersion: 1 } }
+}
+
 export function aFullObservation(given: Partial<ObservationMessage> = {}): ObservationMessage {
   return { kind: 'observation', full: true, revision: 0, at: NOW, engine: anEngine(), tasks: [], gone: [], ...given }
 }
 
 export function aTaskObservation(given: Partial<TaskObservation> = {}): TaskObservation {
   return { task: 't1', spec: 'spec-1', attempt: 1, state: 'running', since: NOW, ...given }
-}
-
-export function aHostLoad(given: Partial<HostLoad> = {}): HostLoad {
-  return {
-    cpuCoresUsed: 0.5,
-    memoryBytesUsed: 1e9,
-    memoryBytesTotal: 8e9,
-    loadAverage1m: 0.4,
-    diskBytesUsed: 1e10,
-    diskBytesTotal: 1e11,
-    diskReadBytesPerSecond: 0,
-    diskWriteBytesPerSecond: 0,
-    networkReceiveBytesPerSecond: 0,
-    networkSendBytesPerSecond: 0,
-    ...given,
-  }
 }
 
 export function aHeartbeat(sequence: number) {

@@ -133,7 +133,6 @@ export function anInventory(given: Partial<NodeInventory> = {}): NodeInventory {
   }
 }
 
-/** A settled service of one version unless `rollout`, `version` and `versions` say otherwise. */
 /** Of an idle host, unless told otherwise. */
 export function aHostLoad(given: Partial<HostLoad> = {}): HostLoad {
   return {
@@ -151,6 +150,7 @@ export function aHostLoad(given: Partial<HostLoad> = {}): HostLoad {
   }
 }
 
+/** A settled service of one version unless `rollout`, `version` and `versions` say otherwise. */
 export function aService(given: Partial<Service> & { spec?: ServiceSpecGiven } = {}): Service {
   const { spec, ...service } = given
   const stack = given.stack ?? 'shop'

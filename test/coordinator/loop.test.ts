@@ -13,7 +13,8 @@ import { systemClock } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { aFakeLog } from '../build/fake-core.ts'
 import { aServiceSpec } from '../build/spec.ts'
-import { anEngine, anInventory } from '../build/world.ts'
+import { connectedBy } from '../build/wire.ts'
+import { anEngine } from '../build/world.ts'
 
 const DEPLOY: Change = {
   kind: 'deploy-stack',
@@ -87,24 +88,7 @@ function start(given: Partial<LoopOptions> & { store?: MemoryStore } = {}): Runn
 }
 
 function connected(node: string, revision = 0): Observation {
-  return {
-    kind: 'connected',
-    node,
-    hello: {
-      kind: 'hello',
-      version: 1,
-      versionMin: 1,
-      node,
-      instance: 'i',
-      agentVersion: '0',
-      inventory: anInventory(),
-      engine: anEngine(),
-      labels: {},
-      revision,
-      at: Date.now(),
-    },
-    connection: { instance: 'i', openedAt: Date.now(), address: '10.0.0.1', wireVersion: 1 },
-  }
+  return connectedBy({ node, instance: 'i', revision, at: Date.now() }, Date.now())
 }
 
 /** A store whose flushes wait until they are let go. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { admit } from '../../../coordinator/decide/admit.ts'
 import type { Change, World } from '../../../coordinator/world.ts'
 import type { Affinity, Constraint, Taint } from '../../../shared/spec.ts'
-import { aPort, aStackSpec, GiB, type ServiceSpecGiven } from '../../build/spec.ts'
+import { anAffinity, aPort, aStackSpec, GiB, type ServiceSpecGiven } from '../../build/spec.ts'
 import { aNode, aService, aTaint, aTask, aVersion, aWorld, nodes, versionMap } from '../../build/world.ts'
 
 const world = aWorld({
@@ -142,13 +142,6 @@ test('a node is removed only when no container would be left there with nobody i
 })
 
 describe('a stack whose placement could never come right is refused', () => {
-  const wish = (service: string, given: Partial<Affinity> = {}): Affinity => ({
-    service,
-    over: 'node.name',
-    anti: false,
-    required: true,
-    ...given,
-  })
   const told = (services: Parameters<typeof deploy>[0], world?: World) => {
     const answer = deploy(services, world)
     return answer.ok ? null : answer.message
@@ -166,34 +159,36 @@ describe('a stack whose placement could never come right is refused', () => {
   })
 
   test('with an affinity and an anti-affinity to one service in one place', () => {
-    expect(told({ web: near(wish('db'), wish('db', { anti: true })), db: {} })).toBe(
+    expect(told({ web: near(anAffinity('db'), anAffinity('db', { anti: true })), db: {} })).toBe(
       'shop_web: no place can be both near shop_db and away from it, over node.name',
     )
     const zone = { over: 'node.labels.zone' }
-    expect(told({ web: near(wish('db', zone), wish('db', { anti: true })), db: {} })).toBe(null)
-    expect(told({ web: near(wish('db'), wish('db', { anti: true, required: false })), db: {} })).toBe(null)
+    expect(told({ web: near(anAffinity('db', zone), anAffinity('db', { anti: true })), db: {} })).toBe(null)
+    expect(told({ web: near(anAffinity('db'), anAffinity('db', { anti: true, required: false })), db: {} })).toBe(null)
   })
 
   test('with an affinity to a service that wants to be away from it, also one that is deployed already', () => {
     const message =
       'shop_web wants to be near shop_db, and shop_db wants to be away from it, over node.name: no place could be right'
-    const shy = near(wish('web', { anti: true }))
-    expect(told({ web: near(wish('db')), db: shy })).toBe(message)
+    const shy = near(anAffinity('web', { anti: true }))
+    expect(told({ web: near(anAffinity('db')), db: shy })).toBe(message)
     expect(
       told(
-        { web: near(wish('db')) },
+        { web: near(anAffinity('db')) },
         aWorld({ nodes: [aNode()], services: [aService({ shortName: 'db', spec: shy })] }),
       ),
     ).toBe(message)
   })
 
   test('with services that wait in a circle for each other’s first task', () => {
-    expect(told({ a: near(wish('b')), b: near(wish('a')) })).toMatch(/in a circle.*: shop_a → shop_b → shop_a$/)
-    expect(told({ a: near(wish('b')), b: { dependsOn: { a: 'service_started' } } })).toMatch(
+    expect(told({ a: near(anAffinity('b')), b: near(anAffinity('a')) })).toMatch(
+      /in a circle.*: shop_a → shop_b → shop_a$/,
+    )
+    expect(told({ a: near(anAffinity('b')), b: { dependsOn: { a: 'service_started' } } })).toMatch(
       /shop_a → shop_b → shop_a$/,
     )
-    expect(told({ a: near(wish('a')) })).toBe(null)
-    expect(told({ a: near(wish('b')), b: near(wish('a', { required: false })) })).toBe(null)
+    expect(told({ a: near(anAffinity('a')) })).toBe(null)
+    expect(told({ a: near(anAffinity('b')), b: near(anAffinity('a', { required: false })) })).toBe(null)
   })
 
   test('with a resource that no node has, or too few of it, and what was probably meant', () => {
@@ -226,13 +221,13 @@ describe('a stack whose placement could never come right is refused', () => {
       const answer = deploy(services, world)
       return answer.ok ? answer.warnings : answer.message
     }
-    expect(warnings({ web: near(wish('data_db')) })).toEqual([
+    expect(warnings({ web: near(anAffinity('data_db')) })).toEqual([
       'shop_web: there is no service data_db now, so its tasks wait until it has one',
     ])
-    expect(warnings({ web: near(wish('shop_dbb', { anti: true })), dba: {} })).toEqual([
+    expect(warnings({ web: near(anAffinity('shop_dbb', { anti: true })), dba: {} })).toEqual([
       'shop_web: there is no service shop_dbb now, so there is nothing to keep away from yet; did you mean "shop_dba"?',
     ])
-    expect(warnings({ web: { replicas: 3, ...near(wish('web', { anti: true })) } })).toEqual([
+    expect(warnings({ web: { replicas: 3, ...near(anAffinity('web', { anti: true })) } })).toEqual([
       'shop_web: 3 tasks want a node each, but there are 2 nodes; the rest will wait',
     ])
     const tainted = aWorld({ nodes: [aNode({ taints: ['gpu:no-schedule'] })] })

@@ -8,7 +8,7 @@ import { pictureOf } from '../../../coordinator/decide/picture.ts'
 import { reluctance } from '../../../coordinator/decide/reluctance.ts'
 import type { Refusal, Service, Task } from '../../../coordinator/world.ts'
 import type { Affinity, Constraint, Toleration } from '../../../shared/spec.ts'
-import { aContainerSpec, GiB, type ServiceSpecGiven } from '../../build/spec.ts'
+import { aContainerSpec, anAffinity, GiB, type ServiceSpecGiven } from '../../build/spec.ts'
 import { aNode, aService, aTask, aWorld, type NodeGiven } from '../../build/world.ts'
 
 type Given = { nodes: NodeGiven[]; spec?: ServiceSpecGiven; others?: Service[]; tasks?: Task[] }
@@ -189,13 +189,7 @@ describe('a taint', () => {
 })
 
 describe('affinity', () => {
-  const wish = (given: Partial<Affinity>): Affinity => ({
-    service: 'db',
-    over: 'node.labels.zone',
-    anti: false,
-    required: true,
-    ...given,
-  })
+  const wish = (given: Partial<Affinity>) => anAffinity('db', { over: 'node.labels.zone', ...given })
   const db = aService({ shortName: 'db' })
   const zones = [{ agentLabels: { zone: 'a' } }, { agentLabels: { zone: 'a' } }, { agentLabels: { zone: 'b' } }, {}]
   const given = (affinity: Affinity[], tasks: Task[] = [aTask({ service: db.name })], others = [db]) => ({

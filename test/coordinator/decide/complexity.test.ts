@@ -12,6 +12,7 @@ import { hasEnded } from '../../../shared/task-state.ts'
 import { aCluster, type Cluster, change, restartCoordinator, run } from '../../build/cluster.ts'
 import { aStackSpec } from '../../build/spec.ts'
 import { stepsOf } from '../../build/steps.ts'
+import { connectedBy } from '../../build/wire.ts'
 import { anEngine, anInventory } from '../../build/world.ts'
 
 const SMALL = 12
@@ -102,25 +103,13 @@ test('a fleet of ten times the size that is as it was comes back for ten times t
     const { now, world } = cluster
     let steps = 0
     for (const { name, assignmentRevision: revision } of world.nodes.values()) {
-      const hello = {
-        kind: 'hello' as const,
-        version: 1,
-        versionMin: 1,
-        node: name,
-        instance: `again-${name}`,
-        agentVersion: '0.1.0',
-        inventory: anInventory({ hostname: name, ...cluster.agents.get(name)!.inventory }),
-        engine: anEngine(),
-        labels: {},
-        revision,
-        at: now,
-      }
-      const connection = { instance: hello.instance, openedAt: now, address: '10.0.0.1', wireVersion: 1 }
+      const inventory = anInventory({ hostname: name, ...cluster.agents.get(name)!.inventory })
+      const hello = { node: name, instance: `again-${name}`, inventory, revision, at: now }
       const tasks = [...cluster.agents.get(name)!.containers.values()]
       const marks = newMarks()
       steps += stepsOf(() => {
         for (const observation of [
-          { kind: 'connected', node: name, hello, connection },
+          connectedBy(hello, now),
           { kind: 'tasks', node: name, full: true, revision, engine: anEngine(), tasks, gone: [] },
         ] satisfies Observation[]) {
           addMarks(marks, marksOf(world, seen(now, observation)))

@@ -3,8 +3,7 @@ import { eventsOf } from '../../../coordinator/decide/events.ts'
 import { apply } from '../../../coordinator/store/apply.ts'
 import type { Change, Observation, Rollout, World } from '../../../coordinator/world.ts'
 import type { TaskObservation } from '../../../shared/wire/up.ts'
-import { aHostLoad } from '../../build/wire.ts'
-import { aNode, anEngine, aService, aTaint, aTask, aWorld, NOW } from '../../build/world.ts'
+import { aHostLoad, aNode, anEngine, aService, aTaint, aTask, aWorld, NOW } from '../../build/world.ts'
 
 const running = () => aWorld({ nodes: [aNode()], services: [aService()], tasks: [aTask()] })
 

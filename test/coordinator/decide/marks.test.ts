@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { isMarked, marksOf } from '../../../coordinator/decide/marks.ts'
 import type { Node, Observation, Task } from '../../../coordinator/world.ts'
 import type { TaskObservation } from '../../../shared/wire/up.ts'
+import { connectedBy } from '../../build/wire.ts'
 import { aHostLoad, aNode, anEngine, anInventory, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 
 const COUNT = 50
@@ -16,24 +17,8 @@ function afterStart(node: Partial<Node> = {}) {
 
 function hello(node: string, given: { labels?: Record<string, string>; cpuCores?: number } = {}): Observation {
   const { labels = {}, cpuCores = 4 } = given
-  return {
-    kind: 'connected',
-    node,
-    hello: {
-      kind: 'hello',
-      version: 1,
-      versionMin: 1,
-      node,
-      instance: 'i',
-      agentVersion: '0.1.0',
-      inventory: anInventory({ ...aNode({ name: node }).inventory!, cpuCores }),
-      engine: anEngine(),
-      labels,
-      revision: 1,
-      at: NOW,
-    },
-    connection: { instance: 'i', openedAt: NOW, address: '10.0.0.1', wireVersion: 1 },
-  }
+  const inventory = anInventory({ ...aNode({ name: node }).inventory!, cpuCores })
+  return connectedBy({ node, inventory, labels, revision: 1 })
 }
 
 function everything(node: string, tasks: TaskObservation[]): Observation {

@@ -3,7 +3,6 @@ import { refusalWords } from '../../../coordinator/api/refusal-words.ts'
 import { admit } from '../../../coordinator/decide/admit.ts'
 import { loadWorld } from '../../../coordinator/store/records.ts'
 import type { Change } from '../../../coordinator/world.ts'
-import type { Affinity } from '../../../shared/spec.ts'
 import {
   aCluster,
   agentOf,
@@ -17,7 +16,7 @@ import {
   run,
   running,
 } from '../../build/cluster.ts'
-import { aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+import { anAffinity, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
 import { aTaint } from '../../build/world.ts'
 
 function ask(cluster: Cluster, asked: Change): void {
@@ -45,14 +44,6 @@ function waitsOf({ world }: Cluster, service: string): string[] {
   const waiting = [...(world.tasksByService.get(service) ?? [])].filter((task) => task.node === null)
   return [...new Set(waiting.flatMap((task) => task.waitsFor.map(refusalWords)))].sort()
 }
-
-const wish = (service: string, given: Partial<Affinity> = {}): Affinity => ({
-  service,
-  over: 'node.name',
-  anti: false,
-  required: true,
-  ...given,
-})
 
 describe('a tainted node', () => {
   test('takes nothing new and keeps what it has: no-schedule', () => {
@@ -117,14 +108,14 @@ describe('a tainted node', () => {
 describe('affinity', () => {
   test('finds its neighbour in whatever order the two are placed', () => {
     const cluster = aCluster(['n1', 'n2', 'n3'])
-    deploy(cluster, { api: { replicas: 3, placement: { affinity: [wish('db')] } }, db: {} })
+    deploy(cluster, { api: { replicas: 3, placement: { affinity: [anAffinity('db')] } }, db: {} })
     const [home] = placesOf(cluster, 's_db')
     expect(placesOf(cluster, 's_api')).toEqual([home, home, home])
   })
 
   test('waits for a neighbour that is not there yet, and says so', () => {
     const cluster = aCluster(['n1', 'n2'])
-    deploy(cluster, { api: { placement: { affinity: [wish('data_db')] } } })
+    deploy(cluster, { api: { placement: { affinity: [anAffinity('data_db')] } } })
     expect(waitsOf(cluster, 's_api')).toEqual(['affinity: wants to be near data_db, which has no task there'])
     deploy(cluster, { db: {} }, 'data')
     expect(placesOf(cluster, 's_api')).toEqual(placesOf(cluster, 'data_db'))
@@ -135,20 +126,22 @@ describe('affinity', () => {
     for (const [node, zone] of Object.entries({ n1: 'a', n2: 'b', n3: 'a', n4: 'b' })) {
       ask(cluster, { kind: 'label-node', node, set: { zone }, remove: [] })
     }
-    deploy(cluster, { web: { replicas: 4, placement: { affinity: [wish('web', { over: 'node.labels.zone' })] } } })
+    deploy(cluster, {
+      web: { replicas: 4, placement: { affinity: [anAffinity('web', { over: 'node.labels.zone' })] } },
+    })
     expect(placesOf(cluster, 's_web')).toEqual(['n1', 'n1', 'n3', 'n3'])
   })
 
   test('turned round keeps tasks of a service apart, and the rest waits', () => {
     const cluster = aCluster(['n1', 'n2'])
-    deploy(cluster, { web: { replicas: 3, placement: { affinity: [wish('web', { anti: true })] } } })
+    deploy(cluster, { web: { replicas: 3, placement: { affinity: [anAffinity('web', { anti: true })] } } })
     expect(placesOf(cluster, 's_web')).toEqual(['n1', 'n2'])
     expect(waitsOf(cluster, 's_web')).toEqual(['affinity: is kept away from s_web, which has 1 task there'])
   })
 
   test('turned round lets a service in once the one that kept it away no longer does', () => {
     const cluster = aCluster(['n1'])
-    deploy(cluster, { shy: { placement: { affinity: [wish('b_web', { anti: true })] } } }, 'a')
+    deploy(cluster, { shy: { placement: { affinity: [anAffinity('b_web', { anti: true })] } } }, 'a')
     deploy(cluster, { web: {} }, 'b')
     expect(waitsOf(cluster, 'b_web')).toEqual(['affinity: a_shy wants it away, and has 1 task there'])
     deploy(cluster, { shy: {} }, 'a')
@@ -157,7 +150,7 @@ describe('affinity', () => {
 
   test('replaces a task beside which the next version may not be: the old one stops first', () => {
     const cluster = aCluster(['n1'])
-    const placement = { affinity: [wish('web', { anti: true })] }
+    const placement = { affinity: [anAffinity('web', { anti: true })] }
     deploy(cluster, { web: { placement, update: { order: 'start-first' } } })
     deploy(cluster, { web: { placement, update: { order: 'start-first' }, image: 'example/web:2' } })
     expect(running(cluster, 's_web').map(({ version }) => version)).toEqual([2])

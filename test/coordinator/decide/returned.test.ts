@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { decide } from '../../../coordinator/decide/decide.ts'
+import { newMarks } from '../../../coordinator/decide/marks.ts'
+import { defaultSettings } from '../../../coordinator/decide/settings.ts'
 import {
   aCluster,
   agentOf,
@@ -13,6 +16,7 @@ import {
   say,
 } from '../../build/cluster.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+import { aNode, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 
 const ONCE = { restart: { condition: 'none' as const } }
 const PORT = { ports: [aPort(8080)] }
@@ -114,4 +118,15 @@ describe('a task that had ended for good is started by an operator', () => {
     beat(cluster)
     expect(cluster.world.tasks.get(task)?.observed.returned).toBe(true)
   })
+})
+
+test('of two that come back to one node, and hold a port that only one of them can have, the older stays, whatever they are called', () => {
+  const spec = PORT
+  const services = ['a', 'b'].map((shortName) => aService({ shortName, spec }))
+  const back = (service: string, createdAt: number) =>
+    aTask({ id: `${service}.1.1`, service, createdAt, observed: { returned: true } })
+  const tasks = [back('shop_a', NOW - 1_000), back('shop_b', NOW - 2_000)]
+  const world = aWorld({ nodes: [aNode()], services, tasks })
+  const { decisions } = decide(world, { ...newMarks(), all: true }, NOW, defaultSettings(NOW))
+  expect(stops(decisions)).toMatchObject([{ task: 'shop_a.1.1' }])
 })

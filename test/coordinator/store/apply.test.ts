@@ -5,18 +5,8 @@ import type { Change, Decision, Observation, World } from '../../../coordinator/
 import type { Taint, TaintEffect } from '../../../shared/spec.ts'
 import type { Hello, TaskObservation } from '../../../shared/wire/up.ts'
 import { aStackSpec } from '../../build/spec.ts'
-import {
-  aNode,
-  anEngine,
-  anInventory,
-  aService,
-  aTaint,
-  aTask,
-  aVersion,
-  aWorld,
-  NOW,
-  versionMap,
-} from '../../build/world.ts'
+import { connectedBy } from '../../build/wire.ts'
+import { aNode, anEngine, aService, aTaint, aTask, aVersion, aWorld, NOW, versionMap } from '../../build/world.ts'
 
 const load = {
   cpuCoresUsed: 1,
@@ -42,25 +32,7 @@ function decided(world: World, decision: Decision) {
 }
 
 function hello(given: Partial<Hello> = {}): Observation {
-  return {
-    kind: 'connected',
-    node: 'n1',
-    connection: { instance: 'i2', openedAt: NOW, address: '10.0.0.1', wireVersion: 1 },
-    hello: {
-      kind: 'hello',
-      version: 1,
-      versionMin: 1,
-      node: 'n1',
-      instance: 'i2',
-      agentVersion: '0.1.0',
-      inventory: anInventory(),
-      engine: anEngine(),
-      labels: {},
-      revision: 0,
-      at: NOW,
-      ...given,
-    },
-  }
+  return connectedBy({ node: 'n1', instance: 'i2', ...given })
 }
 
 function statusOf(world: World) {
