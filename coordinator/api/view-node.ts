@@ -1,15 +1,14 @@
 /** A node of the world as a document of the API. */
 import type { NodeDocument } from '../../shared/api.ts'
-import { genericNeed, genericOn } from '../decide/generic-need.ts'
-import { type Room, roomOf } from '../decide/room.ts'
-import type { Node, Task, World } from '../world.ts'
+import { nodePicture } from '../decide/picture.ts'
+import type { Node, World } from '../world.ts'
 import { isPast } from './view-task.ts'
 import { isoTime } from './words.ts'
 
 export function viewNode(world: World, node: Node): NodeDocument {
   const tasks = [...(world.tasksByNode.get(node.name) ?? [])].filter((task) => !isPast(task))
-  const { generic, ...room } = roomOf(node)
-  const promised = promisedOn(world, node, tasks)
+  const seen = nodePicture(world, node, (task) => !isPast(task))
+  const { generic, ...room } = seen.room
   return {
     name: node.name,
     status: node.status.name,
@@ -28,10 +27,10 @@ export function viewNode(world: World, node: Node): NodeDocument {
     memoryBytes: node.inventory?.memoryBytes ?? 0,
     diskBytes: node.inventory?.diskBytes ?? 0,
     generic,
-    cpuCoresPromised: Math.round(promised.cpuCores * 1000) / 1000,
-    memoryBytesPromised: promised.memoryBytes,
-    diskBytesPromised: promised.diskBytes,
-    genericPromised: promised.generic,
+    cpuCoresPromised: Math.round(seen.cpuCoresPromised * 1000) / 1000,
+    memoryBytesPromised: seen.memoryBytesPromised,
+    diskBytesPromised: seen.diskBytesPromised,
+    genericPromised: Object.fromEntries(seen.genericPromised),
     taints: node.taints,
     reserve: node.reserve,
     overcommit: node.overcommit,
@@ -42,21 +41,4 @@ export function viewNode(world: World, node: Node): NodeDocument {
     assignmentRevision: node.assignmentRevision,
     appliedRevision: node.appliedRevision,
   }
-}
-
-function promisedOn(world: World, node: Node, tasks: readonly Task[]): Room {
-  const promised: Room = { cpuCores: 0, memoryBytes: 0, diskBytes: 0, generic: {} }
-  for (const task of tasks) {
-    const container = world.services.get(task.service)?.versions.get(task.version)?.spec.task.container
-    if (!container) continue
-    const { cpuCores, memoryBytes, diskBytes = 0, generic } = container.resources.reservation
-    promised.cpuCores += cpuCores
-    promised.memoryBytes += memoryBytes
-    promised.diskBytes += diskBytes
-    if (!generic && !container.deviceRequests) continue
-    for (const [resource, count] of genericOn(genericNeed(container), node.inventory?.generic ?? {})) {
-      promised.generic[resource] = (promised.generic[resource] ?? 0) + count
-    }
-  }
-  return promised
 }

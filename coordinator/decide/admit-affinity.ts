@@ -1,5 +1,4 @@
 /** Affinities that could never be met, and those that cannot be met as things are. */
-
 import { didYouMean } from '../../shared/compose/suggest.ts'
 import { fullServiceName } from '../../shared/names.ts'
 import type { Affinity, ServiceSpec, StackSpec } from '../../shared/spec.ts'
@@ -10,10 +9,9 @@ import { wantedVersionOf } from './service-facts.ts'
 
 type Wish = Affinity & { target: ServiceName }
 /** What each service would want once the stack is deployed, by full name. */
-type Specs = ReadonlyMap<ServiceName, { stack: string; spec: ServiceSpec }>
+export type Specs = ReadonlyMap<ServiceName, { stack: string; spec: ServiceSpec }>
 
-export function affinityRefusal(world: World, stack: StackSpec): Admission | null {
-  const specs = specsWith(world, stack)
+export function affinityRefusal(specs: Specs, stack: StackSpec): Admission | null {
   for (const shortName of Object.keys(stack.services)) {
     const name = fullServiceName(stack.name, shortName)
     const no = nearAndAway(specs, name)
@@ -22,8 +20,7 @@ export function affinityRefusal(world: World, stack: StackSpec): Admission | nul
   return waitingCircle(specs, stack)
 }
 
-export function affinityWarnings(world: World, stack: StackSpec, name: ServiceName, spec: ServiceSpec): string[] {
-  const specs = specsWith(world, stack)
+export function affinityWarnings({ nodes }: World, specs: Specs, name: ServiceName, spec: ServiceSpec): string[] {
   const warnings: string[] = []
   for (const { target, anti, required } of wishesOf(specs, name)) {
     if (specs.has(target)) continue
@@ -38,15 +35,14 @@ export function affinityWarnings(world: World, stack: StackSpec, name: ServiceNa
   const isAlone = wishesOf(specs, name).some(
     ({ target, over, anti, required }) => anti && required && target === name && isNode(over),
   )
-  if (isAlone && world.nodes.size > 0 && replicas > world.nodes.size) {
-    warnings.push(
-      `${name}: ${replicas} tasks want a node each, but there are ${world.nodes.size} nodes; the rest will wait`,
-    )
+  if (isAlone && nodes.size > 0 && replicas > nodes.size) {
+    warnings.push(`${name}: ${replicas} tasks want a node each, but there are ${nodes.size} nodes; the rest will wait`)
   }
   return warnings
 }
 
-function specsWith(world: World, stack: StackSpec): Specs {
+/** Reckoned once for a deployment: it goes through every service that there is. */
+export function specsWith(world: World, stack: StackSpec): Specs {
   const specs = new Map<ServiceName, { stack: string; spec: ServiceSpec }>()
   for (const service of world.services.values()) {
     if (!service.removing) specs.set(service.name, { stack: service.stack, spec: wantedVersionOf(service).spec })

@@ -5,7 +5,7 @@ import { fullServiceName } from '../../shared/names.ts'
 import type { ServiceSpec, StackSpec } from '../../shared/spec.ts'
 import type { Node, World } from '../world.ts'
 import { type Admission, admitted, REPLICAS_MAX, refused } from './admission.ts'
-import { affinityRefusal, affinityWarnings } from './admit-affinity.ts'
+import { affinityRefusal, affinityWarnings, specsWith } from './admit-affinity.ts'
 import { unmetConstraint } from './checks/constraint.ts'
 import { clash } from './checks/host-port.ts'
 import { circleIn } from './circle.ts'
@@ -21,16 +21,17 @@ export function admitStack(world: World, stack: StackSpec): Admission {
       stack: stack.name,
     })
   }
+  const specs = specsWith(world, stack)
   const warnings: string[] = []
   for (const name of names) {
     const spec = stack.services[name]!
     const fullName = fullServiceName(stack.name, name)
     const no = refusalOf(world, stack, fullName, spec)
     if (no) return no
-    warnings.push(...warningsOf(world, fullName, spec), ...affinityWarnings(world, stack, fullName, spec))
+    warnings.push(...warningsOf(world, fullName, spec), ...affinityWarnings(world, specs, fullName, spec))
   }
   const circle = circleIn(names, (name) => Object.keys(stack.services[name]?.dependsOn ?? {}))
-  if (!circle) return affinityRefusal(world, stack) ?? admitted(warnings)
+  if (!circle) return affinityRefusal(specs, stack) ?? admitted(warnings)
   const message = `services of ${stack.name} depend on each other in a circle: ${circle.join(' → ')}`
   return refused('invalid-request', message, { stack: stack.name, circle })
 }
