@@ -41,7 +41,7 @@ export type World = {
   usageByService: Map<ServiceName, ServiceUsage>
   /** Newest last; so many as REBALANCES_MAX are kept. */
   rebalances: Rebalance[]
-  /** When it was last asked whether moving tasks on its own account would gain anything. */
+  /** When it was last asked whether moving tasks on its own account would gain anything. Not stored: after a start it is asked soon. */
   rebalanceLookedAt: Instant
 }
 

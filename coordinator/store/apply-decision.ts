@@ -11,7 +11,6 @@ import {
   deleteVersion,
   putAssignmentRevision,
   putNode,
-  putRebalances,
   putService,
   putTask,
 } from './records.ts'
@@ -73,7 +72,6 @@ export function applyDecision(world: World, decision: Decision, at: Instant, wri
       return
     case 'look-for-rebalance':
       world.rebalanceLookedAt = at
-      writes.push(putRebalances(world))
       return
     case 'set-rollout':
       changeService(world, decision.service, writes, (service) => {

@@ -1,11 +1,11 @@
 /** Rebalances, written into the World. The loop carries them out move by move. */
 import type { Instant } from '../../shared/clock.ts'
 import type { NodeName, Rebalance, RebalanceMove, TaskId, World } from '../world.ts'
-import { putRebalances } from './records.ts'
+import { deleteRebalance, putRebalance } from './records.ts'
 import type { Write } from './store.ts'
 
 /** More than an hour of moves on the cluster's own account, and what operators asked for of late. */
-const REBALANCES_MAX = 100
+export const REBALANCES_MAX = 100
 
 type Begun = Pick<Rebalance, 'by' | 'undoes' | 'atOnce'> & { moves: { task: TaskId; to: NodeName }[] }
 
@@ -16,13 +16,14 @@ export function beginRebalance(world: World, { by, undoes, atOnce, moves }: Begu
     ...{ startedAt: at, endedAt: null, state: 'moving', why: null },
     moves: moves.flatMap(({ task, to }) => moveOf(world, task, to)),
   }
-  world.rebalances = [...world.rebalances, rebalance].slice(-REBALANCES_MAX)
-  writes.push(putRebalances(world))
+  const all = [...world.rebalances, rebalance]
+  world.rebalances = all.slice(-REBALANCES_MAX)
+  writes.push(putRebalance(rebalance), ...all.slice(0, -REBALANCES_MAX).map(deleteRebalance))
 }
 
 export function setRebalance(world: World, rebalance: Rebalance, writes: Write[]): void {
   world.rebalances = world.rebalances.map((known) => (known.number === rebalance.number ? rebalance : known))
-  writes.push(putRebalances(world))
+  writes.push(putRebalance(rebalance))
 }
 
 function moveOf(world: World, id: TaskId, to: NodeName): RebalanceMove[] {

@@ -6,7 +6,7 @@
  *   world settings                    what is set for the cluster as a whole; missing: what is usual
  *   world node NAME                   identity, labels, taints, availability, inventory, reserve and overcommit, status
  *   world assignment NAME             the node's assignment revision: alone, as it changes with every task
- *   world rebalances                  the latest of them, and when it was last looked for one
+ *   world rebalance NUMBER            the latest of them
  *   world stack NAME
  *   world service NAME                all but its versions
  *   world version NAME NUMBER         a spec; never changes, but for the platforms that its image is not made for
@@ -14,7 +14,7 @@
  */
 import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettings, withSettings } from '../../shared/cluster-settings.ts'
 import { newLoadHistory } from '../decide/load-history.ts'
-import type { Node, Service, ServiceVersion, Stack, Task, World } from '../world.ts'
+import type { Node, Rebalance, Service, ServiceVersion, Stack, Task, World } from '../world.ts'
 import { rebuildIndexes } from './indexes.ts'
 import type { Key, Write } from './store.ts'
 
@@ -53,7 +53,7 @@ export function loadWorld(entries: Iterable<{ key: Key; value: unknown }>, clust
     if (key[0] !== WORLD_PREFIX[0]) continue
     const name = String(key[2] ?? '')
     if (key[1] === 'counters') Object.assign(world, value as Counters)
-    else if (key[1] === 'rebalances') Object.assign(world, value as Rebalancing)
+    else if (key[1] === 'rebalance') world.rebalances.push(value as Rebalance)
     else if (key[1] === 'settings') world.settings = withSettings(CLUSTER_SETTINGS_DEFAULT, value as ClusterSettings)
     else if (key[1] === 'node') world.nodes.set(name, nodeFrom(value as NodeRecord))
     else if (key[1] === 'assignment') revisions.set(name, value as number)
@@ -66,6 +66,7 @@ export function loadWorld(entries: Iterable<{ key: Key; value: unknown }>, clust
     const node = world.nodes.get(name)
     if (node) node.assignmentRevision = revision
   }
+  world.rebalances.sort((a, b) => a.number - b.number)
   for (const { service, version } of versions) world.services.get(service)?.versions.set(version.version, version)
   rebuildIndexes(world)
   return world
@@ -94,11 +95,12 @@ type NodeRecord = Partial<NodeSettings> &
   >
 type ServiceRecord = Omit<Service, 'versions' | 'homes'> & { homes: [number, string][] }
 
-type Rebalancing = Pick<World, 'rebalances' | 'rebalanceLookedAt'>
+export function putRebalance(rebalance: Rebalance): Write {
+  return { key: ['world', 'rebalance', rebalance.number], value: { ...rebalance } }
+}
 
-export function putRebalances({ rebalances, rebalanceLookedAt }: World): Write {
-  const value: Rebalancing = { rebalances: [...rebalances], rebalanceLookedAt }
-  return { key: ['world', 'rebalances'], value }
+export function deleteRebalance({ number }: Rebalance): Write {
+  return { key: ['world', 'rebalance', number], delete: true }
 }
 
 export function putCounters(world: World): Write {

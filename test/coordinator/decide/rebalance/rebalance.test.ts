@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { admit } from '../../../../coordinator/decide/admit.ts'
 import { planRebalance } from '../../../../coordinator/decide/rebalance/plan.ts'
+import { beginRebalance, REBALANCES_MAX } from '../../../../coordinator/store/apply-rebalance.ts'
 import { loadWorld } from '../../../../coordinator/store/records.ts'
+import type { Write } from '../../../../coordinator/store/store.ts'
 import type { Change, World } from '../../../../coordinator/world.ts'
 import {
   aCluster,
@@ -14,6 +16,7 @@ import {
   run,
   running,
   say,
+  store,
   unplug,
 } from '../../../build/cluster.ts'
 import { aStackSpec, type ServiceSpecGiven } from '../../../build/spec.ts'
@@ -430,6 +433,19 @@ test('what is stored comes back', () => {
   expect([...stored.tasks.values()].map(({ id, moveTo }) => [id, moveTo])).toEqual(
     [...cluster.world.tasks.values()].map(({ id, moveTo }) => [id, moveTo]),
   )
+})
+
+test('each rebalance is a record of its own, and so many of them are kept, in the store as in the world', () => {
+  const cluster = aCluster(['n1'])
+  for (let count = 0; count < REBALANCES_MAX + 3; count++) {
+    const writes: Write[] = []
+    beginRebalance(cluster.world, { by: 'auto', undoes: null, atOnce: 1, moves: [] }, cluster.now, writes)
+    expect(writes.length, 'one, and the oldest goes').toBeLessThanOrEqual(2)
+    for (const write of writes) store(cluster.stored, write)
+  }
+  const numbers = cluster.world.rebalances.map(({ number }) => number)
+  expect([numbers[0], numbers.at(-1)]).toEqual([4, REBALANCES_MAX + 3])
+  expect(loadWorld(cluster.stored.values()).rebalances).toEqual(cluster.world.rebalances)
 })
 
 test.each([1, 4, 10, 25])(
