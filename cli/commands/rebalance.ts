@@ -1,5 +1,11 @@
 /** `berth rebalance`: shows which moves would make the cluster better; `--apply` makes them, `--undo` takes the last ones back. */
-import type { ChangeAnswer, PlannedMove, RebalanceAnswer, RebalanceDocument } from '../../shared/api.ts'
+import type {
+  ChangeAnswer,
+  LastRebalanceAnswer,
+  PlannedMove,
+  RebalanceAnswer,
+  RebalanceDocument,
+} from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Client } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
@@ -25,13 +31,21 @@ export async function rebalance(context: Context, options: RebalanceOptions): Pr
   await withClient(context, async (client) => {
     if (options.undo) return undo(context, client, options)
     const answer = await client.get<RebalanceAnswer>('/v1/rebalance', { moves: options.moves })
-    const isMoving = answer.last?.state === 'moving'
-    if (!options.apply || answer.plan.moves.length === 0 || isMoving) return show(context, answer)
+    if (options.apply && answer.last?.state === 'moving') throw underWay(answer.last)
+    if (!options.apply || answer.plan.moves.length === 0) return show(context, answer)
     if (!context.json) for (const line of planLines(answer.plan, context.out.columns)) context.out.line(line)
     const moves = answer.plan.moves.map(({ task, to }) => ({ task, to }))
     await client.post<ChangeAnswer>('/v1/rebalance', { moves, atOnce: options.atOnce })
     await follow(context, client, options)
   })
+}
+
+function underWay({ number, moves }: RebalanceDocument): BerthError {
+  const left = moves.filter(({ state }) => state === 'waiting' || state === 'moving').length
+  return new BerthError(
+    'conflict',
+    `rebalance ${number} is under way, ${left} moves left; nothing was changed. ${HINT}`,
+  )
 }
 
 async function undo(context: Context, client: Client, options: RebalanceOptions): Promise<void> {
@@ -57,7 +71,7 @@ function show({ out, json }: Context, answer: RebalanceAnswer): void {
 async function follow(context: Context, client: Client, options: RebalanceOptions): Promise<void> {
   const { out, json } = context
   if (options.detach) {
-    const { last } = await client.get<RebalanceAnswer>('/v1/rebalance', { moves: 0 })
+    const { last } = await client.get<LastRebalanceAnswer>('/v1/rebalance/last')
     return json ? out.document(last) : out.line('on its way')
   }
   const last = await leavingOnInterrupt(context, HINT, () => untilOver(context, client, options.timeout))
@@ -75,7 +89,7 @@ async function untilOver({ out, json }: Context, client: Client, timeoutMs: numb
   const end = performance.now() + timeoutMs
   let told = ''
   for (;;) {
-    const { last } = await client.get<RebalanceAnswer>('/v1/rebalance', { moves: 0 })
+    const { last } = await client.get<LastRebalanceAnswer>('/v1/rebalance/last')
     if (last === null) throw new BerthError('failed', 'the coordinator knows of no rebalance any more')
     if (last.state !== 'moving' || performance.now() >= end) return last
     const line = `${doneOf(last)} of ${plural(last.moves.length, 'task')} moved`

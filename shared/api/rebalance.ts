@@ -71,8 +71,12 @@ export const RebalanceAnswer = Type.Object({
 })
 export type RebalanceAnswer = Static<typeof RebalanceAnswer>
 
+/** How the latest is getting on; null: there was none yet. Costs nothing, where a plan looks at every node. */
+export const LastRebalanceAnswer = Type.Object({ last: Type.Union([RebalanceDocument, Type.Null()]) })
+export type LastRebalanceAnswer = Static<typeof LastRebalanceAnswer>
+
 export const RebalanceQuery = Type.Object(
-  { moves: Type.Optional(Type.Integer({ minimum: 0, maximum: REBALANCE_MOVES_MAX })) },
+  { moves: Type.Optional(Type.Integer({ minimum: 1, maximum: REBALANCE_MOVES_MAX })) },
   strict,
 )
 export type RebalanceQuery = Static<typeof RebalanceQuery>

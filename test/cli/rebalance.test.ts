@@ -93,6 +93,7 @@ describe('berth rebalance', () => {
     [['--undo'], 'there is no rebalance to take back: none has moved a task'],
     [['--apply', '--undo'], '--apply and --undo exclude each other'],
     [['--moves', 'many'], 'many'],
+    [['--moves', '0'], 'It must be at least 1.'],
     [['--moves', '1001'], '1000'],
     [['--apply', '--at-once', '0'], 'It must be at least 1.'],
   ])('refuses %j', async (args, words) => {
@@ -109,6 +110,11 @@ describe('berth rebalance', () => {
     const { exit, stdout } = await berth(server, 'rebalance', '--apply', '--detach')
     expect([exit, stdout]).toEqual([0, expect.stringContaining('on its way')])
     expect((await berth(server, 'rebalance')).stdout).toMatch(/^rebalance 1 {2}0 of 2 tasks moved, moving\n/)
+    const again = await berth(server, 'rebalance', '--apply')
+    expect([again.exit === 0, again.stderr]).toEqual([
+      false,
+      expect.stringContaining('rebalance 1 is under way, 2 moves left'),
+    ])
     const moves = plan.moves.map(({ task, to }) => ({ task, to }))
     const { status, text } = await call(server, { method: 'POST', path: '/v1/rebalance', body: { moves } })
     expect([status, text]).toEqual([409, expect.stringContaining('rebalance 1 is under way, 2 moves left')])

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import {
   ChangeAnswer,
+  LastRebalanceAnswer,
   RebalanceAnswer,
   RebalanceBody,
   type RebalanceDocument,
@@ -9,7 +10,7 @@ import {
   UndoBody,
 } from '../../../shared/api.ts'
 import { planRebalance } from '../../decide/rebalance/plan.ts'
-import type { Rebalance } from '../../world.ts'
+import type { Rebalance, World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
 
 const MOVES_DEFAULT = 20
@@ -24,12 +25,14 @@ export function rebalanceRoutes(api: FastifyInstance, { core, clock }: RoutePart
   api.get<{ Querystring: RebalanceQuery }>('/v1/rebalance', { schema: look }, ({ query }) => {
     const { world } = core
     const now = clock.now()
-    const last = world.rebalances.at(-1)
     return {
       plan: planRebalance(world, { now, movesMax: query.moves ?? MOVES_DEFAULT, placedBefore: now }),
-      last: last ? viewRebalance(last) : null,
+      last: viewLast(world),
     }
   })
+
+  const follow = { summary: 'The last rebalance, or the one under way', response: { 200: LastRebalanceAnswer } }
+  api.get('/v1/rebalance/last', { schema: follow }, () => ({ last: viewLast(core.world) }))
 
   const move = {
     summary: 'Moves tasks, start-first and a few at a time; stops at the first that fails',
@@ -45,6 +48,11 @@ export function rebalanceRoutes(api: FastifyInstance, { core, clock }: RoutePart
   api.post<{ Body: UndoBody }>('/v1/rebalance/undo', { schema: undo }, async ({ body }) => ({
     revision: await core.submit({ kind: 'undo-rebalance', atOnce: body.atOnce ?? AT_ONCE_DEFAULT }),
   }))
+}
+
+function viewLast({ rebalances }: World): RebalanceDocument | null {
+  const last = rebalances.at(-1)
+  return last ? viewRebalance(last) : null
 }
 
 function viewRebalance({ startedAt, endedAt, moves, ...rest }: Rebalance): RebalanceDocument {
