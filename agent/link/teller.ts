@@ -22,6 +22,8 @@ export class Teller {
   readonly #needs: TellerNeeds
   /** The full observation has gone out: changes may follow. */
   #mayTellChanges = false
+  /** It went out while the Engine was down: what it does not name, or names less far than before, proves nothing. */
+  #isUnproven = false
   #flushWaits = false
   #ended = false
   #sequence = 0
@@ -41,6 +43,7 @@ export class Teller {
     if (this.#ended) return
     const { revision } = supervisor
     send({ kind: 'observation', full: true, revision, at: clock.now(), ...observed })
+    this.#isUnproven = observed.engine.state === 'down'
     this.#mayTellChanges = true
     this.#markFlush()
   }
@@ -81,8 +84,15 @@ export class Teller {
     const { outbox, supervisor, clock, log, send } = this.#needs
     const { change, notices, noticesDropped } = outbox.take()
     const { revision } = supervisor
-    if (change !== null) send({ kind: 'observation', full: false, revision, at: clock.now(), ...change })
+    if (change !== null && this.#isUnproven && change.engine.state !== 'down') this.#beginAnew()
+    else if (change !== null) send({ kind: 'observation', full: false, revision, at: clock.now(), ...change })
     for (const notice of notices) send(notice)
     if (noticesDropped > 0) log.warn({ noticesDropped }, `${noticesDropped} notices were not told to the coordinator`)
+  }
+
+  /** The Engine is up, and now everything counts. The change that told so is part of it. */
+  #beginAnew(): void {
+    this.#mayTellChanges = false
+    void this.begin()
   }
 }

@@ -35,6 +35,9 @@ export type VirtualContainer = {
 }
 
 /** What those who watch the Engine are told. */
+/** One run of a container that somebody waits for the end of. */
+type Run = { isOver: boolean; whenOver(): void }
+
 export type EngineWatch = {
   /** Before a call of the agent has its effect. */
   acts(act: 'start' | 'stop' | 'kill' | 'remove', container: VirtualContainer, by: Life): void
@@ -388,26 +391,40 @@ export class VirtualEngine {
     this.watch.ended(container, why)
   }
 
+  /** As the Engine's: answers when the run that was asked to end has ended, whatever became of the container since. */
   private stop(life: Life, id: string, graceMs: number): Promise<void> {
-    const asked = this.call(life, `stop container ${id}`, graceMs + SLOW_LIMIT_MS, 'acts', () => {
+    const act = `stop container ${id}`
+    const limitMs = graceMs + SLOW_LIMIT_MS
+    const asked = this.call(life, act, limitMs, 'acts', () => {
       const container = this.containers.get(id)
       if (container?.seen.state !== 'running') return null
       this.watch.acts('stop', container, life)
       const takesMs = Math.min(container.behaviour.stopMs, container.graceMs)
       const exitCode = container.behaviour.stopMs > container.graceMs ? 137 : 0
+      const run: Run = { isOver: false, whenOver: () => {} }
+      container.whenEnded.push(() => {
+        run.isOver = true
+        run.whenOver()
+      })
       this.later(container, takesMs, () => this.end(container, exitCode, 'stopped by its agent'))
-      return container
+      return run
     })
-    return asked.then((container) => (container ? this.untilEnded(life, container) : undefined))
+    return asked.then((run) => (run ? this.untilOver(life, run, act, limitMs) : undefined))
   }
 
-  private untilEnded(life: Life, container: VirtualContainer): Promise<void> {
+  private untilOver(life: Life, run: Run, act: string, limitMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (container.seen.state !== 'running') {
+      if (run.isOver) {
         life.take(this.timeline.now, resolve)
         return
       }
-      container.whenEnded.push(() => life.take(this.timeline.now + 0.5, resolve))
+      const limit = this.timeline.after(limitMs, () =>
+        life.take(this.timeline.now, () => reject(timedOut(this.host, act, limitMs))),
+      )
+      run.whenOver = () => {
+        this.timeline.cancel(limit)
+        life.take(this.timeline.now + 0.5, resolve)
+      }
       this.whenCrashed.push(() => life.take(this.timeline.now + 0.5, () => reject(this.away())))
     })
   }

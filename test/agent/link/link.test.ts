@@ -82,6 +82,29 @@ describe('the link', () => {
     expect(door.core.seen('inventory')).toMatchObject([{ node: 'web-1', inventory: { engineLabels: { disk: 'ssd' } } }])
   })
 
+  test('says everything again once the Engine that was down at first is up, and only changes from then on', async () => {
+    const door = await aDoor()
+    const agent = await aLinkedAgent(door, { engine: { state: 'down', message: 'no answer' } })
+    await until(() => agent.supervisor.assigned.length === 1)
+    agent.supervisor.tasks = [aTaskObservation({ task: 'kept' })]
+    agent.supervisor.engineIs(anEngine())
+    await until(() => door.core.seen('tasks').length === 2)
+    for (const state of ['down', 'up'] as const) {
+      agent.supervisor.engineIs(anEngine({ state }))
+      agent.supervisor.see({ task: state })
+      await until(() => door.core.seen('tasks').some(({ tasks }) => tasks.some(({ task }) => task === state)))
+    }
+    const told = door.core
+      .seen('tasks')
+      .map(({ full, engine, tasks }) => [full, engine.state, tasks.map(({ task }) => task)])
+    expect(told).toEqual([
+      [true, 'down', []],
+      [true, 'up', ['kept']],
+      [false, 'down', ['down']],
+      [false, 'up', ['up']],
+    ])
+  })
+
   test('tells who this host is as soon as it has joined, and from then on without asking anybody', async () => {
     const door = await aDoor()
     const agent = await aLinkedAgent(door)
