@@ -147,7 +147,7 @@ function isInFlight(
   if (failed.has(keeper.id) || hasFailed(keeper)) return false
   if (!isUp(keeper)) return true
   if (!isOfRollout(keeper, rollout)) return false
-  const readyAt = Math.max(provenAtOf(beat, keeper, monitorMs), (keeper.firstUpAt ?? beat.now) + delayMs)
+  const readyAt = Math.max(provenAtOf(beat, keeper, monitorMs), upForAt(beat, keeper, delayMs))
   if (readyAt <= beat.now) return false
   wakeBy(beat, readyAt)
   return true
@@ -182,6 +182,15 @@ const PROVEN_AFTER_MS = 1_000
 function ranForAt(beat: Beat, { observed: { health, since } }: Task, watchMs: number): Instant {
   // A host whose clock runs ahead is not waited for.
   return health !== 'none' || since > beat.now + watchMs ? 0 : since + watchMs
+}
+
+/**
+ * When it will have been up for so long since it was up first; 0: that was in a time to come, so our clock has been set back since. How
+ * long ago it was nobody knows then, and a rollout that waited for the clock to catch up would stand for as long as it was set back.
+ */
+function upForAt({ now }: Beat, { firstUpAt }: Task, forMs: number): Instant {
+  if (firstUpAt === null) return now + forMs
+  return firstUpAt > now ? 0 : firstUpAt + forMs
 }
 
 /** Made by a rollout that replaces another version; a first version's tasks are started all at once. */
@@ -232,7 +241,7 @@ function mayFinish(rollout: Rollout): rollout is Exclude<Rollout, { state: 'sett
 function watchedUntilOf(beat: Beat, keeper: Task, rollout: Rollout, monitorMs: number): Instant {
   if (!('startedAt' in rollout) || keeper.createdAt < rollout.startedAt || hasCompleted(keeper)) return 0
   const isReplacement = rollout.state === 'rolling-back' || (rollout.state === 'rolling' && rollout.from !== null)
-  return isReplacement ? (keeper.firstUpAt ?? 0) + monitorMs : firstWatchedUntilOf(beat, keeper, monitorMs)
+  return isReplacement ? upForAt(beat, keeper, monitorMs) : firstWatchedUntilOf(beat, keeper, monitorMs)
 }
 
 /**

@@ -790,3 +790,20 @@ test('a removed node leaves; its tasks run elsewhere and its volumes bind no mor
   expect(running(cluster, 'shop_web')).toHaveLength(3)
   expect(running(cluster, 'shop_db')).toHaveLength(1)
 })
+
+test.each([
+  ['between two replacements', { delayMs: 5_000, monitorMs: 0 }],
+  ['while the last ones are watched', { monitorMs: 5_000 }],
+])('a rollout does not wait for a clock that is set back %s to catch up', (_when, update) => {
+  const cluster = aCluster(['n1', 'n2'])
+  const services = { web: { replicas: 4, update: { ...update, parallelism: 2, order: 'start-first' as const } } }
+  deploy(cluster, services)
+  run(cluster, 20_000)
+  deploy(cluster, { web: { ...services.web, image: 'other:1' } })
+  run(cluster, 4_000)
+  expect(cluster.world.services.get('shop_web')?.rollout.state).toBe('rolling')
+  cluster.now -= 3_600_000
+  run(cluster, 30_000)
+  expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'settled' })
+  expect(running(cluster, 'shop_web').map(({ version }) => version)).toEqual([2, 2, 2, 2])
+})
