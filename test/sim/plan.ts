@@ -10,7 +10,9 @@ export type Deed =
   | { kind: 'change'; change: Change }
   /** An operator removes the node and lets its host join again. */
   | { kind: 'rejoin'; node: string }
-  | { kind: 'rebalance'; undo: boolean; atOnce: number }
+  /** `first`: where to begin among the tasks and nodes that there are then. */
+  | { kind: 'rebalance'; first: number; count: number; atOnce: number }
+  | { kind: 'undo-rebalance'; atOnce: number }
   | { kind: 'by-hand'; node: string; act: 'kill' | 'remove' | 'start'; which: number }
   | { kind: 'kill-agent'; node: string; after: number }
   | { kind: 'stop-agent'; node: string }
@@ -91,7 +93,13 @@ const soon = (chance: Chance) => (chance.happens(0.3) ? 0 : chance.whole(1, 40))
 
 const MAKE: Record<Deed['kind'], Make> = {
   change: (nodes, chance) => ({ kind: 'change', change: anyChange(nodes, chance) }),
-  rebalance: (_nodes, chance) => ({ kind: 'rebalance', undo: chance.happens(0.2), atOnce: chance.whole(1, 4) }),
+  rebalance: (_nodes, chance) => ({
+    kind: 'rebalance',
+    first: chance.whole(0, 99),
+    count: chance.whole(1, 6),
+    atOnce: chance.whole(1, 4),
+  }),
+  'undo-rebalance': (_nodes, chance) => ({ kind: 'undo-rebalance', atOnce: chance.whole(1, 4) }),
   rejoin: (nodes, chance) => ({ kind: 'rejoin', node: chance.oneOf(nodes) }),
   'by-hand': (nodes, chance) => ({
     kind: 'by-hand',

@@ -4,10 +4,11 @@
  */
 import type { Engine } from '../../agent/docker/engine.ts'
 import type { Supervisor } from '../../agent/parts.ts'
-import { planRebalance } from '../../coordinator/decide/rebalance/plan.ts'
+import { unfitMoves } from '../../coordinator/decide/rebalance/fit.ts'
+import { whyNotMovable } from '../../coordinator/decide/rebalance/movable.ts'
 import { isUp } from '../../coordinator/decide/task-facts.ts'
 import type { Judgement, Loop } from '../../coordinator/loop.ts'
-import type { Change } from '../../coordinator/world.ts'
+import type { Change, World } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { canonicalJson } from '../../shared/spec.ts'
 import { aPort, GiB } from '../build/spec.ts'
@@ -60,8 +61,8 @@ export type Outcome = {
 }
 
 /** After the last fault: back-offs of a minute, graces, Engines that answer late, rollouts to their end. */
-/** Moves of one rebalance. */
-const REBALANCED_MAX = 6
+const REBALANCE_TRIES = 30
+const REBALANCE_RETRY_MS = 1_000
 const SETTLE_MS = 300_000
 const STILL_MS = 60_000
 /** While things settle, an operator looks after hosts that cannot join by themselves. */
@@ -285,17 +286,30 @@ class Run {
     this.submit(change).catch(() => {})
   }
 
-  /** Moves that the coordinator itself would propose now, as by `berth rebalance --apply`. */
-  private rebalance({ undo, atOnce }: Extract<Deed, { kind: 'rebalance' }>): void {
-    const { loop, life } = this.coordinator
-    if (!loop || !life) return
-    if (undo) {
-      this.ask({ kind: 'undo-rebalance', atOnce })
-      return
+  /**
+   * Whatever may be moved, to wherever it fits: not only what the coordinator would propose, which in small clusters is seldom anything.
+   * While nothing may be, as during rollouts, it is tried again a moment later.
+   */
+  private rebalance(deed: Extract<Deed, { kind: 'rebalance' }>, triesLeft = REBALANCE_TRIES): void {
+    if (this.isHealed) return
+    const { world } = this.coordinator.loop ?? {}
+    const moves = world ? this.possibleMoves(world, deed) : []
+    if (moves.length > 0) this.ask({ kind: 'rebalance', moves, atOnce: deed.atOnce })
+    else if (triesLeft > 0) this.timeline.after(REBALANCE_RETRY_MS, () => this.rebalance(deed, triesLeft - 1))
+  }
+
+  private possibleMoves(world: World, { first, count }: Extract<Deed, { kind: 'rebalance' }>) {
+    const nodes = [...world.nodes.keys()].sort()
+    const tasks = [...world.tasks.values()].filter((task) => whyNotMovable(world, task) === null)
+    const moves: { task: string; to: string }[] = []
+    for (let i = 0; i < Math.min(count, tasks.length); i++) {
+      const task = tasks[(first + i) % tasks.length]!
+      const to = nodes
+        .map((_, at) => nodes[(first + i + at) % nodes.length]!)
+        .find((node) => node !== task.node && unfitMoves(world, [...moves, { task: task.id, to: node }]).length === 0)
+      if (to !== undefined) moves.push({ task: task.id, to })
     }
-    const now = life.now()
-    const { moves } = planRebalance(loop.world, { now, movesMax: REBALANCED_MAX, placedBefore: now })
-    this.ask({ kind: 'rebalance', moves: moves.map(({ task, to }) => ({ task, to })), atOnce })
+    return moves
   }
 
   private async join(node: string, keyFingerprint: string, life: Life): Promise<void> {
@@ -344,6 +358,9 @@ class Run {
     switch (deed.kind) {
       case 'rebalance':
         this.rebalance(deed)
+        break
+      case 'undo-rebalance':
+        this.ask(deed)
         break
       case 'rejoin':
         void this.rejoin(host!)
