@@ -192,7 +192,7 @@ function markNews(world: World, task: Task, seen: TaskObservation, marks: Marks)
 function isNews({ desired, observed }: Task, seen: TaskObservation, isWhole: boolean): boolean {
   if (seen.state === 'stopped' && desired === 'stopped') return observed.state !== 'stopped'
   const progress = compareProgress(seen, observed)
-  if (progress < 0) return isWhole && !hasEnded(observed.state)
+  if (progress < 0) return isWhole
   return progress > 0 || (seen.health ?? 'none') !== observed.health
 }
 

@@ -184,9 +184,8 @@ function observe(task: Task, node: Node, seen: TaskObservation, isWhole: boolean
     nothingLeft(task, at, writes)
     return
   }
-  // An agent that was killed before it could keep an attempt counts it again; what has ended for good stays so.
-  const hasLostCount = isWhole && !hasEnded(before.state)
-  if (compareProgress(seen, before) < 0 && !hasLostCount) return
+  // An agent that was killed before it could keep an attempt counts it again, and may have forgotten that it had ended for good.
+  if (compareProgress(seen, before) < 0 && !isWhole) return
   task.observed = observedFrom(seen, before, node.clockSkewMs, at)
   if (task.firstUpAt === null && isUp(task)) task.firstUpAt = at
   if (hasEnded(task.observed.state)) node.containerLoads.delete(task.id)
@@ -207,14 +206,16 @@ function learnPlatform(world: World, node: Node, task: Task, writes: Write[]): v
 }
 
 /**
- * Nothing of the task is on the host. One that should stop has stopped. One that has ended for good stays ended. One that
- * should run begins anew, since the agent will start it as if it had never been there.
+ * Nothing of the task is on the host. One that should stop has stopped. One that has ended for good stays ended, but its agent may not
+ * know that any more and count from 0 again: then that is believed. One that should run begins anew, since the agent will start it as if
+ * it had never been there.
  */
 function nothingLeft(task: Task, at: Instant, writes: Write[]): void {
   const { state, attempt } = task.observed
-  if (state === 'stopped' || (state === 'assigned' && attempt === 0 && task.desired === 'running')) return
+  if (state === 'stopped' || (attempt === 0 && task.desired === 'running' && (state === 'assigned' || hasEnded(state))))
+    return
   if (task.desired === 'stopped') task.observed = { ...task.observed, state: 'stopped', since: at }
-  else if (hasEnded(state)) return
+  else if (hasEnded(state)) task.observed = { ...task.observed, attempt: 0 }
   else task.observed = unseen('assigned', at)
   writes.push(putTask(task))
 }
