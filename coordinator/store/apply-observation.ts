@@ -224,7 +224,9 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
   const past = (theirs: Instant) => ourTime(theirs, skewMs, at)
   const health = seen.health ?? 'none'
   const isSameAttempt = seen.attempt === before.attempt
-  const isBack = !hasEnded(seen.state) && (before.returned || hasEnded(before.state))
+  // What has ended and is being removed is told to be stopping, and runs no more than before.
+  const hasComeBack = hasEnded(before.state) && seen.state !== 'stopping'
+  const isBack = !hasEnded(seen.state) && (before.returned || hasComeBack)
   return {
     attempt: seen.attempt,
     state: seen.state,

@@ -177,6 +177,29 @@ describe('an observation', () => {
     expect(said(true)).toEqual(['running', 'running'])
   })
 
+  test.each([
+    ['running', true],
+    ['stopping', undefined],
+  ] as const)('of a task that had ended and is %s now: has it come back? %s', (state, returned) => {
+    const done = aTask({ observed: { attempt: 1, state: 'completed' } })
+    const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: [done] })
+    const seen = { task: done.id, spec: 's', attempt: 2, since: NOW, state }
+    observe(world, { kind: 'tasks', node: 'n1', full: false, revision: 1, engine: anEngine(), tasks: [seen], gone: [] })
+    expect(world.tasks.get(done.id)?.observed).toMatchObject({ state })
+    expect(world.tasks.get(done.id)?.observed.returned).toBe(returned)
+  })
+
+  test('that is complete and does not name what has ended leaves it so, and believes what its agent says of it next', () => {
+    const done = aTask({ observed: { attempt: 5, state: 'failed' } })
+    const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: [done] })
+    const said = (full: boolean, tasks: TaskObservation[]) =>
+      observe(world, { kind: 'tasks', node: 'n1', full, revision: 1, engine: anEngine(), tasks, gone: [] })
+    said(true, [])
+    expect(world.tasks.get(done.id)?.observed.state).toBe('failed')
+    said(false, [{ task: done.id, spec: 's', attempt: 1, since: NOW, state: 'running' }])
+    expect(world.tasks.get(done.id)?.observed).toMatchObject({ state: 'running', attempt: 1, returned: true })
+  })
+
   test('of an agent whose Engine is down proves nothing about tasks it does not name', () => {
     const world = running()
     observe(world, { ...tasks([], { full: true }), engine: anEngine({ state: 'down' }) } as Observation)
