@@ -29,6 +29,11 @@ export function compareProgress(
   return a.attempt - b.attempt || TASK_STATES.indexOf(a.state) - TASK_STATES.indexOf(b.state)
 }
 
+/** What has ended is told to be stopping while its container is removed: it runs no more than before, and its room may be another's by now. */
+export function isRemovalOfEnded(before: TaskState, after: TaskState): boolean {
+  return hasEnded(before) && after === 'stopping'
+}
+
 /** Code of the error of a task whose Engine or host stopped under it: the task is not to blame. */
 export const ENGINE_STOPPED = 'engine-stopped'
 

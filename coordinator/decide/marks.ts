@@ -3,7 +3,7 @@
  * their order stops mattering. Too many marks cost time, too few would lose something, so in doubt a value marks more.
  */
 import { sameData } from '../../shared/same-data.ts'
-import { compareProgress, hasEnded } from '../../shared/task-state.ts'
+import { compareProgress, hasEnded, isRemovalOfEnded } from '../../shared/task-state.ts'
 import type { EngineInfo, Hello, TaskObservation } from '../../shared/wire/up.ts'
 import type {
   Change,
@@ -191,6 +191,7 @@ function markNews(world: World, task: Task, seen: TaskObservation, marks: Marks)
 /** Whether the store will take it (store/apply-observation.ts), and it tells more than when the same was seen. */
 function isNews({ desired, observed }: Task, seen: TaskObservation, isWhole: boolean): boolean {
   if (seen.state === 'stopped' && desired === 'stopped') return observed.state !== 'stopped'
+  if (isRemovalOfEnded(observed.state, seen.state)) return false
   const progress = compareProgress(seen, observed)
   if (progress < 0) return isWhole
   return progress > 0 || (seen.health ?? 'none') !== observed.health

@@ -5,7 +5,7 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import { sameData } from '../../shared/same-data.ts'
-import { compareProgress, hasEnded, WRONG_PLATFORM } from '../../shared/task-state.ts'
+import { compareProgress, hasEnded, isRemovalOfEnded, WRONG_PLATFORM } from '../../shared/task-state.ts'
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
 import { platformOf } from '../decide/checks/platform.ts'
 import { clockJump, clockSkew, TIME_MAX } from '../decide/clock-skew.ts'
@@ -184,6 +184,7 @@ function observe(task: Task, node: Node, seen: TaskObservation, isWhole: boolean
     nothingLeft(task, at, writes)
     return
   }
+  if (isRemovalOfEnded(before.state, seen.state)) return
   // An agent that was killed before it could keep an attempt counts it again, and may have forgotten that it had ended for good.
   if (compareProgress(seen, before) < 0 && !isWhole) return
   task.observed = observedFrom(seen, before, node.clockSkewMs, at)
@@ -224,9 +225,7 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
   const past = (theirs: Instant) => ourTime(theirs, skewMs, at)
   const health = seen.health ?? 'none'
   const isSameAttempt = seen.attempt === before.attempt
-  // What has ended and is being removed is told to be stopping, and runs no more than before.
-  const hasComeBack = hasEnded(before.state) && seen.state !== 'stopping'
-  const isBack = !hasEnded(seen.state) && (before.returned || hasComeBack)
+  const isBack = !hasEnded(seen.state) && (before.returned || hasEnded(before.state))
   return {
     attempt: seen.attempt,
     state: seen.state,

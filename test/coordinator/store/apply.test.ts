@@ -178,16 +178,27 @@ describe('an observation', () => {
   })
 
   test.each([
-    ['running', true],
-    ['stopping', undefined],
-  ] as const)('of a task that had ended and is %s now: has it come back? %s', (state, returned) => {
-    const done = aTask({ observed: { attempt: 1, state: 'completed' } })
-    const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: [done] })
-    const seen = { task: done.id, spec: 's', attempt: 2, since: NOW, state }
-    observe(world, { kind: 'tasks', node: 'n1', full: false, revision: 1, engine: anEngine(), tasks: [seen], gone: [] })
-    expect(world.tasks.get(done.id)?.observed).toMatchObject({ state })
-    expect(world.tasks.get(done.id)?.observed.returned).toBe(returned)
-  })
+    ['running', { state: 'running', returned: true }],
+    ['stopping', { state: 'completed' }],
+  ] as const)(
+    'of a task that had ended: what runs has come back, and what is being removed is as it was: %s',
+    (state, is) => {
+      const done = aTask({ observed: { attempt: 1, state: 'completed' } })
+      const world = aWorld({ nodes: [aNode()], services: [aService()], tasks: [done] })
+      const seen = { task: done.id, spec: 's', attempt: 2, since: NOW, state }
+      observe(world, {
+        kind: 'tasks',
+        node: 'n1',
+        full: false,
+        revision: 1,
+        engine: anEngine(),
+        tasks: [seen],
+        gone: [],
+      })
+      const { observed } = world.tasks.get(done.id)!
+      expect({ state: observed.state, returned: observed.returned }).toEqual({ returned: undefined, ...is })
+    },
+  )
 
   test('that is complete and does not name what has ended leaves it so, and believes what its agent says of it next', () => {
     const done = aTask({ observed: { attempt: 5, state: 'failed' } })
