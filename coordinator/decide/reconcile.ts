@@ -165,7 +165,7 @@ function mayGo(beat: Beat, service: Service, keeper: Task, replaced: Task): bool
 function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, unit: Unit): void {
   const leaving = unit.stale.filter((task) => mustLeave(beat, service, task))
   const [keeper, ...others] = unit.stale.filter((task) => !leaving.includes(task))
-  const [first] = leaving
+  const [first, ...rest] = leaving
   if (keeper) {
     for (const task of [...leaving, ...others]) {
       if (mayGo(beat, service, keeper, task)) stop(beat, task, `moved: ${keeper.id} has its place`)
@@ -174,6 +174,8 @@ function moveUnchanged(beat: Beat, service: Service, target: ServiceVersion, uni
     if (keeper.node === null) request(beat, service, version, unit.slot, keeper)
   } else if (first) {
     const version = ownVersionOf(service, target, first)
+    // One that was to take over and is not up has no use on a node that is emptied, too.
+    for (const task of rest) if (!isUp(task)) stop(beat, task, `moved: ${task.node} is to be emptied as well`)
     add(beat, service, version, unit, whyLeaving(beat, version, first) ?? `${first.node} is drained`)
   }
 }

@@ -11,14 +11,14 @@ export class Disk {
   isFull = false
   /** Something that should have been kept was not: it was full, or wiped. */
   hasLost = false
-  /** The latest was not taken. */
-  private isBehind = false
+  /** Files of which the latest was not taken. */
+  private readonly behind = new Set<string>()
   readonly written = new Map<string, string>()
   private readonly durable = new Map<string, string>()
 
   /** The process that would have written it later has ended. */
   leave(): void {
-    this.hasLost ||= this.isBehind
+    this.hasLost ||= this.behind.size > 0
   }
 
   /** What was not flushed is lost, each file for itself and whole. */
@@ -37,7 +37,9 @@ export class Disk {
     const disk = this
     const write = (name: string, text: string) => {
       if (!life.may()) return
-      this.isBehind = this.isFull
+      const file = name.replace(/\.new$/, '')
+      if (this.isFull) this.behind.add(file)
+      else this.behind.delete(file)
       if (this.isFull) throw new BerthError('failed', `ENOSPC: no space left on device, write '${name}'`)
       this.written.set(name, text)
     }

@@ -807,3 +807,32 @@ test.each([
   expect(cluster.world.services.get('shop_web')?.rollout).toMatchObject({ state: 'settled' })
   expect(running(cluster, 'shop_web').map(({ version }) => version)).toEqual([2, 2, 2, 2])
 })
+
+test('a paused rollout whose nodes are drained one after the other has one task on its way for a slot, however many are drained', () => {
+  const cluster = aCluster(THREE)
+  const drain = (node: string, availability: 'drain' | 'active' = 'drain') =>
+    change(cluster, { kind: 'set-availability', node, availability })
+  drain('n2')
+  drain('n3')
+  const update = { order: 'start-first' as const, monitorMs: 60_000, parallelism: 1 }
+  deploy(cluster, { web: { replicas: 1, update } })
+  run(cluster, 20_000)
+  deploy(cluster, { web: { replicas: 1, image: 'crash:1', update } })
+  run(cluster, 2_000)
+  crash(cluster, 'n1', [...cluster.world.tasks.values()].find(({ version }) => version === 2)!.id)
+  beat(cluster)
+  expect(cluster.world.services.get('shop_web')?.rollout.state).toBe('paused')
+  const moving = () =>
+    [...cluster.world.tasks.values()].filter(
+      ({ desired, observed }) => desired === 'running' && observed.state === 'assigned',
+    ).length
+  for (const [emptied, next] of [
+    ['n1', 'n2'],
+    ['n2', 'n3'],
+  ] as const) {
+    drain(next, 'active')
+    drain(emptied)
+    beat(cluster)
+    expect(moving(), `${emptied} is drained`).toBe(1)
+  }
+})
