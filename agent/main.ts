@@ -5,6 +5,7 @@ import version from '../package.json' with { type: 'json' }
 import { systemClock } from '../shared/clock.ts'
 import type { Owner } from './decide/container.ts'
 import { connectEngine, type Engine } from './docker/engine.ts'
+import { holdFolder } from './hold-folder.ts'
 import { createReadInventory } from './host/inventory.ts'
 import { createLoadMeter } from './host/load-meter.ts'
 import { createLogTail } from './host/log-tail.ts'
@@ -15,10 +16,12 @@ import { createSupervisor } from './supervisor.ts'
 
 /**
  * Resolves when aborted. The supervisor acts on the assignment on the disk at once, whether or not there is a coordinator.
- * @throws BerthError when this host cannot join: no token, a wrong one, a name that is taken
+ * @throws BerthError when this host cannot join: no token, a wrong one, a name that is taken; `conflict` when another agent has the folder
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const log = pino({ level: options.logLevel, base: { node: options.node } }, pino.destination({ dest: 2, sync: true }))
+  const release = await holdFolder(options.dataDir, systemClock, log, signal)
+  if (release === null) return
   const engine = connectEngine({ host: options.engineHost })
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
@@ -53,6 +56,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     stop.abort()
     loadMeter.close()
     engine.close()
+    release()
   }
 }
 

@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Database, open, type RootDatabaseOptions } from 'lmdb'
 import { BerthError } from '../../shared/errors.ts'
-import { lockFolder } from './folder-lock.ts'
+import { lockFolder } from '../../shared/folder-lock.ts'
 import { assertKey, keyText } from './keys.ts'
 import type { Compare, Key, Store, Write } from './store.ts'
 import { pack, unpack } from './values.ts'
@@ -51,7 +51,7 @@ type LmdbKey = (string | number | Uint8Array)[] | symbol
 export async function openLmdbStore(options: LmdbOptions): Promise<Store> {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   chmodSync(options.dir, 0o700)
-  const unlock = lockFolder(options.dir)
+  const unlock = lockFolder(options.dir, 'coordinator')
   try {
     return createStore(options, unlock)
   } catch (error) {

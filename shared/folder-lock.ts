@@ -1,19 +1,19 @@
 /**
- * One process per data folder: two coordinators on one store would each believe their own memory. The lock is a file that
- * names its holder by pid, start time and boot, so that one left behind by a kill or a power cut is known to be stale even
- * after its pid was given to somebody else.
+ * One process per data folder: two coordinators on one store would each believe their own memory, two agents would each start
+ * and stop the other's containers. The lock is a file that names its holder by pid, start time and boot, so that one left
+ * behind by a kill or a power cut is known to be stale even after its pid was given to somebody else.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BerthError } from '../../shared/errors.ts'
+import { BerthError } from './errors.ts'
 
 const ATTEMPTS_MAX = 20
 
 /**
- * Takes the folder for this process; returns the way to give it back.
+ * Takes the folder, which exists, for this process, a `kind` of daemon; returns the way to give it back.
  * @throws BerthError `conflict` when another process that is alive holds it.
  */
-export function lockFolder(dir: string): () => void {
+export function lockFolder(dir: string, kind: 'coordinator' | 'agent'): () => void {
   const path = join(dir, 'lock')
   const mine = identityOf(process.pid)!
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -23,13 +23,13 @@ export function lockFolder(dir: string): () => void {
     if (isAlive(holder)) {
       throw new BerthError(
         'conflict',
-        `${dir} is in use by process ${pidOf(holder)}; one coordinator per data folder. Stop that one or choose another --data`,
+        `${dir} is in use by process ${pidOf(holder)}; one ${kind} per data folder. Stop that one or choose another --data`,
         { details: { dir, pid: pidOf(holder) } },
       )
     }
     moveAside(path, holder)
   }
-  throw new BerthError('conflict', `${path} keeps changing hands; is something starting coordinators in a loop?`)
+  throw new BerthError('conflict', `${path} keeps changing hands; is something starting ${kind}s in a loop?`)
 }
 
 function create(path: string, text: string): boolean {
@@ -81,12 +81,14 @@ function pidOf(identity: string): number {
   return Number.parseInt(identity, 10)
 }
 
-/** `PID START-TICKS BOOT-ID`, null when no such process runs. */
+/** `PID START-TICKS BOOT-ID`, null when no such process runs; one that has ended and was not yet waited for runs no more. */
 function identityOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name, in brackets, may hold anything; the start time is the 20th field after it.
-    const startTicks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    // The name, in brackets, may hold anything; the state is the first field after it, the start time the 20th.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const { 0: state, 19: startTicks } = fields
+    if (state === 'Z' || state === 'X') return null
     return `${pid} ${startTicks} ${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`
   } catch {
     return null
