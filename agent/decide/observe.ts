@@ -58,12 +58,14 @@ function phase(
   if (!assigned || !spec || assigned.desired === 'stopped') return leaving(container, now)
   const error = memory.error ?? undefined
   if (activity) return { state: activity, since: now, error }
-  // It was made, and that is all that can be said; a word of it running that was told before still counts.
-  if (container?.state === 'unreadable') return { state: 'starting', since: now }
   if (container?.state === 'running') return { state: 'running', since: container.startedAt ?? now }
-  if (container && container.spec !== assigned.spec) return leaving(container, now)
+  const isOver = endedForGood(container, spec, memory)
+  if (container?.state === 'unreadable') {
+    // It was made, and that is all that can be said; a word of it running that was told before still counts.
+    if (!isOver) return { state: 'starting', since: now }
+  } else if (container && container.spec !== assigned.spec) return leaving(container, now)
   const since = container?.finishedAt ?? memory.failedAt ?? now
-  if (endedForGood(container, spec, memory)) {
+  if (isOver) {
     const exitCode = container?.exitCode ?? memory.endedWith
     return { state: !error && exitCode === 0 ? 'completed' : 'failed', since, error }
   }
