@@ -13,6 +13,7 @@
 import type { NodeName, Nomination, Preempted, Refusal, ServiceVersion, Task, TaskId } from '../world.ts'
 import { type Beat, preempt, statusOf, stop } from './beat.ts'
 import { isInviting, movingRefusalOf, refusalOf } from './checks/all.ts'
+import { planTogether } from './packing/together.ts'
 import { hold, type NodePicture, type Picture, pictureOf, without } from './picture.ts'
 import { boundTo } from './placement/engine.ts'
 import { type Ground, groundOf, laterOf, leave, reserve } from './preempt/ground.ts'
@@ -114,7 +115,8 @@ function promisedRequests(beat: Beat): PlaceRequest[] {
 function placeLevel(placing: Placing, level: PlaceRequest[]): PlaceRequest[] {
   const { beat, picture, ground } = placing
   const others = level.filter((request) => !takePromised(placing, request))
-  const { placements, held } = schedule(others, picture, beat.world.settings.policy)
+  const { policy } = beat.world.settings
+  const { placements, held } = schedule(others, picture, policy, planTogether(others, picture, policy))
   for (const placement of placements) {
     beat.decisions.push(placement)
     placing.placed.add(placement.task)

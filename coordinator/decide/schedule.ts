@@ -6,6 +6,7 @@ import { CLUSTER_SETTINGS_DEFAULT } from '../../shared/cluster-settings.ts'
 import { canonicalJson, type PolicyName } from '../../shared/spec.ts'
 import type { Decision, NodeName, PlacementReason, Refusal } from '../world.ts'
 import { refusalOf } from './checks/all.ts'
+import type { Plan } from './packing/together.ts'
 import { hold, type Picture } from './picture.ts'
 import { type Cost, Engine } from './placement/engine.ts'
 import type { PlaceRequest } from './requests.ts'
@@ -19,36 +20,46 @@ export type Schedule = {
 
 /**
  * Places what fits, in the order of the requests; `picture` takes note of each placement.
- * `policy`: for services that name none.
+ * `policy`: for services that name none. `plan`: of tasks that were packed together.
  */
 export function schedule(
   requests: readonly PlaceRequest[],
   picture: Picture,
   policy: PolicyName = CLUSTER_SETTINGS_DEFAULT.policy,
+  plan: Plan | null = null,
 ): Schedule {
   const engine = new Engine(picture, policy)
   const placements: Schedule['placements'] = []
   const held: PlaceRequest[] = []
   // Naming others looks at every node once more, so only the first of many placements do.
   let toExplain = Math.floor(NODES_EXPLAINED_MAX / Math.max(1, picture.size))
-  engine.place(requests, (request, index, counted) => {
-    if (index === -1) {
-      held.push(request)
-      return
-    }
-    toExplain -= 1
-    const why = {
-      policy: engine.policyOf(request).name,
-      considered: picture.size,
-      fitting: counted ?? engine.countFitting(request),
-      score: rounded(engine.partsOf(request, index)),
-      ...(toExplain >= 0 && othersOf(engine, request, index, picture)),
-    }
-    const seen = engine.nodes.seen[index]!
-    placements.push({ kind: 'place-task', task: request.task, node: seen.node.name, why })
-    hold(seen, request.task, request.service.name, request.version)
-  })
+  engine.place(
+    requests,
+    (request, index, counted) => {
+      if (index === -1) {
+        held.push(request)
+        return
+      }
+      toExplain -= 1
+      const seen = engine.nodes.seen[index]!
+      const why = {
+        policy: engine.policyOf(request).name,
+        considered: picture.size,
+        fitting: counted ?? engine.countFitting(request),
+        score: { ...rounded(engine.partsOf(request, index)), ...packedWith(plan, request, seen.node.name) },
+        ...(toExplain >= 0 && othersOf(engine, request, index, picture)),
+      }
+      placements.push({ kind: 'place-task', task: request.task, node: seen.node.name, why })
+      hold(seen, request.task, request.service.name, request.version)
+    },
+    plan?.nodes,
+  )
   return { placements, held, cost: engine.cost }
+}
+
+/** What the task's own score does not show: it went there because of others that came with it. */
+function packedWith(plan: Plan | null, { task }: PlaceRequest, node: NodeName): Record<string, number> {
+  return plan?.nodes.get(task) === node ? { packedTogether: plan.nodes.size } : {}
 }
 
 /** Of all placements of one call together. */

@@ -64,6 +64,11 @@ export function otherRefusalFor(
   return concerned.length === 0 ? () => null : (seen) => firstRefusal(concerned, request, seen)
 }
 
+/** Whether, of the moving checks, only those of CPU and memory may refuse the request on some node. */
+export function nothingElseConcerns(request: PlaceRequest, neighbours: Neighbours): boolean {
+  return !MOVING.some((check) => concerns(check, request, neighbours))
+}
+
 /** False: on no node would the check refuse the request. */
 function concerns(check: Check, { service, version }: PlaceRequest, neighbours: Neighbours): boolean {
   const { container } = version.spec.task

@@ -10,7 +10,7 @@
  * Both look at columns of figures (`nodes.ts`); a test holds both to a reference that knows neither.
  */
 import type { PolicyName } from '../../../shared/spec.ts'
-import type { NodeName } from '../../world.ts'
+import type { NodeName, TaskId } from '../../world.ts'
 import { fixedKeyOf, fixedRefusalOf, otherRefusalFor } from '../checks/all.ts'
 import { attributeOf } from '../checks/constraint.ts'
 import type { Picture } from '../picture.ts'
@@ -57,8 +57,23 @@ export class Engine {
     this.#isTainted = this.nodes.seen.some(({ node }) => node.taints.length > 0)
   }
 
-  /** In the order of the requests. */
-  place(requests: readonly PlaceRequest[], chosen: Chosen): void {
+  /**
+   * In the order of the requests. `planned`: where tasks that were looked at together go; one that cannot go there any
+   * more goes where it would without.
+   */
+  place(
+    requests: readonly PlaceRequest[],
+    chosen: Chosen,
+    planned: ReadonlyMap<TaskId, NodeName> = NOTHING_PLANNED,
+  ): void {
+    if (planned.size > 0) {
+      for (let at = 0; at < requests.length; at++) {
+        const name = planned.get(requests[at]!.task)
+        if (name !== undefined && this.#placeAsPlanned(requests[at]!, name, chosen)) continue
+        this.#placeBatch({ requests, from: at, to: at + 1 }, chosen)
+      }
+      return
+    }
     let from = 0
     for (let to = 1; to <= requests.length; to++) {
       if (to < requests.length && requests[to]!.version === requests[from]!.version) continue
@@ -298,6 +313,19 @@ export class Engine {
     if (fits) this.#take(wanted, index)
   }
 
+  /** Whether it can go there; then it is placed. */
+  #placeAsPlanned(request: PlaceRequest, name: NodeName, chosen: Chosen): boolean {
+    const index = this.nodes.indexOf(name)
+    const seen = this.nodes.seen[index]
+    const wanted = this.#wanted(request)
+    this.cost.checks += 1
+    if (!seen || fixedRefusalOf(request, seen) !== null || !this.#fits(wanted, index)) return false
+    this.nodes.askFor(request.service.name)
+    chosen(request, index, null)
+    this.#take(wanted, index)
+    return true
+  }
+
   // ---------------------------------------------------------------- what passes the fixed checks
 
   #eligibleFor(request: PlaceRequest): Int32Array {
@@ -330,6 +358,8 @@ export class Engine {
     return made
   }
 }
+
+const NOTHING_PLANNED: ReadonlyMap<TaskId, NodeName> = new Map()
 
 /** Requests of one version: those from `from` until before `to`. */
 type Batch = { requests: readonly PlaceRequest[]; from: number; to: number }

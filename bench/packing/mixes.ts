@@ -1,0 +1,52 @@
+/** Large mixes of services, from one seed: as they are reserved in practice, most small, few large, in no fixed proportion of CPU to memory. */
+import { planTogether } from '../../coordinator/decide/packing/together.ts'
+import { pictureOf } from '../../coordinator/decide/picture.ts'
+import type { PlaceRequest } from '../../coordinator/decide/requests.ts'
+import { schedule } from '../../coordinator/decide/schedule.ts'
+import { diceFrom } from '../../test/build/chance.ts'
+import { GiB, MiB } from '../../test/build/spec.ts'
+import { aService, aWorld, nodes } from '../../test/build/world.ts'
+
+const ROOM = { cpuCores: 16, memoryBytes: 64 * GiB }
+
+export type Mix = { requests: PlaceRequest[]; least: number }
+
+/** In an order drawn by lot. */
+export function mixOf(tasks: number, services: number, seed: number): Mix {
+  const dice = diceFrom(seed)
+  const kinds = Array.from({ length: services }, (_, number) => {
+    const cpuCores = dice.of([0.1, 0.25, 0.5, 0.5, 1, 1, 2, 4])
+    const memoryBytes = Math.round(cpuCores * dice.of([1, 2, 4, 4, 8]) * 1024 * (0.75 + 0.5 * dice.share())) * MiB
+    const spec = { cpuCores, memoryBytes, placement: { policy: 'binpack' as const } }
+    return aService({ stack: 'mix', shortName: `s${number}`, spec })
+  })
+  const drawn = Array.from({ length: tasks }, (_, index): PlaceRequest => {
+    const service = dice.of(kinds)
+    const task = `${service.name}.${index + 1}.a`
+    return { task, service, version: service.versions.get(1)!, slot: index + 1, onlyNode: null, waitsFor: [] }
+  })
+  const needed = (of: 'cpuCores' | 'memoryBytes') =>
+    drawn.reduce((sum, { version }) => sum + version.spec.task.container.resources.reservation[of], 0)
+  const least = Math.max(...(['cpuCores', 'memoryBytes'] as const).map((of) => Math.ceil(needed(of) / ROOM[of] - 1e-9)))
+  return { requests: drawn, least }
+}
+
+const pictureFor = ({ least }: Mix) => pictureOf(aWorld({ nodes: nodes(2 * least + 10, ROOM) }))
+
+/** How many nodes are begun when all come at once. */
+export function placedTogether(mix: Mix): number {
+  const picture = pictureFor(mix)
+  const { placements } = schedule(mix.requests, picture, 'binpack', planTogether(mix.requests, picture, 'binpack'))
+  return begunBy(placements, mix)
+}
+
+/** How many nodes are begun when each is placed for good before the next comes. */
+export function placedOneByOne(mix: Mix): number {
+  return begunBy(schedule(mix.requests, pictureFor(mix), 'binpack').placements, mix)
+}
+
+function begunBy(placements: readonly { node: string }[], { requests }: Mix): number {
+  if (placements.length !== requests.length)
+    throw new Error(`only ${placements.length} of ${requests.length} were placed`)
+  return new Set(placements.map(({ node }) => node)).size
+}

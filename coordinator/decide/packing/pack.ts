@@ -1,0 +1,83 @@
+/**
+ * Tasks that come together on as few nodes as can be found with bounded work: the best of several heuristics, then, for
+ * as long as there may be something better, one node fewer by search. Never more nodes than first-fit decreasing, best-fit
+ * decreasing or dot product alone. The same tasks and nodes give the same packing.
+ */
+import { complete } from './complete.ts'
+import { eliminate } from './eliminate.ts'
+import { bestFit, decreasing, fillEach, firstFit, type Size, type Weights } from './greedy.ts'
+import { type Looks, leastNewly, type Packing, type Problem } from './problem.ts'
+
+export type Packed = Packing & { least: number; looks: number }
+
+/** Null: no heuristic found room for all, or they are too many to look for it. */
+export function pack(problem: Problem): Packed | null {
+  const least = leastNewly(problem)
+  const looks: Looks = { count: 0, max: GREEDY_LOOKS_MAX }
+  let best = greedy(problem, least, looks)
+  if (!best) return null
+  const exact: Looks = { count: 0, max: EXACT_LOOKS_MAX }
+  const ejection: Looks = { count: 0, max: EJECTION_LOOKS_MAX }
+  while (best.newly > least) {
+    const better = oneFewer(problem, best, exact, ejection)
+    if (!better) break
+    best = better
+  }
+  return { ...best, least, looks: looks.count + exact.count + ejection.count }
+}
+
+/** Of all heuristics together: some tens of milliseconds. */
+const GREEDY_LOOKS_MAX = 40_000_000
+/** Of all searches for one node fewer together. */
+const EXACT_LOOKS_MAX = 1_000_000
+const EJECTION_LOOKS_MAX = 2_000_000
+const EXACT_TASKS_MAX = 100
+
+function greedy(problem: Problem, least: number, looks: Looks): Packing | null {
+  const { cpu, memory } = problem
+  const even: Weights = { cpu: 1, memory: 1 }
+  const wanted: Weights = { cpu: sumOf(cpu), memory: sumOf(memory) }
+  const sum: Size = (cores, bytes) => cores + bytes
+  const otherSizes: Size[] = [
+    Math.max,
+    (cores, bytes) => wanted.cpu * cores + wanted.memory * bytes,
+    (cores, bytes) => cores * bytes,
+    (cores, bytes) => cores * cores + bytes * bytes,
+  ]
+  const bySize = (size: Size) => {
+    const order = decreasing(problem, size)
+    return [() => firstFit(problem, order, looks), () => bestFit(problem, order, even, looks)]
+  }
+  // The three that nothing may be worse than come first.
+  const tries = [
+    ...bySize(sum),
+    () => fillEach(problem, 'dot', even, looks),
+    () => fillEach(problem, 'dot', wanted, looks),
+    () => fillEach(problem, 'left', even, looks),
+    () => fillEach(problem, 'left', wanted, looks),
+    ...otherSizes.flatMap(bySize),
+  ]
+  let best: Packing | null = null
+  for (const attempt of tries) {
+    const packing = attempt()
+    if (packing && (best === null || packing.newly < best.newly)) best = packing
+    if (best && best.newly <= least) break
+  }
+  return best
+}
+
+function oneFewer(problem: Problem, packing: Packing, exact: Looks, ejection: Looks): Packing | null {
+  if (problem.begun === 0 && problem.cpu.length <= EXACT_TASKS_MAX && isEven(problem)) {
+    const found = complete(problem, packing.newly - 1, exact)
+    if (found !== undefined) return found
+  }
+  return eliminate(problem, packing, ejection)
+}
+
+function isEven({ cpuFree, memoryFree }: Problem): boolean {
+  return cpuFree.every((free) => free === cpuFree[0]) && memoryFree.every((free) => free === memoryFree[0])
+}
+
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0)
+}
