@@ -25,11 +25,27 @@ export function mixOf(tasks: number, services: number, seed: number): Mix {
     const task = `${service.name}.${index + 1}.a`
     return { task, service, version: service.versions.get(1)!, slot: index + 1, onlyNode: null, waitsFor: [] }
   })
-  const needed = (of: 'cpuCores' | 'memoryBytes') =>
-    drawn.reduce((sum, { version }) => sum + version.spec.task.container.resources.reservation[of], 0)
-  const least = Math.max(...(['cpuCores', 'memoryBytes'] as const).map((of) => Math.ceil(needed(of) / ROOM[of] - 1e-9)))
-  return { requests: drawn, least }
+  return { requests: drawn, least: Math.max(leastBy(drawn, 'cpuCores'), leastBy(drawn, 'memoryBytes')) }
 }
+
+/**
+ * What no packing gets below, by one resource: those larger than a half need a node each, and what the others, down to some size, do not
+ * find room for beside them needs more (the bound L2 of Martello and Toth, "Lower bounds and reduction procedures for the bin packing
+ * problem", 1990).
+ */
+function leastBy(requests: readonly PlaceRequest[], of: 'cpuCores' | 'memoryBytes'): number {
+  const sizes = requests.map(({ version }) => version.spec.task.container.resources.reservation[of] / ROOM[of])
+  const bounds = [0, ...new Set(sizes.filter((size) => size <= 0.5))].map((smallest) => {
+    const alone = sizes.filter((size) => size > 1 - smallest).length
+    const large = sizes.filter((size) => size > 0.5 && size <= 1 - smallest)
+    const others = sizes.filter((size) => size >= smallest && size <= 0.5)
+    const left = sum(others) - (large.length - sum(large))
+    return alone + large.length + Math.max(0, Math.ceil(left - 1e-9))
+  })
+  return Math.max(...bounds)
+}
+
+const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0)
 
 const pictureFor = ({ least }: Mix) => pictureOf(aWorld({ nodes: nodes(2 * least + 10, ROOM) }))
 

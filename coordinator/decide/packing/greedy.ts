@@ -122,7 +122,7 @@ function place(problem: Problem, order: Int32Array, looks: Looks, choose: Choose
 }
 
 /** Tasks of one size together, in the order given. */
-function kindsOf({ cpu, memory }: Problem, order: Int32Array): number[][] {
+export function kindsOf({ cpu, memory }: Problem, order: Int32Array): number[][] {
   const kinds: number[][] = []
   for (const task of order) {
     const kind = kinds.at(-1)

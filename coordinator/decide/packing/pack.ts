@@ -7,6 +7,7 @@ import { complete } from './complete.ts'
 import { eliminate } from './eliminate.ts'
 import { bestFit, decreasing, fillEach, firstFit, type Size, type Weights } from './greedy.ts'
 import { type Looks, leastNewly, type Packing, type Problem } from './problem.ts'
+import { snug } from './snug.ts'
 
 export type Packed = Packing & { least: number; looks: number }
 
@@ -56,6 +57,7 @@ function greedy(problem: Problem, least: number, looks: Looks): Packing | null {
     () => fillEach(problem, 'left', even, looks),
     () => fillEach(problem, 'left', wanted, looks),
     ...otherSizes.flatMap(bySize),
+    () => snug(problem, sum, least, looks),
   ]
   let best: Packing | null = null
   for (const attempt of tries) {
