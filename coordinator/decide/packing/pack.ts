@@ -11,14 +11,17 @@ import { snug } from './snug.ts'
 
 export type Packed = Packing & { least: number; looks: number }
 
-/** Null: no heuristic found room for all, or they are too many to look for it. */
-export function pack(problem: Problem): Packed | null {
+/** How much of the search for one node fewer is made, in looks. */
+export type Effort = { exact: number; ejection: number }
+
+/** Null: there is not room for all, no plain heuristic found it, or they are too many to look for it. */
+export function pack(problem: Problem, looks: Looks = greedyLooks(), effort: Effort = EFFORT): Packed | null {
   const least = leastNewly(problem)
-  const looks: Looks = { count: 0, max: GREEDY_LOOKS_MAX }
+  if (least > problem.cpuFree.length - problem.begun || !hasRoom(problem)) return null
   let best = greedy(problem, least, looks)
   if (!best) return null
-  const exact: Looks = { count: 0, max: EXACT_LOOKS_MAX }
-  const ejection: Looks = { count: 0, max: EJECTION_LOOKS_MAX }
+  const exact: Looks = { count: 0, max: effort.exact }
+  const ejection: Looks = { count: 0, max: effort.ejection }
   while (best.newly > least) {
     const better = oneFewer(problem, best, exact, ejection)
     if (!better) break
@@ -28,11 +31,21 @@ export function pack(problem: Problem): Packed | null {
 }
 
 /** Of all heuristics together: some tens of milliseconds. */
-const GREEDY_LOOKS_MAX = 40_000_000
+export function greedyLooks(): Looks {
+  return { count: 0, max: 40_000_000 }
+}
+
 /** Of all searches for one node fewer together. */
-const EXACT_LOOKS_MAX = 1_000_000
-const EJECTION_LOOKS_MAX = 2_000_000
+const EFFORT: Effort = { exact: 1_000_000, ejection: 2_000_000 }
 const EXACT_TASKS_MAX = 100
+
+/** False: they need more together than is free. Where room is short this is mostly why, and it costs next to nothing. */
+function hasRoom({ cpu, memory, cpuFree, memoryFree }: Problem): boolean {
+  return sumOf(cpu) <= sumOf(cpuFree) + SUM_ROUNDING && sumOf(memory) <= sumOf(memoryFree) + SUM_ROUNDING
+}
+
+/** Of sums over many nodes. What is wrongly let through is found out by the heuristics. */
+const SUM_ROUNDING = 1e-6
 
 function greedy(problem: Problem, least: number, looks: Looks): Packing | null {
   const { cpu, memory } = problem
@@ -49,21 +62,26 @@ function greedy(problem: Problem, least: number, looks: Looks): Packing | null {
     const order = decreasing(problem, size)
     return [() => firstFit(problem, order, looks), () => bestFit(problem, order, even, looks)]
   }
-  // The three that nothing may be worse than come first.
-  const tries = [
-    ...bySize(sum),
-    () => fillEach(problem, 'dot', even, looks),
+  // The three that nothing may be worse than come first. Where none of them finds room it is as good as none: the others
+  // are there to find fewer nodes.
+  const plain = [...bySize(sum), () => fillEach(problem, 'dot', even, looks)]
+  const others = [
     () => fillEach(problem, 'dot', wanted, looks),
     () => fillEach(problem, 'left', even, looks),
     () => fillEach(problem, 'left', wanted, looks),
     ...otherSizes.flatMap(bySize),
     () => snug(problem, sum, least, looks),
   ]
-  let best: Packing | null = null
+  const first = bestOf(plain, null, least)
+  return first && bestOf(others, first, least)
+}
+
+function bestOf(tries: readonly (() => Packing | null)[], given: Packing | null, least: number): Packing | null {
+  let best = given
   for (const attempt of tries) {
+    if (best && best.newly <= least) break
     const packing = attempt()
     if (packing && (best === null || packing.newly < best.newly)) best = packing
-    if (best && best.newly <= least) break
   }
   return best
 }

@@ -3,23 +3,31 @@
  * The plan says only where each would rather go: the engine holds it to every check, in the order of the requests. It is
  * made only when all that fit anywhere fit together: where room is short, who comes first matters more than few nodes, and
  * the tasks go one by one as always.
+ *
+ * Nothing is remembered from beat to beat: those that wait because no node has room for them are left out, and so are nodes
+ * that have no room for any, so that many that wait cost a comparison each until there is room again.
  */
 import type { PolicyName } from '../../../shared/spec.ts'
 import type { NodeName, TaskId } from '../../world.ts'
-import { fixedKeyOf, fixedRefusalOf, movingRefusalOf, nothingElseConcerns } from '../checks/all.ts'
+import { fixedKeyOf, fixedRefusalOf, nothingElseConcerns } from '../checks/all.ts'
 import { isReserved } from '../demand.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { boundTo } from '../placement/engine.ts'
 import { hasWishes, reluctance } from '../reluctance.ts'
 import type { PlaceRequest } from '../requests.ts'
-import { type Packed, pack } from './pack.ts'
-import type { Problem } from './problem.ts'
+import { greedyLooks, type Packed, pack } from './pack.ts'
+import { type Looks, type Problem, ROUNDING } from './problem.ts'
 
 /** Where each task goes, and how many tasks on how many nodes that are empty so far. */
 export type Plan = { nodes: Map<TaskId, NodeName>; newly: number; looks: number }
 
-/** Null: they go one by one. `policy`: for services that name none. */
-export function planTogether(requests: readonly PlaceRequest[], picture: Picture, policy: PolicyName): Plan | null {
+/** Null: they go one by one. `policy`: for services that name none. `looks`: told what it costs. */
+export function planTogether(
+  requests: readonly PlaceRequest[],
+  picture: Picture,
+  policy: PolicyName,
+  looks: Looks = greedyLooks(),
+): Plan | null {
   const [first] = requests
   if (!first || !differInSize(requests)) return null
   if (requests.some(({ version }) => (version.spec.placement.policy ?? policy) !== 'binpack')) return null
@@ -35,13 +43,16 @@ export function planTogether(requests: readonly PlaceRequest[], picture: Picture
       nothingElseConcerns(request, cluster.neighbours),
   )
   if (!requests.every((request) => boundTo(request) === null && isPlain(request))) return null
-  const nodes = nodesFor(first, picture)
-  if (nodes === null) return null
-  const fitsAnywhere = oncePerVersion((request) => nodes.some(({ seen }) => movingRefusalOf(request, seen) === null))
-  const fitting = requests.filter(fitsAnywhere)
+  const all = nodesFor(first, picture)
+  if (all === null) return null
+  const isRoom = oncePerVersion((request) => hasRoom(all, sizeOf(request), looks))
+  const fitting = requests.filter(isRoom)
+  if (fitting.length === 0) return null
+  const smallest = smallestOf(fitting)
+  const nodes = all.filter((node) => hasRoom([node], smallest, looks))
   // Neither the order of the requests nor their age says anything about where they go.
   fitting.sort((a, b) => (a.task < b.task ? -1 : 1))
-  const packed = pack(problemOf(fitting, nodes))
+  const packed = pack(problemOf(fitting, nodes), looks)
   return packed && planOf(packed, fitting, nodes)
 }
 
@@ -60,6 +71,17 @@ function differInSize(requests: readonly PlaceRequest[]): boolean {
 
 function sizeOf({ version }: PlaceRequest): { cpuCores: number; memoryBytes: number } {
   return version.spec.task.container.resources.reservation
+}
+
+/** Of each resource by itself: what has no room for this has none for any of them. */
+function smallestOf(requests: readonly PlaceRequest[]): { cpuCores: number; memoryBytes: number } {
+  const smallest = { ...sizeOf(requests[0]!) }
+  for (const request of requests) {
+    const { cpuCores, memoryBytes } = sizeOf(request)
+    smallest.cpuCores = Math.min(smallest.cpuCores, cpuCores)
+    smallest.memoryBytes = Math.min(smallest.memoryBytes, memoryBytes)
+  }
+  return smallest
 }
 
 function oncePerVersion(ask: (request: PlaceRequest) => boolean): (request: PlaceRequest) => boolean {
@@ -90,6 +112,19 @@ function nodesFor(request: PlaceRequest, picture: Picture): FreeNode[] | null {
     isEmpty ? cpuCores / most.cpu + memoryBytes / most.memory : 0
   const most = mostOf(nodes)
   return nodes.sort((a, b) => Number(a.isEmpty) - Number(b.isEmpty) || size(b) - size(a) || (a.name < b.name ? -1 : 1))
+}
+
+/** On any of the nodes. */
+function hasRoom(
+  nodes: readonly FreeNode[],
+  { cpuCores, memoryBytes }: { cpuCores: number; memoryBytes: number },
+  looks: Looks,
+): boolean {
+  for (const node of nodes) {
+    looks.count += 1
+    if (cpuCores <= node.cpuCores + ROUNDING && memoryBytes <= node.memoryBytes) return true
+  }
+  return false
 }
 
 /** What is promised to nobody, and what nobody is assumed to need. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CLASSES, instanceOf, problemOf } from '../../../../bench/packing/classes.ts'
 import { complete } from '../../../../coordinator/decide/packing/complete.ts'
-import { pack } from '../../../../coordinator/decide/packing/pack.ts'
+import { type Effort, greedyLooks, pack } from '../../../../coordinator/decide/packing/pack.ts'
 import { leastNewly, type Problem } from '../../../../coordinator/decide/packing/problem.ts'
 import { type Dice, diceFrom } from '../../../build/chance.ts'
 import { plainBestFit, plainDotProduct, plainFirstFit } from './plain.ts'
@@ -38,10 +38,15 @@ function expectHeld({ cpu, memory, cpuFree, memoryFree }: Problem, nodes: Int32A
   expect(Math.min(...nodes)).toBeGreaterThanOrEqual(0)
 }
 
+/** Searches that end soon: what they find is held to the rules all the same. Every tenth problem is searched in earnest. */
+function effortFor(seed: number): Effort | undefined {
+  return seed % 10 === 0 ? undefined : { exact: 50_000, ejection: 100_000 }
+}
+
 test('never more nodes than first-fit decreasing, best-fit decreasing or dot product, never fewer than the bound, nothing overfilled', () => {
   for (let seed = 1; seed <= 150; seed++) {
     const problem = randomProblem(seed)
-    const packed = pack(problem)
+    const packed = pack(problem, greedyLooks(), effortFor(seed))
     for (const plain of [plainFirstFit, plainBestFit, plainDotProduct]) {
       const newly = plain(problem)
       if (newly === null) continue
@@ -55,7 +60,8 @@ test('never more nodes than first-fit decreasing, best-fit decreasing or dot pro
 })
 
 test('the same packing twice', () => {
-  for (let seed = 1; seed <= 15; seed++) expect(pack(randomProblem(seed))).toEqual(pack(randomProblem(seed)))
+  const packed = (seed: number) => pack(randomProblem(seed), greedyLooks(), effortFor(seed))
+  for (let seed = 1; seed <= 15; seed++) expect(packed(seed)).toEqual(packed(seed))
 })
 
 test('tasks that fill nodes without a gap are packed so', () => {
@@ -119,4 +125,20 @@ test('ten times the tasks of as many services cost far less than a hundred times
   }
   expect(looksOf(10_000, 60)).toBeLessThan(30 * looksOf(1_000, 60))
   expect(looksOf(8_000, 8_000)).toBeLessThan(50_000_000)
+})
+
+test('what needs more together than there is, or has too few nodes, is not looked at', () => {
+  const given = (cpu: number, nodes: number): Problem => ({
+    cpu: new Float64Array(1_000).fill(cpu),
+    memory: new Float64Array(1_000).fill(0.1),
+    cpuFree: new Float64Array(nodes).fill(1),
+    memoryFree: new Float64Array(nodes).fill(1),
+    begun: nodes / 2,
+  })
+  for (const problem of [given(0.5, 400), given(0.1, 90)]) {
+    const looks = greedyLooks()
+    expect(pack(problem, looks)).toBeNull()
+    expect(looks.count).toBe(0)
+  }
+  expect(pack(given(0.1, 100))).not.toBeNull()
 })

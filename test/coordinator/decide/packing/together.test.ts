@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { refusalOf } from '../../../../coordinator/decide/checks/all.ts'
+import { greedyLooks } from '../../../../coordinator/decide/packing/pack.ts'
 import { planTogether } from '../../../../coordinator/decide/packing/together.ts'
 import { hold, pictureOf } from '../../../../coordinator/decide/picture.ts'
 import type { PlaceRequest } from '../../../../coordinator/decide/requests.ts'
@@ -71,6 +72,37 @@ describe('tasks that wait together', () => {
     ['a node of its own', requestsFor('other', 1, { cpuCores: 1 }).map((one) => ({ ...one, onlyNode: 'n1' }))],
   ])('with %s among them they go one by one', (_, others) => {
     expect(planTogether([...small, ...large, ...others], pictureOfNodes(9), 'binpack')).toBeNull()
+  })
+})
+
+describe('where room is short', () => {
+  const sizes = [1, 1.5, 2, 3, 4].map((cpuCores, at) => ({ cpuCores, shortName: `waits${at}` }))
+  const waiting = (each: number) =>
+    sizes.flatMap(({ cpuCores, shortName }) => requestsFor(shortName, each, { cpuCores, memoryBytes: 2 ** 20 }))
+  /** Of 50 nodes of four cores; `freed` of them have nothing on them. */
+  function looksOf(each: number, freed: number): number {
+    const picture = pictureOfNodes(50)
+    const filler = requestsFor('filler', 50 - freed, { cpuCores: 3.5 })
+    for (const [at, seen] of [...picture.values()].slice(freed).entries())
+      hold(seen, filler[at]!.task, filler[at]!.service.name, filler[at]!.version)
+    const looks = greedyLooks()
+    expect(planTogether(waiting(each), picture, 'binpack', looks)).toBeNull()
+    return looks.count
+  }
+
+  test('those that wait are not planned again while no node has room for them, however many they are', () => {
+    expect(looksOf(400, 0)).toBe(sizes.length * 50)
+    expect(looksOf(4_000, 0)).toBe(sizes.length * 50)
+  })
+
+  test('room for a few of them is no reason to look for room for all', () => {
+    expect(looksOf(400, 1)).toBeLessThanOrEqual((sizes.length + 1) * 50)
+    expect(looksOf(4_000, 1)).toBeLessThanOrEqual((sizes.length + 1) * 50)
+  })
+
+  test('they are planned again as soon as there is room for all', () => {
+    const plan = planTogether(waiting(4), pictureOfNodes(50), 'binpack')
+    expect(plan?.nodes.size).toBe(20)
   })
 })
 
