@@ -16,6 +16,8 @@ export type Policy = {
   reads: readonly number[]
   /** Writes the score of node `list[from]` into `into[0]` and so on until before `to`. Lower is better; finite. */
   scores(nodes: Rows, list: Int32Array, from: number, to: number, need: Need, into: Float64Array): void
+  /** What a task that runs is moved for, where that is less than what places one; of single nodes only. Not given: the score. */
+  worth?(nodes: Rows, list: Int32Array, from: number, to: number, need: Need, into: Float64Array): void
   /** The same in parts, for `berth why`: names and figures as people know them. */
   parts(nodes: Rows, node: number, need: Need): Record<string, number>
 }

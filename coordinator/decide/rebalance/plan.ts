@@ -220,7 +220,8 @@ function bestTarget(
   const need = nodes.seen[from]!.cluster.needOf(request.service.name, request.version)
   const all = Int32Array.from({ length: nodes.count }, (_, index) => index)
   const scores = new Float64Array(nodes.count)
-  policy.scores(nodes.rows, all, 0, nodes.count, need, scores)
+  if (policy.worth) policy.worth(nodes.rows, all, 0, nodes.count, need, scores)
+  else policy.scores(nodes.rows, all, 0, nodes.count, need, scores)
   const groups = groupsOf(nodes.seen, request)
   let best: { index: number; gain: number; groups?: Move['groups'] } | null = null
   for (let index = 0; index < nodes.count; index++) {
