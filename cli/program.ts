@@ -72,6 +72,8 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('--stack <STACK>', 'only of this stack')
     .option('--service <SERVICE>', 'only of this service')
     .option('--node <NODE>', 'only of this node')
+    .option('--type <TYPES>', 'only of these types: task-failed,node-*')
+    .option('--since <TIME>', 'only younger than this: 30s, 10m, 2h', milliseconds)
     .action(async ({ json, ...options }) => (await import('./commands/events.ts')).events(context(json), options))
   const recordings = () => import('./commands/record.ts')
   addJson(program.command('record').description('keep in a file what was observed and decided of late'))

@@ -23,9 +23,14 @@ export interface Core {
   events: EventHistory
 }
 
+/** `type`: kinds with commas between, a star at the end of one stands for anything. `since`: epoch milliseconds. */
+export type EventFilter = { stack?: string; service?: string; node?: string; type?: string; since?: number }
+
 export interface EventHistory {
   /** Events with a number above `after`, oldest first, at most `limit` (the newest ones when `after` is absent). */
-  list(query: { after?: number; limit: number; stack?: string; service?: string; node?: string }): EventRecord[]
+  list(query: EventFilter & { after?: number; limit: number }): EventRecord[]
+  /** The number of the oldest event that is kept; null without any. What has a lower one cannot be told any more. */
+  oldest(): number | null
   onEvent(listener: (event: EventRecord) => void): () => void
 }
 

@@ -3,6 +3,7 @@
  * that they tell of. Nobody hears of an event before it is durable.
  */
 import type { EventHistory } from './core.ts'
+import { isAskedFor } from './event-filter.ts'
 import type { Key, Store, Write } from './store/store.ts'
 import type { EventRecord } from './world.ts'
 
@@ -53,7 +54,7 @@ export function openEventLog(store: Pick<Store, 'range'>, keep = EVENTS_KEPT): E
       next = published + 1
       oldestStored = numberAt(store, {}) ?? next
     },
-    list({ after, limit, ...names }) {
+    list({ after, limit, ...filter }) {
       const isFromEnd = after === undefined
       const found: EventRecord[] = []
       const range = store.range(EVENT_PREFIX, isFromEnd ? { reverse: true } : { after: [...EVENT_PREFIX, after] })
@@ -61,10 +62,11 @@ export function openEventLog(store: Pick<Store, 'range'>, keep = EVENTS_KEPT): E
         if (found.length >= limit) break
         const event = value as EventRecord
         // What is being flushed may be in the store a moment before it is told.
-        if (event.number <= published && concerns(event, names)) found.push(event)
+        if (event.number <= published && isAskedFor(event, filter)) found.push(event)
       }
       return isFromEnd ? found.reverse() : found
     },
+    oldest: () => (oldestStored < next ? oldestStored : null),
     onEvent(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -76,12 +78,4 @@ export function openEventLog(store: Pick<Store, 'range'>, keep = EVENTS_KEPT): E
 function numberAt(store: Pick<Store, 'range'>, order: { reverse?: boolean }): number | null {
   for (const { value } of store.range(EVENT_PREFIX, { ...order, limit: 1 })) return (value as EventRecord).number
   return null
-}
-
-function concerns(event: EventRecord, { stack, service, node }: { stack?: string; service?: string; node?: string }) {
-  if (node !== undefined && event.node !== node) return false
-  if (service !== undefined && event.service !== service) return false
-  // A stack's name holds no underscore, so STACK_SERVICE splits one way only.
-  if (stack !== undefined && event.service?.split('_', 1)[0] !== stack) return false
-  return true
 }

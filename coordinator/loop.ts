@@ -192,7 +192,7 @@ export function createLoop(options: LoopOptions): Loop {
     }
     const writes = apply(world, value)
     if (told.length > 0) {
-      const added = events.add(told)
+      const added = events.add(told.map((event) => ({ ...event, by: whoDid(value) })))
       batch.events.push(...added.records)
       batch.eventWrites.push(...added.writes)
     }
@@ -337,4 +337,10 @@ export function createLoop(options: LoopOptions): Loop {
 
 function stopping(): BerthError {
   return new BerthError('unreachable', 'the coordinator is stopping; try again in a moment')
+}
+
+function whoDid(value: WorldValue): NonNullable<NewEvent['by']> {
+  if ('decision' in value) return 'coordinator'
+  if ('observation' in value) return 'agent'
+  return value.change.kind === 'join-node' ? 'agent' : 'operator'
 }

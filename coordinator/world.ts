@@ -400,6 +400,8 @@ export type EventRecord = {
   /** `info` for the course of things, `warning` for what an operator should read. */
   level: 'info' | 'warning'
   message: string
+  /** Who did it. Absent of events of older versions. */
+  by?: 'operator' | 'agent' | 'coordinator'
   node?: NodeName
   service?: ServiceName
   task?: TaskId

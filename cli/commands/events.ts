@@ -1,23 +1,39 @@
 /** `berth events`: what happened, and with -f what happens. */
-import type { EventDocument } from '../../shared/api.ts'
+import { type EventDocument, type EventsMissed, PAGE_LIMIT_MAX } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Client, Query } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import type { Output } from '../output.ts'
 
-export type EventsOptions = { follow?: boolean; limit?: number; stack?: string; service?: string; node?: string }
+export type EventsOptions = {
+  follow?: boolean
+  limit?: number
+  stack?: string
+  service?: string
+  node?: string
+  type?: string
+  /** Milliseconds before now. */
+  since?: number
+}
 
 const reconnectMs = 1000
 
 export async function events(context: Context, options: EventsOptions): Promise<void> {
   const { out, json } = context
-  const { follow, ...query } = options
+  const { follow, since, ...filter } = options
+  const query: Query = filter
+  if (since !== undefined) {
+    query.since = Date.now() - since
+    query.limit ??= PAGE_LIMIT_MAX
+  }
   const print = (event: EventDocument) => (json ? out.record(event) : out.line(eventLine(event, out.paint)))
   await withClient(context, async (client) => {
     if (follow) return followEvents(client, query, print, (words) => out.note(words))
     const { items } = await client.get<{ items: EventDocument[] }>('/v1/events', query)
     if (json) return out.document(items)
     items.forEach(print)
+    if (since !== undefined && items.length === query.limit)
+      out.note(`these are the newest ${items.length}; there may be more: narrow it with --type or --since`)
   })
 }
 
@@ -33,6 +49,11 @@ async function followEvents(
   for (;;) {
     try {
       for await (const { event, data } of client.events('/v1/events/live', { ...query, after })) {
+        if (event === 'missed') {
+          const { from, to } = data as EventsMissed
+          note(`events ${from} to ${to} are missing: they were dropped before they could be read`)
+          after = to
+        }
         if (event !== 'event') continue
         isAway = false
         after = (data as EventDocument).number

@@ -33,6 +33,7 @@ export const TasksQuery = Type.Object(
 )
 export type TasksQuery = Static<typeof TasksQuery>
 
+/** `type`: kinds with commas between, each may end with a star (`node-*`). `since` in epoch milliseconds. */
 export const EventsQuery = Type.Object(
   {
     after: Type.Optional(Count),
@@ -40,10 +41,16 @@ export const EventsQuery = Type.Object(
     stack: Type.Optional(Name),
     service: Type.Optional(Name),
     node: Type.Optional(Name),
+    type: Type.Optional(Name),
+    since: Type.Optional(Type.Number({ minimum: 0 })),
   },
   strict,
 )
 export type EventsQuery = Static<typeof EventsQuery>
+
+/** What `/v1/events/live` says of events that a reader asked for too late: their numbers, both ends included. */
+export const EventsMissed = Type.Object({ from: Count, to: Count })
+export type EventsMissed = Static<typeof EventsMissed>
 
 const logsAsked = {
   stack: Type.Optional(Name),

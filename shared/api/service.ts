@@ -115,6 +115,8 @@ export const EventDocument = Type.Object({
   kind: Type.String(),
   level: Type.Union([Type.Literal('info'), Type.Literal('warning')]),
   message: Type.String(),
+  /** Who did it: an operator, the node's agent, or the coordinator that decided it. Absent of events of older versions. */
+  by: Type.Optional(Type.Union([Type.Literal('operator'), Type.Literal('agent'), Type.Literal('coordinator')])),
   node: Type.Optional(Type.String()),
   service: Type.Optional(Type.String()),
   task: Type.Optional(Type.String()),

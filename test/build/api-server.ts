@@ -25,6 +25,8 @@ export type ApiServer = {
   security: OpenedSecurity
   events: EventRecord[]
   tell(event: Omit<EventRecord, 'number'>): void
+  /** As the history does once it has too many. */
+  dropEvents(count: number): void
   /** What tasks have written. */
   logs: FakeLogs
   /** How many listen for events as they come. */
@@ -82,6 +84,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     events: {
       list: ({ after, limit }) =>
         after === undefined ? events.slice(-limit) : events.filter((event) => event.number > after).slice(0, limit),
+      oldest: () => events[0]?.number ?? null,
       onEvent(listener) {
         eventListeners.add(listener)
         return () => eventListeners.delete(listener)
@@ -127,6 +130,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     cluster,
     security,
     events,
+    dropEvents: (count) => void events.splice(0, count),
     tell(event) {
       const record = { ...event, number: events.length + 1 }
       events.push(record)

@@ -32,7 +32,7 @@ export function aFakeCore(): FakeCore {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    events: { list: () => [], onEvent: () => () => undefined },
+    events: { list: () => [], oldest: () => null, onEvent: () => () => undefined },
     seen: <Kind extends Observation['kind']>(kind: Kind) =>
       core.observations.filter((each): each is Extract<Observation, { kind: Kind }> => each.kind === kind),
     addNode(given) {

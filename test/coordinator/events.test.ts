@@ -101,3 +101,19 @@ test('listeners hear of an event when it is published, until they stop', async (
   await addAndStore(log, store, [anEvent()])
   expect(heard).toEqual([1])
 })
+
+test('the oldest number is that of the first event that can still be listed', async () => {
+  const store = createMemoryStore()
+  const log = openEventLog(store, 100)
+  expect(log.oldest()).toBeNull()
+  for (let batch = 0; batch < 10; batch++) {
+    await addAndStore(
+      log,
+      store,
+      Array.from({ length: 100 }, () => anEvent()),
+    )
+    expect(log.oldest()).toBe(log.list({ after: 0, limit: 1 })[0]!.number)
+  }
+  expect(log.oldest()).toBeGreaterThan(1)
+  expect(openEventLog(store.copy(), 100).oldest()).toBe(log.oldest())
+})

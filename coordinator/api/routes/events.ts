@@ -1,8 +1,9 @@
 /** What happened: as a list, and live. */
 import type { FastifyInstance } from 'fastify'
-import { EventDocument, EventsQuery, PAGE_LIMIT_DEFAULT } from '../../../shared/api.ts'
+import { EventDocument, type EventsMissed, EventsQuery, PAGE_LIMIT_DEFAULT } from '../../../shared/api.ts'
 import Type from '../../../shared/schema.ts'
 import type { EventHistory } from '../../core.ts'
+import { isAskedFor } from '../../event-filter.ts'
 import type { EventRecord } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
 import { type Stream, serverSentEvents } from '../stream.ts'
@@ -22,7 +23,8 @@ export function eventRoutes(api: FastifyInstance, { core, streams }: RouteParts)
   }))
 
   const live = {
-    summary: 'Events as server-sent events `event`, from `after` (or Last-Event-ID) on',
+    summary:
+      'Events as server-sent events `event`, from `after` (or Last-Event-ID) on; `missed` for those that are not kept any more',
     querystring: EventsQuery,
   }
   api.get<{ Querystring: EventsQuery }>('/v1/events/live', { schema: live }, ({ query, headers }, reply) => {
@@ -36,7 +38,7 @@ export function eventRoutes(api: FastifyInstance, { core, streams }: RouteParts)
 
 /**
  * Tells each event once, in order. A client that does not keep up has nothing queued for it: it is told from the history, at its own
- * pace, until it has caught up. Only what the history has dropped meanwhile is missing.
+ * pace, until it has caught up. Of what the history has dropped meanwhile it is told the numbers.
  */
 async function tellEvents(
   history: EventHistory,
@@ -45,21 +47,32 @@ async function tellEvents(
   after: number | undefined,
 ): Promise<void> {
   const sse = serverSentEvents(stream)
-  const { limit, ...names } = query
+  const { limit, after: _after, ...filter } = query
   const tell = (event: EventRecord) => {
     told = event.number
     return sse.send('event', viewEvent(event), event.number)
   }
-  const newest = after === undefined ? history.list({ ...names, after: undefined, limit: limit ?? pageLimit }) : []
-  let told = after ?? newest[0]?.number ?? 0
+  const newest = after === undefined ? history.list({ ...filter, after: undefined, limit: limit ?? pageLimit }) : []
+  let told = after ?? newest[0]?.number ?? (history.oldest() ?? 1) - 1
   for (const event of newest) if (!tell(event)) await stream.drained()
 
   while (!stream.signal.aborted) {
-    const page = history.list({ ...names, after: told, limit: pageLimit })
+    const missed = missedAfter(history, told)
+    if (missed !== null) {
+      told = missed.to
+      if (!sse.send('missed', missed, missed.to)) await stream.drained()
+    }
+    const page = history.list({ ...filter, after: told, limit: pageLimit })
     for (const event of page) if (!tell(event)) await stream.drained()
     // Nothing can happen between the empty page and the listening.
     if (page.length === 0) await listen(history, stream, (event) => !isAskedFor(event, query) || tell(event))
   }
+}
+
+/** Events behind `told` that the history has dropped: nobody can say which of them were asked for. */
+function missedAfter(history: EventHistory, told: number): EventsMissed | null {
+  const oldest = history.oldest()
+  return oldest === null || oldest <= told + 1 ? null : { from: told + 1, to: oldest - 1 }
 }
 
 /** Until `tell` says that the client does not keep up and the client has taken all, or the stream has ended. */
@@ -80,10 +93,4 @@ async function listen(history: EventHistory, stream: Stream, tell: (event: Event
 
 function viewEvent(event: EventRecord): EventDocument {
   return { ...event, at: isoTime(event.at) }
-}
-
-function isAskedFor(event: EventRecord, query: EventsQuery): boolean {
-  if (query.node !== undefined && event.node !== query.node) return false
-  if (query.service !== undefined && event.service !== query.service) return false
-  return query.stack === undefined || (event.service?.startsWith(`${query.stack}_`) ?? false)
 }

@@ -230,3 +230,14 @@ describe('the records of a log answer', () => {
     await until(() => stream.records().filter((record) => 'alive' in record).length >= 2)
   })
 })
+
+test('a reader of events that comes too late is told which numbers it has missed, then what is kept', async () => {
+  const server = await anApiServer()
+  tell(server, 5, 'x')
+  server.dropEvents(3)
+  const stream = await opened(server, '/v1/events/live?after=1')
+  stream.read()
+  await until(() => stream.text().includes('id: 5'))
+  expect(stream.text()).toContain('id: 3\nevent: missed\ndata: {"from":2,"to":3}\n')
+  expect(numbers(stream.text())).toEqual([3, 4, 5])
+})
