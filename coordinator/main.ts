@@ -9,6 +9,7 @@ import { BerthError } from '../shared/errors.ts'
 import { type Api, createApi } from './api/api.ts'
 import { installerRoutes } from './api/installer.ts'
 import type { ApiSettings } from './api/parts.ts'
+import { openAuditLog } from './audit/audit-log.ts'
 import { createPort } from './connections/port.ts'
 import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
@@ -119,6 +120,7 @@ async function serve(
     metrics,
     settings,
     journal: journal ?? undefined,
+    audit: openAuditLog(store),
     version,
     port,
     log,

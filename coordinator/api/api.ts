@@ -2,11 +2,13 @@
 import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, systemClock } from '../../shared/clock.ts'
+import { auditChanges } from './auditing.ts'
 import { requireOperator } from './auth.ts'
 import { joinRoutes } from './join.ts'
 import { readJsonBodies } from './json-body.ts'
 import type { ApiParts } from './parts.ts'
 import { answerProblem, unknownRoute } from './problem-answers.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { eventRoutes } from './routes/events.ts'
 import { logRoutes } from './routes/logs.ts'
@@ -52,6 +54,7 @@ export function createApi(parts: ApiParts): Api {
   const clock = parts.clock ?? systemClock
   const routeParts: RouteParts = { ...parts, clock, streams: streamLimit(parts.streams) }
   api.addHook('onRequest', requireOperator(parts.security, clock, parts.port))
+  if (parts.audit) auditChanges(api, { audit: parts.audit, clock, log: parts.log })
   api.addHook('preClose', async () => routeParts.streams.endAll())
 
   api.register(swagger, {
@@ -75,6 +78,7 @@ const ROUTES = [
   serviceRoutes,
   taskRoutes,
   eventRoutes,
+  auditRoutes,
   progressRoutes,
   questionRoutes,
   logRoutes,

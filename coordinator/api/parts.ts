@@ -2,6 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Clock, Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, LogReader } from '../core.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -27,6 +28,8 @@ export type ApiParts = {
   settings: ApiSettings
   /** Absent: none is kept. */
   journal?: Pick<Journal, 'read'>
+  /** Absent: changes are not told anywhere (tests). */
+  audit?: AuditLog
   version: string
   /** Told of each connection that has shown the operator's token. */
   port?: Port

@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { createApi } from '../../coordinator/api/api.ts'
 import type { StreamLimits } from '../../coordinator/api/stream.ts'
+import { openAuditLog } from '../../coordinator/audit/audit-log.ts'
 import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
 import type { Journal } from '../../coordinator/journal/journal.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
+import { createMemoryStore } from '../../coordinator/store/memory.ts'
 import type { EventRecord } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { aCluster, beat, type Cluster, change, run } from './cluster.ts'
@@ -99,6 +101,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     settings: { url: 'https://10.0.0.5:23784', startedAt: Date.now() - 60_000, storeBytes: () => 18 * 2 ** 20 },
     version: '0.1.0',
     journal: options.journal,
+    audit: openAuditLog(createMemoryStore()),
     streams: options.streams,
   })
   await api.listen({ host: '127.0.0.1', port: before ? Number(new URL(before.url).port) : 0 })

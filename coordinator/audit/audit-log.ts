@@ -1,0 +1,81 @@
+/**
+ * The audit log: which changes were asked for over the API, by whom, from where, and what came of each. Only added to, kept
+ * under `audit NUMBER` in the coordinator's store; the oldest make room for the newest.
+ */
+import type { Instant } from '../../shared/clock.ts'
+import type { Key, Store, Write } from '../store/store.ts'
+
+export type AuditRecord = {
+  /** From 1, without gaps: a missing one was dropped as too old, or taken out. */
+  number: number
+  at: Instant
+  /** The name of the token: `operator`, or `join` for a host that joins. */
+  who: string
+  /** The IP address that it came from. */
+  from: string
+  method: string
+  path: string
+  /** What the route does, as its description says. */
+  what: string
+  /** Figures and words of the request that can hold no secret; see details.ts. */
+  details: Record<string, string | number | boolean>
+  status: number
+  /** Of an error; null: it was done. */
+  code: string | null
+}
+export type NewAuditRecord = Omit<AuditRecord, 'number'>
+
+export type AuditQuery = { after?: number; since?: Instant; limit: number }
+
+export type AuditLog = {
+  /** Resolves once it is durable. @throws BerthError `disk-full` */
+  add(record: NewAuditRecord): Promise<void>
+  /** Oldest first: behind `after`, or the newest. */
+  list(query: AuditQuery): AuditRecord[]
+}
+
+/** A change takes about 300 bytes, so these are a few MiB. */
+export const AUDIT_RECORDS_KEPT = 20_000
+const DROPPED_AT_ONCE = 500
+const PREFIX: Key = ['audit']
+
+export function openAuditLog(store: Pick<Store, 'range' | 'transact'>, keep = AUDIT_RECORDS_KEPT): AuditLog {
+  let next = (numberAt(store, { reverse: true }) ?? 0) + 1
+  let oldest = numberAt(store, {}) ?? next
+
+  function dropOldest(): Write[] {
+    if (next - oldest < keep + DROPPED_AT_ONCE) return []
+    const first = oldest
+    oldest = next - keep
+    return Array.from({ length: oldest - first }, (_, index) => ({ key: [...PREFIX, first + index], delete: true }))
+  }
+
+  return {
+    async add(record) {
+      const number = next++
+      try {
+        await store.transact([{ key: [...PREFIX, number], value: { number, ...record } }, ...dropOldest()])
+      } catch (error) {
+        next = (numberAt(store, { reverse: true }) ?? 0) + 1
+        oldest = numberAt(store, {}) ?? next
+        throw error
+      }
+    },
+    list({ after, since, limit }) {
+      const isFromEnd = after === undefined
+      const found: AuditRecord[] = []
+      const range = store.range(PREFIX, isFromEnd ? { reverse: true } : { after: [...PREFIX, after] })
+      for (const { value } of range) {
+        if (found.length >= limit) break
+        const record = value as AuditRecord
+        if (since === undefined || record.at >= since) found.push(record)
+      }
+      return isFromEnd ? found.reverse() : found
+    },
+  }
+}
+
+function numberAt(store: Pick<Store, 'range'>, order: { reverse?: boolean }): number | null {
+  for (const { value } of store.range(PREFIX, { ...order, limit: 1 })) return (value as AuditRecord).number
+  return null
+}
