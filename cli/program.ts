@@ -16,6 +16,7 @@ export function createProgram(out: Output, version: string): Command {
   const context = (json = false): Context => ({ out, json, env: process.env })
   addStarting(program, context)
   addLooking(program, context)
+  addAlerts(program, context)
   addQuestions(program, context)
   addChanging(program, context)
   addAccess(program, context, version)
@@ -87,6 +88,30 @@ function addLooking(program: Command, context: MakeContext): void {
   addJson(program.command('replay [FILE]').description('judge a recording again, by the same rules or another policy'))
     .option('--policy <POLICY>', 'first-fit, binpack, spread or least-loaded')
     .action(async (file, { json, ...options }) => (await recordings()).replay(context(json), file, options))
+}
+
+function addAlerts(program: Command, context: MakeContext): void {
+  const commands = () => import('./commands/alerts.ts')
+  const alerts = program.command('alerts').description('what fires, who is told, and silences')
+  addJson(alerts.command('ls').description('what fires or is about to, and the silences')).action(async ({ json }) =>
+    (await commands()).listAlerts(context(json)),
+  )
+  addJson(alerts.command('set').description('replace rules and receivers with those of a file'))
+    .requiredOption('-f, --file <FILE>', 'YAML file with rules and receivers, - is standard input')
+    .action(async ({ json, ...options }) => (await commands()).setAlerts(context(json), options))
+  addJson(alerts.command('test').description('send each receiver a test')).action(async ({ json }) =>
+    (await commands()).testAlerts(context(json)),
+  )
+  addJson(alerts.command('silence').description('tell nobody for a while; without a name, of anything'))
+    .requiredOption('--for <TIME>', 'how long: 30m, 2h, 1d', milliseconds)
+    .option('--rule <RULE>', 'only of this rule')
+    .option('--node <NODE>', 'only of this node')
+    .option('--service <SERVICE>', 'only of this service')
+    .option('--comment <TEXT>', 'why')
+    .action(async ({ json, ...options }) => (await commands()).silenceAlerts(context(json), options))
+  addJson(alerts.command('unsilence <SILENCE>').description('end a silence')).action(async (id, { json }) =>
+    (await commands()).unsilenceAlerts(context(json), id),
+  )
 }
 
 function addChanging(program: Command, context: MakeContext): void {

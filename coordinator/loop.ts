@@ -62,6 +62,8 @@ export type LoopMetrics = {
 }
 
 export type Loop = Core & {
+  /** Puts an event into the stream that no value of the world tells. With a full disk it is left out. */
+  tell(event: NewEvent): void
   setDispatcher(dispatcher: Dispatcher): void
   /** Runs until aborted, then stores what was submitted before. @throws BerthError when the store cannot be trusted any more. */
   run(signal: AbortSignal): Promise<void>
@@ -117,6 +119,14 @@ export function createLoop(options: LoopOptions): Loop {
     onBeat(listener) {
       beatListeners.add(listener)
       return () => beatListeners.delete(listener)
+    },
+    tell(event) {
+      if (stopped || diskFull !== null) return
+      const added = events.add([event])
+      batch.events.push(...added.records)
+      batch.eventWrites.push(...added.writes)
+      batch.isEmpty = false
+      wakeUp.now()
     },
     setDispatcher(next) {
       dispatcher = next

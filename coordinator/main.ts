@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import pino, { type Logger } from 'pino'
 import { systemClock } from '../shared/clock.ts'
 import { BerthError } from '../shared/errors.ts'
+import { createAlerter } from './alerts/alerter.ts'
+import { deliver } from './alerts/deliver.ts'
+import { openAlertFiles } from './alerts/files.ts'
 import { type Api, createApi } from './api/api.ts'
 import { installerRoutes } from './api/installer.ts'
 import type { ApiSettings } from './api/parts.ts'
@@ -110,9 +113,20 @@ async function serve(
     storeBytes: () => store.sizeBytes(),
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),
+    alerts: () => alerter.counts(),
     port: port.stats,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
+  const alerter = createAlerter({
+    files: await openAlertFiles(join(options.dataDir, 'alerts')),
+    world: () => loop.world,
+    own: () => ({ certificateEndsAt: security.serverCertificateEndsAt(), storeBytes: store.sizeBytes() }),
+    url: () => settings.url,
+    tell: loop.tell,
+    deliver,
+    clock: systemClock,
+    log,
+  })
   const api = createApi({
     core: loop,
     logs: sessions,
@@ -121,6 +135,7 @@ async function serve(
     settings,
     journal: journal ?? undefined,
     audit: openAuditLog(store),
+    alerter,
     version,
     port,
     log,
@@ -138,6 +153,7 @@ async function serve(
   const { startUpkeep } = await import('./upkeep.ts')
   opened.upkeep = startUpkeep([{ name: "the server's certificate", schedule: HOURLY, run: security.renewIfDue }], log)
   void loadLater(signal)
+  void alerter.run(signal)
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
 }
 

@@ -1,4 +1,5 @@
 /** Documents and requests of the HTTP API: what the coordinator answers with and what the command line reads. */
+export * from './api/alerts.ts'
 export * from './api/audit.ts'
 export * from './api/cluster.ts'
 export * from './api/common.ts'

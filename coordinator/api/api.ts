@@ -8,6 +8,7 @@ import { joinRoutes } from './join.ts'
 import { readJsonBodies } from './json-body.ts'
 import type { ApiParts } from './parts.ts'
 import { answerProblem, unknownRoute } from './problem-answers.ts'
+import { alertRoutes } from './routes/alerts.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -79,6 +80,7 @@ const ROUTES = [
   taskRoutes,
   eventRoutes,
   auditRoutes,
+  alertRoutes,
   progressRoutes,
   questionRoutes,
   logRoutes,

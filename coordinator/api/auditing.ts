@@ -7,7 +7,7 @@ import { auditDetails } from '../audit/details.ts'
 
 const CHANGING = ['POST', 'PUT', 'PATCH', 'DELETE']
 /** Questions that need a body. Asking changes nothing. */
-const QUESTIONS = ['/v1/logs', '/v1/plan', '/v1/what-if', '/v1/alerts/check']
+const QUESTIONS = ['/v1/logs', '/v1/plan', '/v1/what-if']
 const JOIN = '/v1/join'
 
 export type AuditParts = { audit: AuditLog; clock: Clock; log?: Log | undefined }

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Clock, Instant } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import type { Alerter } from '../alerts/alerter.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, LogReader } from '../core.ts'
@@ -28,6 +29,8 @@ export type ApiParts = {
   settings: ApiSettings
   /** Absent: none is kept. */
   journal?: Pick<Journal, 'read'>
+  /** Absent: there are no alerts (tests). */
+  alerter?: Alerter
   /** Absent: changes are not told anywhere (tests). */
   audit?: AuditLog
   version: string

@@ -2,6 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Instant } from '../../shared/clock.ts'
+import type { AlertCounts } from '../alerts/alerter.ts'
 import type { PortCounts } from '../connections/port.ts'
 import type { Decision, World } from '../world.ts'
 import { worldFigures } from './world-metrics.ts'
@@ -15,6 +16,7 @@ export type MetricSources = {
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
   port?: () => PortCounts
+  alerts?: () => AlertCounts
 }
 
 export type WireCounts = {
@@ -53,6 +55,8 @@ export function createMetrics(): Metrics {
   const world = worldMetrics(registry)
   const wire = wireMetrics(registry)
   const port = portMetrics(registry)
+  const alerts = gauge(registry, 'berth_alerts', 'Alerts by state', ['state'])
+  const notices = gauge(registry, 'berth_alert_notices', 'Notices to receivers since the start', ['result'])
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -82,6 +86,12 @@ export function createMetrics(): Metrics {
           journalGaps.set(journal.gaps)
         }
         if (sources.port) port(sources.port())
+        if (sources.alerts) {
+          const { sent, failed, timedOut, ...states } = sources.alerts()
+          for (const [state, count] of Object.entries(states)) alerts.set({ state }, count)
+          for (const [result, count] of Object.entries({ sent, failed, 'timed-out': timedOut }))
+            notices.set({ result }, count)
+        }
       }
       return registry.metrics()
     },

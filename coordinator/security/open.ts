@@ -28,6 +28,7 @@ export type OpenedSecurity = Security & {
    * See coordinator/upkeep.ts.
    */
   renewIfDue(): Promise<void>
+  serverCertificateEndsAt(): Instant
 }
 
 const DAY_MS = 24 * 3_600_000
@@ -135,6 +136,7 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
     },
     sign: (requestPem, node) => signNode(ca, requestPem, node, validity(options.now(), lifetimes.nodeMs)),
     renewIfDue,
+    serverCertificateEndsAt: () => new X509Certificate(server.certificatePem).validToDate.getTime(),
   }
 }
 

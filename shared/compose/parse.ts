@@ -18,7 +18,12 @@ export const MAX_VALUES_PER_FILE = 200_000
 const MAX_DEPTH = 64
 
 /** One map per YAML document of the text, or undefined when the text is no YAML that a Compose file can be. */
-export function parseYaml(text: string, file: string, findings: Findings): MapNode[] | undefined {
+export function parseYaml(
+  text: string,
+  file: string,
+  findings: Findings,
+  wanted = 'a Compose file is a mapping with "services"',
+): MapNode[] | undefined {
   const lines = new LineCounter()
   const placeAt = (offset: number): Place => {
     const { line, col } = lines.linePos(offset)
@@ -42,7 +47,7 @@ export function parseYaml(text: string, file: string, findings: Findings): MapNo
       )
     }
     if (errors.length > 0) return undefined
-    const trees = documents.map((document) => new TreeBuilder(document, placeAt, findings).build())
+    const trees = documents.map((document) => new TreeBuilder(document, placeAt, findings).build(wanted))
     return trees.some((tree) => tree === undefined) ? undefined : trees.filter((tree) => tree !== undefined)
   } catch (error) {
     if (!(error instanceof RangeError) && !(error instanceof TooMuch)) throw error
@@ -84,12 +89,13 @@ class TreeBuilder {
     this.findings = findings
   }
 
-  build(): MapNode | undefined {
+  /** `wanted`: what the file should be, for the error when it is something else. */
+  build(wanted: string): MapNode | undefined {
     const root = this.document.contents
     if (root === null || (isScalar(root) && root.value === null)) return emptyMap(this.placeAt(0))
     const tree = this.node(root, '', 0)
     if (tree.kind !== 'map') {
-      this.findings.error(tree.place, '', `a Compose file is a mapping with "services"; this is a ${kindName(tree)}`)
+      this.findings.error(tree.place, '', `${wanted}; this is a ${kindName(tree)}`)
       return undefined
     }
     return this.failed ? undefined : tree

@@ -1,0 +1,64 @@
+/** A notice in the words of those who take it: Alertmanager's webhook (version 4), and Slack's incoming webhook. */
+import type { Alert } from '../decide/alerts/evaluate.ts'
+import type { NoticeOf } from '../decide/alerts/notices.ts'
+
+const NEVER = '0001-01-01T00:00:00Z'
+/** More alerts than these are counted and not listed. */
+const LISTED_MAX = 100
+
+export type NoticeContext = { cluster: string; url: string; now: number }
+
+export function payloadOf(kind: 'webhook' | 'slack', notice: NoticeOf, context: NoticeContext): object {
+  return kind === 'slack' ? { text: noticeText(notice, context.cluster) } : webhookPayload(notice, context)
+}
+
+/** https://prometheus.io/docs/alerting/latest/configuration/#webhook_config */
+function webhookPayload({ receiver, rule, firing, resolved }: NoticeOf, { cluster, url, now }: NoticeContext): object {
+  const alerts = [
+    ...firing.map((alert) => alertPayload(alert, 'firing', NEVER, cluster, url)),
+    ...resolved.map((alert) => alertPayload(alert, 'resolved', new Date(now).toISOString(), cluster, url)),
+  ]
+  return {
+    version: '4',
+    groupKey: `{}:{alertname="${rule}",cluster="${cluster}"}`,
+    truncatedAlerts: Math.max(0, alerts.length - LISTED_MAX),
+    status: firing.length > 0 ? 'firing' : 'resolved',
+    receiver,
+    groupLabels: { alertname: rule, cluster },
+    commonLabels: { alertname: rule, cluster },
+    commonAnnotations: {},
+    externalURL: url,
+    alerts: alerts.slice(0, LISTED_MAX),
+  }
+}
+
+function alertPayload(alert: Alert, status: string, endsAt: string, cluster: string, url: string): object {
+  return {
+    status,
+    labels: { alertname: alert.rule, severity: alert.severity, cluster, ...alert.labels },
+    annotations: { summary: alert.reason },
+    startsAt: new Date(alert.since).toISOString(),
+    endsAt,
+    generatorURL: `${url}/v1/alerts`,
+    fingerprint: alert.id,
+  }
+}
+
+const LINES_MAX = 20
+
+export function noticeText({ rule, firing, resolved }: NoticeOf, cluster: string): string {
+  const lines = [
+    ...firing.map(({ reason, severity }) => `:red_circle: ${severity}: ${forSlack(reason)}`),
+    ...resolved.map(({ reason }) => `:white_check_mark: over: ${forSlack(reason)}`),
+  ]
+  const more = lines.length > LINES_MAX ? [`and ${lines.length - LINES_MAX} more`] : []
+  const counts = [firing.length > 0 && `${firing.length} firing`, resolved.length > 0 && `${resolved.length} over`]
+  return [`*${rule}* in ${cluster}: ${counts.filter(Boolean).join(', ')}`, ...lines.slice(0, LINES_MAX), ...more].join(
+    '\n',
+  )
+}
+
+/** Slack takes these three for its own marks. */
+function forSlack(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}

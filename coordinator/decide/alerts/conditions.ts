@@ -1,0 +1,162 @@
+/** What is wrong at this moment, by rule: pure looks at the world. That it must last before anybody is told is evaluate.ts. */
+
+import type { AlertRuleName, AlertRules } from '../../../shared/alerts/config.ts'
+import type { Instant } from '../../../shared/clock.ts'
+import type { Service, World } from '../../world.ts'
+import type { AlertHistory } from './history.ts'
+import { fullAt } from './history.ts'
+
+export type Condition = {
+  /** `node-lost/web-1`: the same trouble has the same id, so it is told once. */
+  id: string
+  rule: AlertRuleName
+  labels: { node?: string; service?: string; task?: string }
+  /** A sentence with the figures. */
+  reason: string
+  /** The node is being drained: somebody works on it and knows. */
+  isDrained: boolean
+  /** Where it must last longer than the rule says. */
+  forMs?: number
+}
+
+/** About the coordinator itself, which is not in the world. */
+export type OwnFacts = { certificateEndsAt: Instant; storeBytes: number }
+
+export function conditionsOf(
+  world: World,
+  own: OwnFacts,
+  history: AlertHistory,
+  rules: AlertRules,
+  now: Instant,
+): Condition[] {
+  return [
+    ...lostNodes(world),
+    ...crashLoops(world, history, rules, now),
+    ...servicesBelowCount(world, rules),
+    ...runningOut(world, history, rules, now),
+    ...ownTrouble(own, rules, now),
+  ].filter(({ rule }) => rules[rule].enabled)
+}
+
+function lostNodes(world: World): Condition[] {
+  return [...world.nodes.values()].flatMap((node) => {
+    if (node.status.name !== 'lost') return []
+    return [nodeCondition(world, 'node-lost', node.name, `${node.name} is lost: ${node.status.why}`)]
+  })
+}
+
+function crashLoops(world: World, history: AlertHistory, rules: AlertRules, now: Instant): Condition[] {
+  const { restarts, withinMs } = rules['task-crash-looping']
+  return [...history.crashes].flatMap(([unit, { service, node, at }]) => {
+    const recent = at.filter((each) => each > now - withinMs).length
+    if (recent < restarts || !world.services.has(service)) return []
+    const on = node === null ? '' : ` on ${node}`
+    return [
+      {
+        id: `task-crash-looping/${unit}`,
+        rule: 'task-crash-looping' as const,
+        labels: { task: unit, service, ...(node !== null && { node }) },
+        reason: `${unit}${on} ended ${recent} times in ${minutes(withinMs)}`,
+        isDrained: isDrained(world, node),
+      },
+    ]
+  })
+}
+
+/** While it is rolled out it has its own watch, which pauses or goes back: only when that takes very long is it told here. */
+const ROLLING_TIMES = 10
+
+function servicesBelowCount(world: World, rules: AlertRules): Condition[] {
+  return [...world.services.values()].flatMap((service) => {
+    if (service.removing || service.release.state === 'held') return []
+    const { up, wanted } = countUp(world, service)
+    if (up >= wanted) return []
+    const isRolling = service.rollout.state === 'rolling' || service.rollout.state === 'rolling-back'
+    return [
+      {
+        id: `service-below-count/${service.name}`,
+        rule: 'service-below-count' as const,
+        labels: { service: service.name },
+        reason: `${service.name} has ${up} of ${wanted} tasks up`,
+        isDrained: false,
+        ...(isRolling && { forMs: rules['service-below-count'].forMs * ROLLING_TIMES }),
+      },
+    ]
+  })
+}
+
+/** Up is what runs and is not unhealthy, on a node that is not lost, and what has completed its work. */
+function countUp(world: World, service: Service): { up: number; wanted: number } {
+  let up = 0
+  let made = 0
+  for (const task of world.tasksByService.get(service.name) ?? []) {
+    if (task.desired !== 'running') continue
+    made += 1
+    const { state, health } = task.observed
+    const isAway = task.node === null || world.nodes.get(task.node)?.status.name === 'lost'
+    if (state === 'completed' || (state === 'running' && health !== 'unhealthy' && !isAway)) up += 1
+  }
+  const mode = service.versions.get(service.version)?.spec.mode
+  return { up, wanted: mode?.kind === 'replicated' ? mode.replicas : made }
+}
+
+/** Above this it is told whatever it does: there is nothing left to extrapolate. */
+const FULL_SHARE = 0.97
+
+function runningOut(world: World, history: AlertHistory, rules: AlertRules, now: Instant): Condition[] {
+  const found: Condition[] = []
+  for (const { name, load, status } of world.nodes.values()) {
+    if (load === null || status.name === 'lost') continue
+    const kinds = [
+      ['disk-running-out', 'disk', load.diskBytesUsed, load.diskBytesTotal],
+      ['memory-running-out', 'memory', load.memoryBytesUsed, load.memoryBytesTotal],
+    ] as const
+    for (const [rule, what, used, total] of kinds) {
+      if (total <= 0) continue
+      const percent = Math.round((used / total) * 100)
+      const samples = history.usage.get(name)?.[what] ?? []
+      const at = fullAt(samples, total)
+      if (used / total >= FULL_SHARE) {
+        found.push(nodeCondition(world, rule, name, `the ${what} of ${name} is ${percent} % full`))
+      } else if (at !== null && at - now <= rules[rule].withinMs) {
+        const reason = `the ${what} of ${name} is ${percent} % full and, as it goes on, all of it in ${minutes(at - now)}`
+        found.push(nodeCondition(world, rule, name, reason))
+      }
+    }
+  }
+  return found
+}
+
+function ownTrouble({ certificateEndsAt, storeBytes }: OwnFacts, rules: AlertRules, now: Instant) {
+  const found: Condition[] = []
+  const tell = (rule: AlertRuleName, reason: string) =>
+    found.push({ id: rule, rule, labels: {}, reason, isDrained: false })
+  if (certificateEndsAt - now <= rules['certificate-ends-soon'].withinMs) {
+    const end = new Date(certificateEndsAt).toISOString()
+    tell('certificate-ends-soon', `the coordinator's certificate ends at ${end} and was not renewed`)
+  }
+  const { bytes } = rules['store-near-bound']
+  if (storeBytes >= bytes) {
+    tell(
+      'store-near-bound',
+      `the coordinator's store has ${mebibytes(storeBytes)}, and ${mebibytes(bytes)} were allowed it`,
+    )
+  }
+  return found
+}
+
+function nodeCondition(world: World, rule: AlertRuleName, node: string, reason: string): Condition {
+  return { id: `${rule}/${node}`, rule, labels: { node }, reason, isDrained: isDrained(world, node) }
+}
+
+function isDrained(world: World, node: string | null): boolean {
+  return node !== null && world.nodes.get(node)?.availability === 'drain'
+}
+
+function minutes(ms: number): string {
+  return ms < 120_000 ? `${Math.max(0, Math.round(ms / 1000))} s` : `${Math.round(ms / 60_000)} min`
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`
+}

@@ -1,0 +1,197 @@
+/** `alerts.yaml` → rules and receivers, or what is wrong with it and where: all of it at once, as with Compose files. */
+import { ComposeError, Findings } from '../compose/findings.ts'
+import { parseYaml } from '../compose/parse.ts'
+import { didYouMean } from '../compose/suggest.ts'
+import { type Entry, joinPath, type MapNode, type Node, textOf } from '../compose/tree.ts'
+import { parseBytes, parseDurationMs } from '../compose/units.ts'
+import {
+  ALERTS_CONFIG_DEFAULT,
+  type AlertReceiver,
+  type AlertRuleName,
+  type AlertsConfig,
+  RECEIVERS_MAX,
+} from './config.ts'
+
+const YEAR_MS = 366 * 86_400_000
+
+/** @throws ComposeError with every finding */
+export function readAlerts(text: string, file: string): AlertsConfig {
+  const findings = new Findings({ allowUnsupported: false })
+  const reader = new Reader(findings)
+  const wanted = 'an alerts file is a mapping with "rules" and "receivers"'
+  const documents = parseYaml(text, file, findings, wanted)
+  const root = documents?.[0]
+  if (documents !== undefined && documents.length > 1) {
+    findings.error(documents[1]!.place, '', 'holds more than one YAML document; keep to one')
+  }
+  const config = root === undefined ? ALERTS_CONFIG_DEFAULT : reader.config(root)
+  if (findings.hasErrors) throw new ComposeError(findings.sorted())
+  return config
+}
+
+class Reader {
+  private readonly findings: Findings
+  constructor(findings: Findings) {
+    this.findings = findings
+  }
+
+  config(root: MapNode): AlertsConfig {
+    const config = structuredClone(ALERTS_CONFIG_DEFAULT)
+    this.members(root, '', {
+      rules: (node, path) => this.rules(node, path, config),
+      receivers: (node, path) => this.receivers(node, path, config),
+      group_wait: (node, path) => this.set(config, 'groupWaitMs', this.duration(node, path)),
+      repeat: (node, path) => this.set(config, 'repeatMs', this.duration(node, path)),
+    })
+    return config
+  }
+
+  private rules(node: Node, path: string, config: AlertsConfig): void {
+    const each = (name: AlertRuleName) => (rule: Node, at: string) => {
+      // Which members there are is what the rule has by default.
+      const values = config.rules[name] as unknown as Record<string, unknown>
+      const known: Record<string, (value: Node, place: string) => void> = {
+        enabled: (value, place) => this.set(values, 'enabled', this.boolean(value, place)),
+        severity: (value, place) => this.set(values, 'severity', this.oneOf(value, place, ['critical', 'warning'])),
+        for: (value, place) => this.set(values, 'forMs', this.duration(value, place)),
+        within: (value, place) => this.set(values, 'withinMs', this.duration(value, place)),
+        restarts: (value, place) => this.set(values, 'restarts', this.count(value, place, 1, 20)),
+        bytes: (value, place) => this.set(values, 'bytes', this.bytes(value, place)),
+      }
+      if (!('withinMs' in values)) delete known.within
+      if (!('restarts' in values)) delete known.restarts
+      if (!('bytes' in values)) delete known.bytes
+      this.members(rule, at, known)
+    }
+    const names = Object.keys(config.rules) as AlertRuleName[]
+    this.members(node, path, Object.fromEntries(names.map((name) => [name, each(name)])))
+  }
+
+  private receivers(node: Node, path: string, config: AlertsConfig): void {
+    if (node.kind !== 'list') {
+      this.error(node, path, 'must be a list of receivers, each beginning with "- name:"')
+      return
+    }
+    if (node.items.length > RECEIVERS_MAX) this.error(node, path, `holds more than ${RECEIVERS_MAX} receivers`)
+    const names = new Set<string>()
+    for (const [index, item] of node.items.entries()) {
+      const receiver = this.receiver(item, `${path}[${index}]`)
+      if (receiver === undefined) continue
+      if (names.has(receiver.name)) this.error(item, `${path}[${index}].name`, `"${receiver.name}" is there already`)
+      names.add(receiver.name)
+      config.receivers.push(receiver)
+    }
+  }
+
+  private receiver(node: Node, path: string): AlertReceiver | undefined {
+    const read: Partial<AlertReceiver> = {}
+    const channel = (kind: AlertReceiver['kind']) => (value: Node, at: string) => {
+      if (read.kind !== undefined) this.error(value, at, 'a receiver has one of webhook and slack; make two receivers')
+      read.kind = kind
+      const isMap = this.members(value, at, {
+        url: (url, place) => this.set(read, 'url', this.url(url, place)),
+        ...(kind === 'webhook' && {
+          token: (token: Node, place: string) => this.set(read, 'token', this.text(token, place, 4096)),
+        }),
+      })
+      if (isMap && value.kind === 'map' && !value.entries.has('url')) this.error(value, at, 'needs a url')
+    }
+    const isMap = this.members(node, path, {
+      name: (value, at) => this.set(read, 'name', this.text(value, at, 64)),
+      webhook: channel('webhook'),
+      slack: channel('slack'),
+    })
+    if (!isMap || node.kind !== 'map') return undefined
+    if (!node.entries.has('name')) this.error(node, path, 'needs a name')
+    if (read.kind === undefined) this.error(node, path, 'needs a webhook or slack, with a url')
+    const { name, kind, url, token } = read
+    if (name === undefined || kind === undefined || url === undefined) return undefined
+    return { name, kind, url, ...(token !== undefined && { token }) }
+  }
+
+  // ---------------------------------------------------------------- values
+
+  /** Calls what reads each member. Names that nobody reads are errors. False: it is no mapping. */
+  private members(node: Node, path: string, readers: Record<string, (value: Node, path: string) => void>): boolean {
+    if (node.kind !== 'map') {
+      this.error(node, path, `must be a mapping with ${Object.keys(readers).join(', ')}`)
+      return false
+    }
+    for (const [name, { keyPlace, value }] of node.entries as Map<string, Entry>) {
+      const read = Object.hasOwn(readers, name) ? readers[name] : undefined
+      const at = joinPath(path, name)
+      if (read) read(value, at)
+      else {
+        const hint = didYouMean(name, Object.keys(readers))
+        this.findings.error(
+          keyPlace,
+          at,
+          `is not known here${hint || `; there are ${Object.keys(readers).join(', ')}`}`,
+        )
+      }
+    }
+    return true
+  }
+
+  private set<Target extends object, Name extends keyof Target>(target: Target, name: Name, value: unknown): void {
+    if (value !== undefined) target[name] = value as Target[Name]
+  }
+
+  private error(node: Node, path: string, message: string): undefined {
+    this.findings.error(node.place, path, message)
+  }
+
+  private text(node: Node, path: string, lengthMax: number): string | undefined {
+    const text = textOf(node)
+    if (text === undefined || text === '') return this.error(node, path, 'must be a text')
+    if (text.length > lengthMax) return this.error(node, path, `must be no longer than ${lengthMax} characters`)
+    return text
+  }
+
+  /** What stands there is not repeated: it may hold a secret. */
+  private url(node: Node, path: string): string | undefined {
+    const text = this.text(node, path, 2048)
+    if (text === undefined) return undefined
+    const url = URL.canParse(text) ? new URL(text) : null
+    if (url?.protocol === 'https:' || url?.protocol === 'http:') {
+      if (url.username === '' && url.password === '') return text
+      return this.error(node, path, 'must not hold a name and password; use token')
+    }
+    return this.error(node, path, 'is not a URL; write it like https://hooks.example.com/services/…')
+  }
+
+  private duration(node: Node, path: string): number | undefined {
+    const text = textOf(node) ?? ''
+    const ms = parseDurationMs(text)
+    if (ms === undefined || ms > YEAR_MS) {
+      return this.error(node, path, `"${text}" is not a duration; write it like 30s, 10m or 4h`)
+    }
+    return ms
+  }
+
+  private bytes(node: Node, path: string): number | undefined {
+    const text = textOf(node) ?? ''
+    const count = parseBytes(text)
+    if (count === undefined || count < 2 ** 20) {
+      return this.error(node, path, `"${text}" is not a size of at least 1M; write it like 512M or 2G`)
+    }
+    return count
+  }
+
+  private count(node: Node, path: string, min: number, max: number): number | undefined {
+    const text = textOf(node) ?? ''
+    const count = Number(text)
+    if (/^\d{1,9}$/.test(text) && count >= min && count <= max) return count
+    return this.error(node, path, `"${text}" is not a whole number from ${min} to ${max}`)
+  }
+
+  private boolean(node: Node, path: string): boolean | undefined {
+    const word = this.oneOf(node, path, ['true', 'false'])
+    return word === undefined ? undefined : word === 'true'
+  }
+
+  private oneOf(node: Node, path: string, words: string[]): string | undefined {
+    const text = textOf(node) ?? ''
+    return words.includes(text) ? text : this.error(node, path, `"${text}" must be ${words.join(' or ')}`)
+  }
+}
