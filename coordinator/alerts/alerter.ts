@@ -190,7 +190,7 @@ export function createAlerter(options: AlerterOptions): Alerter {
       const at = clock.now()
       const alert: Alert = {
         id: 'test',
-        rule: 'node-lost',
+        rule: 'test',
         severity: 'warning',
         labels: {},
         reason: 'this is a test of the receiver: nothing is wrong',

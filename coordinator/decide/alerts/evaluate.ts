@@ -6,7 +6,8 @@ import type { Condition } from './conditions.ts'
 
 export type Alert = {
   id: string
-  rule: AlertRuleName
+  /** `test`: of `berth alerts test`, about nothing. */
+  rule: AlertRuleName | 'test'
   severity: Severity
   labels: Condition['labels']
   reason: string

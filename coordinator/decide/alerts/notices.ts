@@ -21,7 +21,7 @@ export type Position = {
   triedAt: Instant
 }
 
-export type NoticeOf = { receiver: string; rule: AlertRuleName; firing: Alert[]; resolved: Alert[] }
+export type NoticeOf = { receiver: string; rule: Alert['rule']; firing: Alert[]; resolved: Alert[] }
 
 const BACK_OFF_MS = 5_000
 const BACK_OFF_MS_MAX = 5 * 60_000
