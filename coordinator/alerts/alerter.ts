@@ -219,7 +219,8 @@ export function createAlerter(options: AlerterOptions): Alerter {
     async run(signal) {
       stop = signal
       while (!signal.aborted) {
-        await look()
+        // Whatever breaks here must not take the coordinator along, nor end the looking.
+        await look().catch((err: unknown) => log.error({ err }, 'alerts could not be judged; it is tried again'))
         await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
       }
       await writing
