@@ -1,6 +1,8 @@
 /** A notice in the words of those who take it: Alertmanager's webhook (version 4), and Slack's incoming webhook. */
+import type { AlertReceiver } from '../../shared/alerts/config.ts'
 import type { Alert } from '../decide/alerts/evaluate.ts'
 import type { NoticeOf } from '../decide/alerts/notices.ts'
+import type { Mail } from './smtp.ts'
 
 const NEVER = '0001-01-01T00:00:00Z'
 /** More alerts than these are counted and not listed. */
@@ -8,7 +10,8 @@ const LISTED_MAX = 100
 
 export type NoticeContext = { cluster: string; url: string; now: number }
 
-export function payloadOf(kind: 'webhook' | 'slack', notice: NoticeOf, context: NoticeContext): object {
+export function payloadOf(kind: AlertReceiver['kind'], notice: NoticeOf, context: NoticeContext): object {
+  if (kind === 'smtp') return mailOf(notice, context)
   return kind === 'slack' ? { text: noticeText(notice, context.cluster) } : webhookPayload(notice, context)
 }
 
@@ -56,6 +59,16 @@ export function noticeText({ rule, firing, resolved }: NoticeOf, cluster: string
   return [`*${rule}* in ${cluster}: ${counts.filter(Boolean).join(', ')}`, ...lines.slice(0, LINES_MAX), ...more].join(
     '\n',
   )
+}
+
+function mailOf({ rule, firing, resolved }: NoticeOf, { cluster, url }: NoticeContext): Mail {
+  const lines = [
+    ...firing.map(({ severity, reason }) => `${severity}: ${reason}`),
+    ...resolved.map(({ reason }) => `over: ${reason}`),
+  ]
+  const more = lines.length > LISTED_MAX ? [`and ${lines.length - LISTED_MAX} more`] : []
+  const text = [...lines.slice(0, LISTED_MAX), ...more, '', `cluster ${cluster}, ${url}`, 'berth alerts ls']
+  return { subject: `${firing.length > 0 ? 'alert' : 'over'}: ${rule} in ${cluster}`, text: text.join('\n') }
 }
 
 /** Slack takes these three for its own marks. */

@@ -41,14 +41,22 @@ export const ALERT_RULES_DEFAULT: AlertRules = {
   'store-near-bound': { enabled: true, severity: 'critical', forMs: 60_000, bytes: 2 * 1024 ** 3 },
 }
 
+/** Nothing in it can end a line or a bracket of the dialogue with a mail server. */
+export const MAIL_ADDRESS = '^[A-Za-z0-9._%+=-]{1,64}@[A-Za-z0-9.-]{1,190}$'
+const MailAddress = Type.String({ pattern: MAIL_ADDRESS })
+
 /** A receiver's URL is a secret: it often holds a token. */
 export const AlertReceiver = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 64 }),
-    kind: Type.Union([Type.Literal('webhook'), Type.Literal('slack')]),
+    kind: Type.Union([Type.Literal('webhook'), Type.Literal('slack'), Type.Literal('smtp')]),
     url: Type.String({ minLength: 1, maxLength: 2048 }),
-    /** Sent as `Authorization: Bearer …`. */
+    /** Sent as `Authorization: Bearer …`; of `smtp` the user's password. */
     token: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
+    /** Of `smtp`: who logs in, whom mails are from and who gets them. */
+    user: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    from: Type.Optional(MailAddress),
+    to: Type.Optional(Type.Array(MailAddress, { minItems: 1, maxItems: 16 })),
   },
   strict,
 )

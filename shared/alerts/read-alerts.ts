@@ -9,9 +9,20 @@ import {
   type AlertReceiver,
   type AlertRuleName,
   type AlertsConfig,
+  MAIL_ADDRESS,
   RECEIVERS_MAX,
 } from './config.ts'
 
+const HTTP_URL = {
+  protocols: ['https:', 'http:'],
+  like: 'https://hooks.example.com/services/…',
+  instead: 'token',
+}
+const SMTP_URL = {
+  protocols: ['smtp:', 'smtps:'],
+  like: 'smtp://mail.example.com:587 (or smtps://)',
+  instead: 'user and password',
+}
 const YEAR_MS = 366 * 86_400_000
 
 /** @throws ComposeError with every finding */
@@ -86,7 +97,8 @@ class Reader {
   private receiver(node: Node, path: string): AlertReceiver | undefined {
     const read: Partial<AlertReceiver> = {}
     const channel = (kind: AlertReceiver['kind']) => (value: Node, at: string) => {
-      if (read.kind !== undefined) this.error(value, at, 'a receiver has one of webhook and slack; make two receivers')
+      if (read.kind !== undefined)
+        this.error(value, at, 'a receiver has one of webhook, slack and smtp; make two receivers')
       read.kind = kind
       const isMap = this.members(value, at, {
         url: (url, place) => this.set(read, 'url', this.url(url, place)),
@@ -100,13 +112,43 @@ class Reader {
       name: (value, at) => this.set(read, 'name', this.text(value, at, 64)),
       webhook: channel('webhook'),
       slack: channel('slack'),
+      smtp: (value, at) => this.smtp(value, at, read),
     })
     if (!isMap || node.kind !== 'map') return undefined
     if (!node.entries.has('name')) this.error(node, path, 'needs a name')
-    if (read.kind === undefined) this.error(node, path, 'needs a webhook or slack, with a url')
-    const { name, kind, url, token } = read
+    if (read.kind === undefined) this.error(node, path, 'needs a webhook, slack or smtp, with a url')
+    const { name, kind, url } = read
     if (name === undefined || kind === undefined || url === undefined) return undefined
-    return { name, kind, url, ...(token !== undefined && { token }) }
+    return { ...read, name, kind, url }
+  }
+
+  private smtp(node: Node, path: string, read: Partial<AlertReceiver>): void {
+    if (read.kind !== undefined)
+      this.error(node, path, 'a receiver has one of webhook, slack and smtp; make two receivers')
+    read.kind = 'smtp'
+    const isMap = this.members(node, path, {
+      url: (value, at) => this.set(read, 'url', this.url(value, at, SMTP_URL)),
+      user: (value, at) => this.set(read, 'user', this.text(value, at, 256)),
+      password: (value, at) => this.set(read, 'token', this.text(value, at, 4096)),
+      from: (value, at) => this.set(read, 'from', this.address(value, at)),
+      to: (value, at) => this.addresses(value, at, read),
+    })
+    if (!isMap || node.kind !== 'map') return
+    for (const name of ['url', 'from', 'to']) if (!node.entries.has(name)) this.error(node, path, `needs ${name}`)
+    if (node.entries.has('user') !== node.entries.has('password'))
+      this.error(node, path, 'needs both user and password')
+  }
+
+  private addresses(node: Node, path: string, read: Partial<AlertReceiver>): void {
+    const items = node.kind === 'list' ? node.items : [node]
+    if (items.length === 0 || items.length > 16) this.error(node, path, 'must be 1 to 16 addresses')
+    read.to = items.flatMap((item, index) => this.address(item, `${path}[${index}]`) ?? [])
+  }
+
+  private address(node: Node, path: string): string | undefined {
+    const text = textOf(node) ?? ''
+    if (new RegExp(MAIL_ADDRESS).test(text)) return text
+    return this.error(node, path, `"${text}" is not an address; write it like ops@example.com`)
   }
 
   // ---------------------------------------------------------------- values
@@ -149,15 +191,15 @@ class Reader {
   }
 
   /** What stands there is not repeated: it may hold a secret. */
-  private url(node: Node, path: string): string | undefined {
+  private url(node: Node, path: string, wanted = HTTP_URL): string | undefined {
     const text = this.text(node, path, 2048)
     if (text === undefined) return undefined
     const url = URL.canParse(text) ? new URL(text) : null
-    if (url?.protocol === 'https:' || url?.protocol === 'http:') {
+    if (url !== null && url.hostname !== '' && wanted.protocols.includes(url.protocol)) {
       if (url.username === '' && url.password === '') return text
-      return this.error(node, path, 'must not hold a name and password; use token')
+      return this.error(node, path, `must not hold a name and password; use ${wanted.instead}`)
     }
-    return this.error(node, path, 'is not a URL; write it like https://hooks.example.com/services/…')
+    return this.error(node, path, `is not a URL; write it like ${wanted.like}`)
   }
 
   private duration(node: Node, path: string): number | undefined {

@@ -83,10 +83,17 @@ function ruleNamed(name: string): keyof typeof ALERT_RULES_DEFAULT {
 /** What no schema can see. Values are not repeated: a URL may hold a secret. */
 function checkReceivers({ receivers }: AlertsConfig): void {
   const names = new Set<string>()
-  for (const [index, { name, url }] of receivers.entries()) {
+  for (const [index, { name, url, kind, from, to }] of receivers.entries()) {
     const protocol = URL.canParse(url) ? new URL(url).protocol : ''
-    if (protocol !== 'https:' && protocol !== 'http:') {
-      throw new BerthError('invalid-request', `receivers.${index}.url is not a URL of http or https`)
+    const schemes = kind === 'smtp' ? ['smtp:', 'smtps:'] : ['http:', 'https:']
+    if (!schemes.includes(protocol)) {
+      throw new BerthError(
+        'invalid-request',
+        `receivers.${index}.url is no URL that begins with ${schemes.join(' or ')}`,
+      )
+    }
+    if (kind === 'smtp' && (from === undefined || to === undefined)) {
+      throw new BerthError('invalid-request', `receivers.${index}: smtp needs from and to`)
     }
     if (names.has(name)) throw new BerthError('invalid-request', `receivers.${index}.name: "${name}" is there already`)
     names.add(name)

@@ -25,7 +25,7 @@ test('an empty file means the defaults, and what is not written keeps its defaul
 test('the example can be read', async () => {
   const path = join(import.meta.dirname, '../../../examples/alerts.yaml')
   const { receivers } = readAlerts(await readFile(path, 'utf8'), path)
-  expect(receivers.map(({ kind }) => kind)).toEqual(['webhook', 'slack'])
+  expect(receivers.map(({ kind }) => kind)).toEqual(['webhook', 'slack', 'smtp'])
 })
 
 describe('what is wrong is told with file, line, column and field', () => {
@@ -36,9 +36,14 @@ describe('what is wrong is told with file, line, column and field', () => {
     ['rules: { task-crash-looping: { restarts: 0 } }', 'restarts: "0" is not a whole number from 1 to 20'],
     ['rules: { node-lost: { severity: bad } }', 'severity: "bad" must be critical or warning'],
     ['receivers: ops', 'alerts.yaml:1:12  receivers: must be a list of receivers'],
-    ['receivers:\n  - name: a', 'alerts.yaml:2:5  receivers[0]: needs a webhook or slack'],
+    ['receivers:\n  - name: a', 'alerts.yaml:2:5  receivers[0]: needs a webhook, slack or smtp'],
     ['receivers: [{ name: a, webhook: {} }]', 'receivers[0].webhook: needs a url'],
     ['receivers: [{ name: a, slack: { url: x } }, { name: a, slack: { url: "http://b" } }]', 'url: is not a URL'],
+    [
+      'receivers: [{ name: a, smtp: { url: "smtp://h", from: a@b, to: "x y" } }]',
+      'smtp.to[0]: "x y" is not an address',
+    ],
+    ['receivers: [{ name: a, smtp: { url: "smtp://h", to: a@b, user: u } }]', 'smtp: needs from'],
     ['- a', 'an alerts file is a mapping with "rules" and "receivers"'],
     ['rules: [', 'not valid YAML'],
   ])('%j', (text, words) => expect(errorsOf(text).join('\n')).toContain(words))
