@@ -17,6 +17,8 @@ import type { AlertFiles, AlertsKept } from './files.ts'
 import { payloadOf } from './payloads.ts'
 
 export const LOOK_EVERY_MS = 2_000
+/** In a very large cluster it looks less often: no more than a twentieth of this process's time goes here. */
+const REST_TIMES = 20
 export const SILENCES_MAX = 100
 
 export type AlerterOptions = {
@@ -219,9 +221,11 @@ export function createAlerter(options: AlerterOptions): Alerter {
     async run(signal) {
       stop = signal
       while (!signal.aborted) {
+        const startedAt = clock.monotonicMs()
         // Whatever breaks here must not take the coordinator along, nor end the looking.
         await look().catch((err: unknown) => log.error({ err }, 'alerts could not be judged; it is tried again'))
-        await clock.sleep(LOOK_EVERY_MS, signal).catch(() => undefined)
+        const tookMs = clock.monotonicMs() - startedAt
+        await clock.sleep(Math.max(LOOK_EVERY_MS, REST_TIMES * tookMs), signal).catch(() => undefined)
       }
       await writing
     },

@@ -28,34 +28,49 @@ export function remember(history: AlertHistory, world: World, now: Instant): Ale
   return { ...rememberCrashes(history, world, now), usage: rememberUsage(history, world, now) }
 }
 
+/**
+ * Most looks find nothing new: then the maps are the ones from before, not copies. Tasks are walked by node, and before its
+ * agent has spoken nothing is known of a node's tasks: what it then tells is no news.
+ */
 function rememberCrashes({ crashes, endings }: AlertHistory, world: World, now: Instant) {
-  const nextEndings = new Map<string, number>()
-  const nextCrashes: AlertHistory['crashes'] = new Map()
-  for (const [unit, known] of crashes) {
-    const at = known.at.filter((each) => each > now - CRASH_KEPT_MS)
-    if (at.length > 0) nextCrashes.set(unit, { ...known, at })
-  }
-  for (const task of world.tasks.values()) {
-    if (task.desired !== 'running') continue
-    const before = endings.get(task.id)
-    // Before its agent has spoken, nothing is known of a task: what it then tells is no news.
-    const isSeen = task.node !== null && world.nodes.get(task.node)?.fullyObserved === true
-    if (!isSeen) {
-      if (before !== undefined) nextEndings.set(task.id, before)
-      continue
+  let nextEndings: Map<string, number> | null = null
+  let nextCrashes = withoutOld(crashes, now)
+  for (const node of world.nodes.values()) {
+    if (!node.fullyObserved) continue
+    for (const task of world.tasksByNode.get(node.name) ?? []) {
+      if (task.desired !== 'running') continue
+      const before = endings.get(task.id)
+      const count = endingsOf(task)
+      if (before !== undefined && count <= before) continue
+      nextEndings ??= new Map(endings)
+      nextEndings.set(task.id, count)
+      const added = count - (before ?? (task.createdAt > now - CRASH_KEPT_MS ? 0 : count))
+      if (added <= 0) continue
+      if (nextCrashes === crashes) nextCrashes = new Map(crashes)
+      const unit = unitName(task)
+      const times = Array.from({ length: Math.min(added, CRASHES_KEPT) }, () => now)
+      const at = [...(nextCrashes.get(unit)?.at ?? []), ...times]
+      nextCrashes.set(unit, { service: task.service, node: task.node, at: at.slice(-CRASHES_KEPT) })
     }
-    const count = Math.max(endingsOf(task), before ?? 0)
-    const added = count - (before ?? (task.createdAt > now - CRASH_KEPT_MS ? 0 : count))
-    nextEndings.set(task.id, count)
-    if (added <= 0) continue
-    const unit = unitName(task)
-    const at = [
-      ...(nextCrashes.get(unit)?.at ?? []),
-      ...Array.from({ length: Math.min(added, CRASHES_KEPT) }, () => now),
-    ]
-    nextCrashes.set(unit, { service: task.service, node: task.node, at: at.slice(-CRASHES_KEPT) })
   }
-  return { crashes: nextCrashes, endings: nextEndings }
+  return { crashes: nextCrashes, endings: withoutGone(nextEndings ?? endings, world) }
+}
+
+function withoutOld(crashes: AlertHistory['crashes'], now: Instant): AlertHistory['crashes'] {
+  const isOld = (at: Instant) => at <= now - CRASH_KEPT_MS
+  if (![...crashes.values()].some(({ at }) => at.some(isOld))) return crashes
+  const kept = [...crashes].map(
+    ([unit, known]) => [unit, { ...known, at: known.at.filter((at) => !isOld(at)) }] as const,
+  )
+  return new Map(kept.filter(([, { at }]) => at.length > 0))
+}
+
+/** Not at each look: so many may be there in vain. */
+const GONE_KEPT = 1_000
+
+function withoutGone(endings: Map<string, number>, world: World): Map<string, number> {
+  if (endings.size <= world.tasks.size + GONE_KEPT) return endings
+  return new Map([...endings].filter(([task]) => world.tasks.has(task)))
 }
 
 /** Runs that ended by themselves: not those that their Engine or host ended. */

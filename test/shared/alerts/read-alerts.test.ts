@@ -23,7 +23,7 @@ test('an empty file means the defaults, and what is not written keeps its defaul
 })
 
 test('the example can be read', async () => {
-  const path = join(import.meta.dirname, '../../../examples/alerts.yaml')
+  const path = join(import.meta.dirname, '../../../examples/alerts/alerts.yaml')
   const { receivers } = readAlerts(await readFile(path, 'utf8'), path)
   expect(receivers.map(({ kind }) => kind)).toEqual(['webhook', 'slack', 'smtp'])
 })
