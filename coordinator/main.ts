@@ -18,6 +18,8 @@ import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
+import { createKeptReader } from './logs/kept-reader.ts'
+import { LogStore } from './logs/log-store.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
@@ -52,7 +54,15 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   // The store first: its lock keeps a second coordinator from touching anything in the folder.
   const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
-  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null, journal: null }
+  const opened: Opened = {
+    store,
+    metrics: null,
+    sessions: null,
+    api: null,
+    upkeep: null,
+    journal: null,
+    logStore: null,
+  }
   try {
     return await serve(options, opened, startedAt, log, signal)
   } catch (error) {
@@ -68,6 +78,7 @@ type Opened = {
   api: Api | null
   upkeep: Upkeep | null
   journal: Journal | null
+  logStore: LogStore | null
 }
 
 async function serve(
@@ -103,8 +114,18 @@ async function serve(
   })
   const { heartbeatIntervalMs } = options
   const port = createPort({ log })
-  const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, port, log })
+  const logStore = options.logsBytes === 0 ? null : new LogStore(logStoreOptions(options, log))
+  opened.logStore = logStore
+  const sessions = createSessions({
+    core: loop,
+    security,
+    settings: { heartbeatIntervalMs },
+    port,
+    log,
+    ...(logStore && { logStore }),
+  })
   opened.sessions = sessions
+  const logs = logStore === null ? sessions : keptReader(loop, sessions, logStore)
   loop.setDispatcher(sessions)
   metrics.watch({
     world: () => loop.world,
@@ -114,6 +135,7 @@ async function serve(
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),
     alerts: () => alerter.counts(),
+    ...(logStore && { logs: () => logStore.stats() }),
     port: port.stats,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
@@ -129,7 +151,7 @@ async function serve(
   })
   const api = createApi({
     core: loop,
-    logs: sessions,
+    logs,
     security,
     metrics,
     settings,
@@ -193,6 +215,7 @@ async function closeAll(opened: Opened): Promise<void> {
   opened.upkeep?.stop()
   opened.metrics?.close()
   await opened.journal?.close()
+  await opened.logStore?.close()
   await opened.store.close()
 }
 
@@ -224,6 +247,19 @@ async function listen(api: Api, { host, port }: CoordinatorOptions): Promise<num
 
 function journalOptions({ dataDir, journalBytes }: CoordinatorOptions, version: string, log: Logger) {
   return { dir: join(dataDir, 'journal'), bytesMax: journalBytes, version, clock: systemClock, log }
+}
+
+function logStoreOptions({ dataDir, logsBytes, logsAgeMs }: CoordinatorOptions, log: Logger) {
+  return { dir: join(dataDir, 'logs'), bytesMax: logsBytes, ageMaxMs: logsAgeMs, now: systemClock.now, log }
+}
+
+function keptReader(loop: Loop, sessions: Sessions, store: LogStore) {
+  return createKeptReader({
+    store,
+    serviceOf: (task) => loop.world.tasks.get(task)?.service ?? store.ownerOf(task)?.service ?? null,
+    look: (nodes) => sessions.look(nodes),
+    isOpen: (node) => sessions.isOpen(node),
+  })
 }
 
 function gracesOf({ startGraceMs, agentGraceMs, goodbyeGraceMs, engineGraceMs }: CoordinatorOptions) {
