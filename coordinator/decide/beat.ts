@@ -13,10 +13,10 @@ export type Beat = {
   statuses: Map<NodeName, NodeStatus>
   /** Services as decided in this beat (release, rollout, version). */
   services: Map<ServiceName, Service>
-  /** Tasks that this beat stopped or forgot, and how many it made: whoever looks at a service later in the beat sees both. */
+  /** Tasks that this beat stopped or forgot, and the versions of those it made: whoever looks at a service later in the beat sees both. */
   ended: Set<TaskId>
   forgotten: Set<TaskId>
-  created: Map<ServiceName, number>
+  created: Map<ServiceName, number[]>
   /** By service and slot: who was preempted there, for whoever takes the slot next. */
   preempted: Map<string, Preempted>
   nextTaskNumber: number
@@ -70,8 +70,10 @@ export function create(
 ): TaskId {
   const task = `${service.name}.${wanted.slot}.${beat.nextTaskNumber.toString(36)}`
   beat.nextTaskNumber += 1
-  beat.created.set(service.name, (beat.created.get(service.name) ?? 0) + 1)
   const { slot, version, onlyNode, preempted } = wanted
+  const created = beat.created.get(service.name)
+  if (created) created.push(version)
+  else beat.created.set(service.name, [version])
   const more = { ...(onlyNode !== null && { onlyNode }), ...(preempted && { preempted }) }
   beat.decisions.push({ kind: 'create-task', task, service: service.name, slot, version, ...more, why })
   return task

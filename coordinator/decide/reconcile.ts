@@ -71,7 +71,10 @@ function remove(beat: Beat, service: Service, tasks: Task[]): void {
   beat.decisions.push({ kind: 'forget-service', service: service.name })
 }
 
-/** Kept are the wanted version, where a rollback would go, what tasks run, and the highest number (never used twice). */
+/**
+ * Kept are the wanted version, where a rollback would go, what tasks run (also those made in this beat, for one that is lost may be
+ * replaced at its own version), and the highest number (never used twice).
+ */
 function forgetVersions(beat: Beat, service: Service, tasks: Task[]): void {
   const { rollout } = service
   const kept = new Set([service.version, rollout.version, Math.max(...service.versions.keys())])
@@ -80,6 +83,7 @@ function forgetVersions(beat: Beat, service: Service, tasks: Task[]): void {
   const back = rollbackVersionOf(service)
   if (back) kept.add(back.version)
   for (const task of tasks) if (!beat.forgotten.has(task.id)) kept.add(task.version)
+  for (const version of beat.created.get(service.name) ?? []) kept.add(version)
   for (const version of service.versions.keys()) {
     if (!kept.has(version)) beat.decisions.push({ kind: 'forget-version', service: service.name, version })
   }

@@ -39,7 +39,9 @@ function whatIsMissing(beat: Beat, name: string, { condition, required }: Depend
   const { meets, word } = CONDITIONS[condition]
   const done = tasks.filter(meets).length
   const wanted =
-    spec.mode.kind === 'replicated' ? spec.mode.replicas : Math.max(1, tasks.length + (beat.created.get(name) ?? 0))
+    spec.mode.kind === 'replicated'
+      ? spec.mode.replicas
+      : Math.max(1, tasks.length + (beat.created.get(name)?.length ?? 0))
   if (done >= wanted) return null
   const failed = tasks.filter(hasFailed).length
   // An optional dependency that has failed for good will not come any more.

@@ -749,6 +749,25 @@ test('a global service gets its new version on a lost node only when that return
   expect(cluster.world.tasks.has(ended.id)).toBe(false)
 })
 
+test('a lost task that is replaced as it was, while a newer version is held, keeps its version in the books', () => {
+  const cluster = aCluster(THREE)
+  const update = { parallelism: 1, delayMs: 600_000, order: 'start-first' as const }
+  deploy(cluster, { web: { replicas: 2, image: 'web:1', update } })
+  run(cluster, 5_000)
+  deploy(cluster, { web: { replicas: 2, image: 'web:2', update } })
+  run(cluster, 5_000)
+  const half = running(cluster, 'shop_web').find(({ version }) => version === 2)!
+  const dependsOn = { job: 'service_completed_successfully' as const }
+  for (const image of ['web:3', 'web:4']) {
+    deploy(cluster, { job: { restart: { condition: 'none' } }, web: { replicas: 2, image, update, dependsOn } })
+    run(cluster, 2_000)
+  }
+  unplug(cluster, half.node!)
+  run(cluster, 20_000)
+  expect(running(cluster, 'shop_web').map(({ version }) => version)).toEqual(expect.arrayContaining([1, 2]))
+  expect([...cluster.world.services.get('shop_web')!.versions.keys()]).toContain(2)
+})
+
 test('a job that has completed is not run again: not when deployed again, not when its node is lost or removed', () => {
   const cluster = aCluster(THREE)
   const stack = { migrate: { restart: { condition: 'none' } } } as const
