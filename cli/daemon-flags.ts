@@ -14,6 +14,8 @@ export type CoordinatorFlags = {
   engineGrace?: number
   /** bytes */
   journalSize?: number
+  /** bytes */
+  metricsSize?: number
   logLevel?: string
   checkTwice?: boolean
 }
@@ -29,6 +31,7 @@ export function addCoordinatorFlags(command: Command): Command {
     .option('--goodbye-grace <TIME>', 'the same for an agent that said it will be back', ms)
     .option('--engine-grace <TIME>', "how long a node's Engine may be down before its tasks move", ms)
     .option('--journal-size <SIZE>', 'room for what `berth record` hands out (default: 64M; 0: keep none)', size)
+    .option('--metrics-size <SIZE>', 'room for metrics over time (default: 512M; 0: keep none)', size)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
     .option('--check-twice', 'for tests: after each beat, assert that nothing is left to decide')
 }

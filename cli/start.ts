@@ -22,6 +22,7 @@ export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
       goodbyeGraceMs: flags.goodbyeGrace,
       engineGraceMs: flags.engineGrace,
       journalBytes: flags.journalSize,
+      metricsBytes: flags.metricsSize,
       logLevel: logLevel as Given['logLevel'],
       checkTwice,
     }),

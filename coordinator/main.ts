@@ -16,6 +16,7 @@ import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { type MetricsHistory, openMetricsHistory } from './metrics-store/history.ts'
 import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
 import { openSecurity } from './security/open.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
@@ -48,7 +49,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   // The store first: its lock keeps a second coordinator from touching anything in the folder.
   const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
-  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null, journal: null }
+  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null, journal: null, history: null }
   try {
     return await serve(options, opened, startedAt, log, signal)
   } catch (error) {
@@ -64,6 +65,7 @@ type Opened = {
   api: Api | null
   upkeep: Upkeep | null
   journal: Journal | null
+  history: MetricsHistory | null
 }
 
 async function serve(
@@ -98,6 +100,15 @@ async function serve(
     checkTwice: options.checkTwice,
   })
   const { heartbeatIntervalMs } = options
+  const history = openMetricsHistory({
+    dir: join(options.dataDir, 'metrics'),
+    bytesMax: options.metricsBytes,
+    world: () => loop.world,
+    clock: systemClock,
+    heartbeatIntervalMs,
+    log,
+  })
+  opened.history = history
   const port = createPort({ log })
   const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, port, log })
   opened.sessions = sessions
@@ -110,6 +121,7 @@ async function serve(
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),
     port: port.stats,
+    history: history.stats,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const api = createApi({
@@ -119,6 +131,7 @@ async function serve(
     metrics,
     settings,
     journal: journal ?? undefined,
+    history,
     version,
     port,
     log,
@@ -175,6 +188,7 @@ async function closeAll(opened: Opened): Promise<void> {
   opened.upkeep?.stop()
   opened.metrics?.close()
   await opened.journal?.close()
+  await opened.history?.close()
   await opened.store.close()
 }
 

@@ -5,6 +5,7 @@ import type { Log } from '../../shared/log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, LogReader } from '../core.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { MetricsHistory } from '../metrics-store/history.ts'
 import type { Security } from '../security/security.ts'
 import type { StreamLimits } from './stream.ts'
 
@@ -27,6 +28,8 @@ export type ApiParts = {
   settings: ApiSettings
   /** Absent: none is kept. */
   journal?: Pick<Journal, 'read'>
+  /** Absent: none is kept. */
+  history?: Pick<MetricsHistory, 'store' | 'why'>
   version: string
   /** Told of each connection that has shown the operator's token. */
   port?: Port

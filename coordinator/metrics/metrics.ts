@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Instant } from '../../shared/clock.ts'
 import type { PortCounts } from '../connections/port.ts'
+import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
 import type { Decision, World } from '../world.ts'
 import { worldFigures } from './world-metrics.ts'
 
@@ -15,6 +16,7 @@ export type MetricSources = {
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
   port?: () => PortCounts
+  history?: () => MetricsStoreStats | null
 }
 
 export type WireCounts = {
@@ -53,6 +55,7 @@ export function createMetrics(): Metrics {
   const world = worldMetrics(registry)
   const wire = wireMetrics(registry)
   const port = portMetrics(registry)
+  const history = historyMetrics(registry)
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -82,6 +85,8 @@ export function createMetrics(): Metrics {
           journalGaps.set(journal.gaps)
         }
         if (sources.port) port(sources.port())
+        const kept = sources.history?.()
+        if (kept) history(kept)
       }
       return registry.metrics()
     },
@@ -205,6 +210,25 @@ function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 })
   for (const name of registry.getMetricsAsArray().map((metric) => metric.name)) {
     if (name.startsWith('nodejs_eventloop_lag')) registry.removeSingleMetric(name)
+  }
+}
+
+function historyMetrics(registry: Registry): (stats: MetricsStoreStats) => void {
+  const series = gauge(registry, 'berth_metrics_series', 'Series of nodes and tasks with new points')
+  const subjects = gauge(registry, 'berth_metrics_subjects', 'Nodes and tasks of which points are kept')
+  const leftOut = gauge(registry, 'berth_metrics_series_left_out', 'Series beyond the bound, of which nothing is kept')
+  const bytes = gauge(registry, 'berth_metrics_size_bytes', 'Size of the metrics store on disk')
+  const samples = counter(registry, 'berth_metrics_samples_total', 'Points taken into the metrics store')
+  const lost = counter(registry, 'berth_metrics_frames_lost_total', 'Minutes of metrics that could not be written')
+  return (stats) => {
+    series.set(stats.series)
+    subjects.set(stats.subjects)
+    leftOut.set(stats.seriesLeftOut)
+    bytes.set(stats.bytes)
+    samples.reset()
+    samples.inc(stats.samples)
+    lost.reset()
+    lost.inc(stats.framesLost)
   }
 }
 
