@@ -1,6 +1,7 @@
 /** Documents and requests of the HTTP API: what the coordinator answers with and what the command line reads. */
 export * from './api/cluster.ts'
 export * from './api/common.ts'
+export * from './api/metrics.ts'
 export * from './api/node.ts'
 export * from './api/progress.ts'
 export * from './api/questions.ts'

@@ -10,6 +10,7 @@ import { answerProblem, unknownRoute } from './problem-answers.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { eventRoutes } from './routes/events.ts'
 import { logRoutes } from './routes/logs.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { progressRoutes } from './routes/progress.ts'
 import { questionRoutes } from './routes/questions.ts'
@@ -81,4 +82,5 @@ const ROUTES = [
   tokenRoutes,
   recordingRoutes,
   rebalanceRoutes,
+  metricsRoutes,
 ]

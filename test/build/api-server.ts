@@ -9,6 +9,7 @@ import type { StreamLimits } from '../../coordinator/api/stream.ts'
 import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
 import type { Journal } from '../../coordinator/journal/journal.ts'
+import type { MetricsHistory } from '../../coordinator/metrics-store/history.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
 import type { EventRecord } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
@@ -50,6 +51,8 @@ export type ApiServerOptions = {
   before?: ApiServer
   /** Told of all that happens, and handed out. */
   journal?: Journal
+  /** What was measured over time. */
+  history?: Pick<MetricsHistory, 'store' | 'why'>
 }
 
 export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiServerOptions = {}): Promise<ApiServer> {
@@ -96,6 +99,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     settings: { url: 'https://10.0.0.5:23784', startedAt: Date.now() - 60_000, storeBytes: () => 18 * 2 ** 20 },
     version: '0.1.0',
     journal: options.journal,
+    history: options.history,
     streams: options.streams,
   })
   await api.listen({ host: '127.0.0.1', port: before ? Number(new URL(before.url).port) : 0 })
