@@ -122,6 +122,7 @@ async function serve(
     ...(journal && { journal: () => journal.stats() }),
     port: port.stats,
     history: history.stats,
+    totals: history.totals,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const api = createApi({

@@ -2,9 +2,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Instant } from '../../shared/clock.ts'
+import { viewDiscovery } from '../api/view-discovery.ts'
 import type { PortCounts } from '../connections/port.ts'
 import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
 import type { Decision, World } from '../world.ts'
+import { loadText } from './load-text.ts'
+import type { Totals } from './totals.ts'
 import { worldFigures } from './world-metrics.ts'
 
 /** What is asked when somebody asks for the metrics; counts are since the start. */
@@ -16,6 +19,7 @@ export type MetricSources = {
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
   port?: () => PortCounts
+  totals?: Totals
   history?: () => MetricsStoreStats | null
 }
 
@@ -56,6 +60,11 @@ export function createMetrics(): Metrics {
   const wire = wireMetrics(registry)
   const port = portMetrics(registry)
   const history = historyMetrics(registry)
+  const undiscovered = gauge(
+    registry,
+    'berth_discovery_tasks_left_out',
+    'Running tasks with the label berth.metrics.port that Prometheus cannot reach',
+  )
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -88,7 +97,10 @@ export function createMetrics(): Metrics {
         const kept = sources.history?.()
         if (kept) history(kept)
       }
-      return registry.metrics()
+      if (sources === null) return registry.metrics()
+      const now = sources.world()
+      undiscovered.set(viewDiscovery(now).leftOut.length)
+      return `${await registry.metrics()}\n${loadText(now, sources.totals)}`
     },
 
     watch(given) {
