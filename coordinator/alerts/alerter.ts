@@ -91,7 +91,7 @@ export function createAlerter(options: AlerterOptions): Alerter {
     const receiver = config.receivers.find(({ name }) => name === notice.receiver)
     if (receiver === undefined || underway.has(key)) return
     underway.add(key)
-    const failed = await tryDeliver(receiver, notice)
+    const { failed } = await tryDeliver(receiver, notice)
     underway.delete(key)
     if (stop.aborted) return
     const now = clock.now()
@@ -106,16 +106,23 @@ export function createAlerter(options: AlerterOptions): Alerter {
     await keep()
   }
 
-  async function tryDeliver(receiver: AlertReceiver, notice: NoticeOf): Promise<BerthError | null> {
+  /** `refused`: addresses that do not get it, though others do; it is not sent again, for those would get it twice. */
+  async function tryDeliver(
+    receiver: AlertReceiver,
+    notice: NoticeOf,
+  ): Promise<{ failed: BerthError | null; refused: string | null }> {
     const context = { cluster: options.world().cluster, url: options.url(), now: clock.now() }
     try {
-      await options.deliver(receiver, payloadOf(receiver.kind, notice, context), stop)
+      const addresses = await options.deliver(receiver, payloadOf(receiver.kind, notice, context), stop)
       total.sent += 1
-      return null
+      if (addresses.length === 0) return { failed: null, refused: null }
+      const refused = `the mail server of receiver ${receiver.name} refuses ${addresses.join(', ')}`
+      log.warn({ receiver: receiver.name }, refused)
+      return { failed: null, refused }
     } catch (error) {
       const failure = error instanceof BerthError ? error : new BerthError('failed', `receiver ${receiver.name} failed`)
       if (!stop.aborted) total[failure.code === 'timed-out' ? 'timedOut' : 'failed'] += 1
-      return failure
+      return { failed: failure, refused: null }
     }
   }
 
@@ -203,8 +210,8 @@ export function createAlerter(options: AlerterOptions): Alerter {
       return Promise.all(
         config.receivers.map(async (receiver) => {
           const notice = { receiver: receiver.name, rule: alert.rule, firing: [alert], resolved: [] }
-          const failed = await tryDeliver(receiver, notice)
-          return { receiver: receiver.name, error: failed?.message ?? null }
+          const { failed, refused } = await tryDeliver(receiver, notice)
+          return { receiver: receiver.name, error: failed?.message ?? refused }
         }),
       )
     },

@@ -1,17 +1,21 @@
 /** Sends one notice to one receiver. What it throws never holds the receiver's URL or token, which are its secret. */
 import type { AlertReceiver } from '../../shared/alerts/config.ts'
 import { BerthError } from '../../shared/errors.ts'
-import { type Mail, sendMail } from './smtp.ts'
+import { type Mail, sendMail } from './mail.ts'
 
 /** A receiver that has not answered by then is cut off. */
 export const DELIVERY_LIMIT_MS = 10_000
 
-export type Deliver = (receiver: AlertReceiver, payload: object, signal: AbortSignal) => Promise<void>
+/** Resolves with the addresses that a mail server refused while it took others. */
+export type Deliver = (receiver: AlertReceiver, payload: object, signal: AbortSignal) => Promise<readonly string[]>
 
 /** @throws BerthError `timed-out`, `unreachable`, or `failed` when the receiver did not take it */
 export const deliver: Deliver = async (receiver, payload, signal) => {
   const { kind, from, to } = receiver
-  if (kind !== 'smtp') return post(receiver, payload, signal, DELIVERY_LIMIT_MS)
+  if (kind !== 'smtp') {
+    await post(receiver, payload, signal, DELIVERY_LIMIT_MS)
+    return []
+  }
   if (from === undefined || to === undefined)
     throw new BerthError('failed', `receiver ${receiver.name} has no from or to`)
   return sendMail({ ...receiver, from, to }, payload as Mail, signal, DELIVERY_LIMIT_MS)

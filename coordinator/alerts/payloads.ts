@@ -2,7 +2,7 @@
 import type { AlertReceiver } from '../../shared/alerts/config.ts'
 import type { Alert } from '../decide/alerts/evaluate.ts'
 import type { NoticeOf } from '../decide/alerts/notices.ts'
-import type { Mail } from './smtp.ts'
+import type { Mail } from './mail.ts'
 
 const NEVER = '0001-01-01T00:00:00Z'
 /** More alerts than these are counted and not listed. */

@@ -84,6 +84,33 @@ export const ALERTS_CONFIG_DEFAULT: AlertsConfig = {
   repeatMs: 4 * 3_600_000,
 }
 
+const PROTOCOLS = { webhook: ['https:', 'http:'], slack: ['https:', 'http:'], smtp: ['smtps:', 'smtp:'] }
+const LIKE = {
+  webhook: 'https://alerts.example.com/hook',
+  slack: 'https://hooks.slack.com/services/…',
+  smtp: 'smtp://mail.example.com:587 (or smtps://)',
+}
+
+/** What is wrong with a receiver's URL, said without repeating it: it may hold a secret. Null: nothing. */
+export function urlFault(kind: AlertReceiver['kind'], text: string): string | null {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null || url.hostname === '' || !PROTOCOLS[kind].includes(url.protocol)) {
+    return `is not a URL; write it like ${LIKE[kind]}`
+  }
+  if (url.username !== '' || url.password !== '') {
+    return `must not hold a name and password; use ${kind === 'smtp' ? 'user and password' : 'token'}`
+  }
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    return 'would cross the network in the clear; write https:// (http:// is for 127.0.0.1 and localhost)'
+  }
+  return null
+}
+
+/** On the coordinator's own host: what goes there crosses no network. `hostname` as URLs have it. */
+export function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname)
+}
+
 /** What may be shown: where a receiver is, without the path and the token, which are its secret. */
 export function withoutSecrets(config: AlertsConfig): AlertsConfig {
   const receivers = config.receivers.map(({ token, ...receiver }) => ({

@@ -33,7 +33,12 @@ async function anAlerter(given: { dir?: string; deliver?: Deliver } = {}) {
     own: () => ({ certificateEndsAt: NOW + 90 * 86_400_000, storeBytes: 1 }),
     url: () => 'https://10.0.0.5:23784',
     tell: (event) => events.push(event),
-    deliver: given.deliver ?? (async (_receiver, payload) => void taken.push(payload as Payload)),
+    deliver:
+      given.deliver ??
+      (async (_receiver, payload) => {
+        taken.push(payload as Payload)
+        return []
+      }),
     clock: { ...systemClock, now: () => now },
     log,
   })
@@ -87,6 +92,7 @@ test('what a receiver did not take is sent again after a while; it is told once,
     deliver: async (receiver) => {
       tries += 1
       if (!isWell) await post({ ...receiver, url: 'http://127.0.0.1:1/x' }, {}, new AbortController().signal, 1_000)
+      return []
     },
   })
   await hook.alerter.setConfig(config)
@@ -137,6 +143,17 @@ test('secrets of receivers stand in one file that only its owner may read, and n
   expect(tested[0]!.error).toContain('receiver ops cannot be reached (')
   expect((await stat(join(hook.dir, 'config.json'))).mode & 0o777).toBe(0o600)
   expect((await stat(hook.dir)).mode & 0o777).toBe(0o700)
+})
+
+test('a mail that some addresses do not get is taken, and a test says which', async () => {
+  const hook = await anAlerter({ deliver: async () => ['gone@example.com'] })
+  await hook.alerter.setConfig(config)
+  hook.lose('n1')
+  await hook.lookAfter(0)
+  await hook.lookAfter(60_000)
+  expect(hook.alerter.counts()).toMatchObject({ sent: 1, failed: 0 })
+  const [tested] = await hook.alerter.test()
+  expect(tested!.error).toBe('the mail server of receiver ops refuses gone@example.com')
 })
 
 async function aHook(handle: Parameters<typeof createServer>[1]): Promise<string> {
