@@ -52,7 +52,15 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 })
   // The store first: its lock keeps a second coordinator from touching anything in the folder.
   const store = await openLmdbStore({ dir: join(options.dataDir, 'store') })
-  const opened: Opened = { store, metrics: null, sessions: null, api: null, upkeep: null, journal: null }
+  const opened: Opened = {
+    store,
+    metrics: null,
+    sessions: null,
+    api: null,
+    upkeep: null,
+    journal: null,
+    alerting: null,
+  }
   try {
     return await serve(options, opened, startedAt, log, signal)
   } catch (error) {
@@ -68,6 +76,8 @@ type Opened = {
   api: Api | null
   upkeep: Upkeep | null
   journal: Journal | null
+  /** Until what alerts have told is kept. */
+  alerting: Promise<void> | null
 }
 
 async function serve(
@@ -153,7 +163,7 @@ async function serve(
   const { startUpkeep } = await import('./upkeep.ts')
   opened.upkeep = startUpkeep([{ name: "the server's certificate", schedule: HOURLY, run: security.renewIfDue }], log)
   void loadLater(signal)
-  void alerter.run(signal)
+  opened.alerting = alerter.run(signal)
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
 }
 
@@ -192,6 +202,7 @@ async function closeAll(opened: Opened): Promise<void> {
   await within(STOP_LIMIT_MS, closeInterfaces(opened)).catch(() => {})
   opened.upkeep?.stop()
   opened.metrics?.close()
+  await opened.alerting
   await opened.journal?.close()
   await opened.store.close()
 }

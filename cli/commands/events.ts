@@ -32,6 +32,12 @@ export async function events(context: Context, options: EventsOptions): Promise<
     const { items } = await client.get<{ items: EventDocument[] }>('/v1/events', query)
     if (json) return out.document(items)
     items.forEach(print)
+    // A type that is misspelt would look like peace.
+    if (items.length === 0 && filter.type !== undefined) {
+      out.note(
+        `of the events that are kept none is of type ${filter.type}; without --type all are shown, --json has their types as "kind"`,
+      )
+    }
     if (since !== undefined && items.length === query.limit)
       out.note(`these are the newest ${items.length}; there may be more: narrow it with --type or --since`)
   })

@@ -6,7 +6,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { Key, Store, Write } from '../store/store.ts'
 
 export type AuditRecord = {
-  /** From 1, without gaps: a missing one was dropped as too old, or taken out. */
+  /** From 1, each greater than the one before. One that is missing was dropped as too old, or could not be stored. */
   number: number
   at: Instant
   /** The name of the token: `operator`, or `join` for a host that joins. */
@@ -56,7 +56,7 @@ export function openAuditLog(store: Pick<Store, 'range' | 'transact'>, keep = AU
       try {
         await store.transact([{ key: [...PREFIX, number], value: { number, ...record } }, ...dropOldest()])
       } catch (error) {
-        next = (numberAt(store, { reverse: true }) ?? 0) + 1
+        // Its number stays unused: others that came after it may have theirs on the disk by now.
         oldest = numberAt(store, {}) ?? next
         throw error
       }

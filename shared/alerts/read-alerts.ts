@@ -11,18 +11,9 @@ import {
   type AlertsConfig,
   MAIL_ADDRESS,
   RECEIVERS_MAX,
+  urlFault,
 } from './config.ts'
 
-const HTTP_URL = {
-  protocols: ['https:', 'http:'],
-  like: 'https://hooks.example.com/services/…',
-  instead: 'token',
-}
-const SMTP_URL = {
-  protocols: ['smtp:', 'smtps:'],
-  like: 'smtp://mail.example.com:587 (or smtps://)',
-  instead: 'user and password',
-}
 const YEAR_MS = 366 * 86_400_000
 
 /** @throws ComposeError with every finding */
@@ -34,6 +25,10 @@ export function readAlerts(text: string, file: string): AlertsConfig {
   const root = documents?.[0]
   if (documents !== undefined && documents.length > 1) {
     findings.error(documents[1]!.place, '', 'holds more than one YAML document; keep to one')
+  }
+  // Nobody means to lose all receivers by a file that came out empty.
+  if (documents?.length === 0) {
+    findings.error({ file, line: 1, column: 1 }, '', 'is empty; to set back all write "receivers: []"')
   }
   const config = root === undefined ? ALERTS_CONFIG_DEFAULT : reader.config(root)
   if (findings.hasErrors) throw new ComposeError(findings.sorted())
@@ -101,7 +96,7 @@ class Reader {
         this.error(value, at, 'a receiver has one of webhook, slack and smtp; make two receivers')
       read.kind = kind
       const isMap = this.members(value, at, {
-        url: (url, place) => this.set(read, 'url', this.url(url, place)),
+        url: (url, place) => this.set(read, 'url', this.url(url, place, kind)),
         ...(kind === 'webhook' && {
           token: (token: Node, place: string) => this.set(read, 'token', this.text(token, place, 4096)),
         }),
@@ -127,7 +122,7 @@ class Reader {
       this.error(node, path, 'a receiver has one of webhook, slack and smtp; make two receivers')
     read.kind = 'smtp'
     const isMap = this.members(node, path, {
-      url: (value, at) => this.set(read, 'url', this.url(value, at, SMTP_URL)),
+      url: (value, at) => this.set(read, 'url', this.url(value, at, 'smtp')),
       user: (value, at) => this.set(read, 'user', this.text(value, at, 256)),
       password: (value, at) => this.set(read, 'token', this.text(value, at, 4096)),
       from: (value, at) => this.set(read, 'from', this.address(value, at)),
@@ -190,16 +185,11 @@ class Reader {
     return text
   }
 
-  /** What stands there is not repeated: it may hold a secret. */
-  private url(node: Node, path: string, wanted = HTTP_URL): string | undefined {
+  private url(node: Node, path: string, kind: AlertReceiver['kind']): string | undefined {
     const text = this.text(node, path, 2048)
     if (text === undefined) return undefined
-    const url = URL.canParse(text) ? new URL(text) : null
-    if (url !== null && url.hostname !== '' && wanted.protocols.includes(url.protocol)) {
-      if (url.username === '' && url.password === '') return text
-      return this.error(node, path, `must not hold a name and password; use ${wanted.instead}`)
-    }
-    return this.error(node, path, `is not a URL; write it like ${wanted.like}`)
+    const fault = urlFault(kind, text)
+    return fault === null ? text : this.error(node, path, fault)
   }
 
   private duration(node: Node, path: string): number | undefined {

@@ -1,5 +1,5 @@
 /** Whoever is on call hears of a host that dies and of a task that goes on crashing: once, and once when it is over. */
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -31,6 +31,7 @@ type Notice = {
 let scene: Scene & { host: Host }
 let cluster: Cluster
 let hook: Server
+let dir = ''
 const taken: Notice[] = []
 shareScene((made) => {
   scene = made
@@ -50,7 +51,8 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve))
   const { port } = hook.address() as AddressInfo
-  const file = join(mkdtempSync(join(tmpdir(), 'berth-alerts-')), 'alerts.yaml')
+  dir = mkdtempSync(join(tmpdir(), 'berth-alerts-'))
+  const file = join(dir, 'alerts.yaml')
   writeFileSync(
     file,
     `receivers: [{ name: ops, webhook: { url: "http://127.0.0.1:${port}/hook" } }]\ngroup_wait: 2s\n` +
@@ -61,7 +63,10 @@ beforeAll(async () => {
   succeeded(await cluster.berth('alerts', 'test'))
   expect(taken.splice(0).map(({ groupLabels }) => groupLabels.alertname)).toEqual(['test'])
 })
-afterAll(() => void hook?.close())
+afterAll(() => {
+  hook?.close()
+  if (dir) rmSync(dir, { recursive: true })
+})
 
 const notices = (rule: string) => taken.filter(({ groupLabels }) => groupLabels.alertname === rule)
 const inWords = ({ status, alerts }: Notice) => [status, ...alerts.map((each) => `${each.status} ${each.labels.node}`)]
@@ -119,4 +124,17 @@ describe('a task that goes on crashing', () => {
     )
     expect(notices('task-crash-looping')).toHaveLength(1)
   })
+})
+
+test('a silence of what is not there is refused, since it would silence nothing', async () => {
+  const refused: [string[], RegExp][] = [
+    [['--node', 'nix'], /there is no node nix; `berth nodes` lists them/],
+    [['--service', 'nix_web'], /there is no service nix_web; `berth services` lists them/],
+    [['--rule', 'node-lots'], /"node-lots" is no alert rule; did you mean "node-lost"\?/],
+  ]
+  for (const [args, words] of refused) {
+    const { exit, stderr } = await cluster.berth('alerts', 'silence', '--for', '1h', ...args)
+    expect([exit, stderr]).toEqual([2, expect.stringMatching(words)])
+  }
+  expect((await cluster.api<AlertsDocument>('GET', '/v1/alerts')).silences).toEqual([])
 })

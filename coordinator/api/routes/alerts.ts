@@ -1,6 +1,6 @@
 /** Alerts: what fires, the rules and receivers, silences. */
 import type { FastifyInstance } from 'fastify'
-import { ALERT_RULES_DEFAULT, AlertsConfig } from '../../../shared/alerts/config.ts'
+import { ALERT_RULES_DEFAULT, AlertsConfig, urlFault } from '../../../shared/alerts/config.ts'
 import { AlertsDocument, AlertsTestAnswer, NameParams, SilenceBody, SilenceDocument } from '../../../shared/api.ts'
 import { didYouMean } from '../../../shared/compose/suggest.ts'
 import { BerthError } from '../../../shared/errors.ts'
@@ -9,8 +9,10 @@ import type { Alerter } from '../../alerts/alerter.ts'
 import type { Silence } from '../../decide/alerts/evaluate.ts'
 import type { RouteParts } from '../api.ts'
 import { isoTime } from '../words.ts'
+import { nodeNamed } from './nodes.ts'
+import { serviceNamed } from './services.ts'
 
-export function alertRoutes(api: FastifyInstance, { alerter, clock }: RouteParts): void {
+export function alertRoutes(api: FastifyInstance, { alerter, clock, core }: RouteParts): void {
   if (alerter === undefined) return
   const show = { summary: 'What fires, silences, rules and receivers', response: { 200: AlertsDocument } }
   api.get('/v1/alerts', { schema: show }, () => viewAlerts(alerter))
@@ -36,6 +38,9 @@ export function alertRoutes(api: FastifyInstance, { alerter, clock }: RouteParts
   }
   api.post<{ Body: SilenceBody }>('/v1/alerts/silences', { schema: silence }, async ({ body }) => {
     const { forMs, comment = '', rule, ...labels } = body
+    // A name that is misspelt would silence nothing, and be found out by whoever is woken.
+    if (labels.node !== undefined) nodeNamed(core.world, labels.node)
+    if (labels.service !== undefined) serviceNamed(core.world, labels.service)
     return viewSilence(
       await alerter.silence({
         ...labels,
@@ -84,14 +89,8 @@ function ruleNamed(name: string): keyof typeof ALERT_RULES_DEFAULT {
 function checkReceivers({ receivers }: AlertsConfig): void {
   const names = new Set<string>()
   for (const [index, { name, url, kind, from, to }] of receivers.entries()) {
-    const protocol = URL.canParse(url) ? new URL(url).protocol : ''
-    const schemes = kind === 'smtp' ? ['smtp:', 'smtps:'] : ['http:', 'https:']
-    if (!schemes.includes(protocol)) {
-      throw new BerthError(
-        'invalid-request',
-        `receivers.${index}.url is no URL that begins with ${schemes.join(' or ')}`,
-      )
-    }
+    const fault = urlFault(kind, url)
+    if (fault !== null) throw new BerthError('invalid-request', `receivers.${index}.url ${fault}`)
     if (kind === 'smtp' && (from === undefined || to === undefined)) {
       throw new BerthError('invalid-request', `receivers.${index}: smtp needs from and to`)
     }

@@ -92,7 +92,7 @@ export function nodeRoutes(api: FastifyInstance, { core }: RouteParts): void {
   })
 }
 
-function nodeNamed(world: World, name: string): Node {
+export function nodeNamed(world: World, name: string): Node {
   const node = world.nodes.get(name)
   if (node) return node
   throw new BerthError('node-not-found', `there is no node ${name}; \`berth nodes\` lists them`, {

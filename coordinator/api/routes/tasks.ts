@@ -6,6 +6,7 @@ import type { Task, World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
 import { page } from '../paging.ts'
 import { findTask, isPast, viewTask } from '../view-task.ts'
+import { nodeNamed } from './nodes.ts'
 import { serviceNamed } from './services.ts'
 import { stackNamed } from './stacks.ts'
 
@@ -36,9 +37,7 @@ export function taskNamed(world: World, name: string): Task {
 function* tasksAskedFor(world: World, query: TasksQuery): Iterable<Task> {
   if (query.stack !== undefined) stackNamed(world, query.stack)
   if (query.service !== undefined) serviceNamed(world, query.service)
-  if (query.node !== undefined && !world.nodes.has(query.node)) {
-    throw new BerthError('node-not-found', `there is no node ${query.node}; \`berth nodes\` lists them`)
-  }
+  if (query.node !== undefined) nodeNamed(world, query.node)
   for (const task of candidates(world, query)) {
     if (query.all !== true && isPast(task)) continue
     if (query.service !== undefined && task.service !== query.service) continue

@@ -86,7 +86,7 @@ export function unitName({ service, slot, onlyNode, node }: Task): string {
 function rememberUsage({ usage }: AlertHistory, world: World, now: Instant): AlertHistory['usage'] {
   const next: AlertHistory['usage'] = new Map()
   for (const { name, load } of world.nodes.values()) {
-    const known = usage.get(name) ?? { disk: [], memory: [] }
+    const known = notAhead(usage.get(name), now) ?? { disk: [], memory: [] }
     const isDue = load !== null && now - (known.disk.at(-1)?.at ?? 0) >= SAMPLE_EVERY_MS
     next.set(
       name,
@@ -96,6 +96,11 @@ function rememberUsage({ usage }: AlertHistory, world: World, now: Instant): Ale
     )
   }
   return next
+}
+
+/** Of a clock that has been set back since nothing can be extrapolated. */
+function notAhead<Usage extends { disk: Sample[] }>(usage: Usage | undefined, now: Instant): Usage | undefined {
+  return (usage?.disk.at(-1)?.at ?? 0) > now ? undefined : usage
 }
 
 function append(samples: Sample[], at: Instant, bytes: number): Sample[] {

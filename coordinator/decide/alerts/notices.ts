@@ -43,7 +43,7 @@ export function noticesDue(
   const notices: NoticeOf[] = []
   for (const { name } of config.receivers) {
     for (const rule of Object.keys(config.rules) as AlertRuleName[]) {
-      const position = known.get(keyOf({ receiver: name, rule })) ?? newPosition(name, rule)
+      const position = notAhead(known.get(keyOf({ receiver: name, rule })) ?? newPosition(name, rule), now)
       const ofRule = alerts.filter((alert) => alert.rule === rule && alert.state === 'firing')
       const audible = ofRule.filter(({ silencedBy }) => silencedBy === null)
       const notice = whatToTell(position, ofRule, audible, config, now)
@@ -81,6 +81,19 @@ export function delivered(position: Position, notice: NoticeOf, now: Instant): P
 
 export function notDelivered(position: Position, now: Instant): Position {
   return { ...position, failures: position.failures + 1, triedAt: now }
+}
+
+/** A clock that was set back must not make a receiver wait until it has caught up. */
+function notAhead(position: Position, now: Instant): Position {
+  const { toldAt, triedAt, dueSince } = position
+  if (toldAt <= now && triedAt <= now && (dueSince ?? 0) <= now) return position
+  const past = (at: Instant) => Math.min(at, now)
+  return {
+    ...position,
+    toldAt: past(toldAt),
+    triedAt: past(triedAt),
+    dueSince: dueSince === null ? null : past(dueSince),
+  }
 }
 
 function newPosition(receiver: string, rule: AlertRuleName): Position {

@@ -159,6 +159,16 @@ describe('notices', () => {
     expect(noticesDue(config, [firing('a')], [failed], NOW + 5_000).notices).toHaveLength(1)
   })
 
+  test('a clock that is set back holds nothing up', () => {
+    const { positions } = noticesDue(config, [firing('a')], [], NOW)
+    const back = NOW - 3_600_000
+    const again = noticesDue(config, [firing('a')], positions, back).positions
+    expect(noticesDue(config, [firing('a')], again, back + config.groupWaitMs).notices).toHaveLength(1)
+    const failed = notDelivered(aPosition(), NOW)
+    const later = noticesDue({ ...config, groupWaitMs: 0 }, [firing('a')], [failed], back).positions
+    expect(noticesDue({ ...config, groupWaitMs: 0 }, [firing('a')], later, back + 5_000).notices).toHaveLength(1)
+  })
+
   test('a receiver that is gone is forgotten', () => {
     expect(noticesDue(ALERTS_CONFIG_DEFAULT, [firing('a')], [aPosition()], NOW).positions).toEqual([])
   })

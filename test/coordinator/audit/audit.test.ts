@@ -34,6 +34,28 @@ test('records are numbered without gaps over restarts, and the oldest make room'
   expect(numbers).toEqual(numbers.map((_, index) => numbers[0]! + index))
 })
 
+test('a record that could not be stored takes the number of no other', async () => {
+  const store = createMemoryStore()
+  const [first, beforeSecond] = [Promise.withResolvers<never>(), Promise.withResolvers<void>()]
+  const gates: Promise<unknown>[] = [first.promise, beforeSecond.promise]
+  const slow: Pick<typeof store, 'range' | 'transact'> = {
+    range: store.range.bind(store),
+    async transact(writes) {
+      await gates.shift()
+      return store.transact(writes)
+    },
+  }
+  const audit = openAuditLog(slow)
+  const [refused, second] = ['a', 'b'].map((what) => audit.add(aRecord({ what })))
+  first.reject(new Error('no room'))
+  await expect(refused).rejects.toThrow('no room')
+  await audit.add(aRecord({ what: 'c' }))
+  beforeSecond.resolve()
+  await second
+  await audit.add(aRecord({ what: 'd' }))
+  expect(audit.list({ limit: 9 }).map(({ what }) => what)).toEqual(['b', 'c', 'd'])
+})
+
 test('the newest are listed without a place to begin, and only those since a time', async () => {
   const audit = openAuditLog(createMemoryStore())
   for (const at of [1, 2, 3, 4]) await audit.add(aRecord({ at }))

@@ -15,8 +15,8 @@ function errorsOf(text: string): string[] {
   }
 }
 
-test('an empty file means the defaults, and what is not written keeps its default', () => {
-  expect(readAlerts('', 'alerts.yaml')).toEqual(ALERTS_CONFIG_DEFAULT)
+test('a file without rules means the defaults, and what is not written keeps its default', () => {
+  expect(readAlerts('rules: {}', 'alerts.yaml')).toEqual(ALERTS_CONFIG_DEFAULT)
   const { rules } = readAlerts('rules: { node-lost: { for: 30s }, store-near-bound: { bytes: 4G } }', 'alerts.yaml')
   expect(rules['node-lost']).toEqual({ enabled: true, severity: 'critical', forMs: 30_000 })
   expect(rules['store-near-bound'].bytes).toBe(4 * 2 ** 30)
@@ -37,6 +37,8 @@ describe('what is wrong is told with file, line, column and field', () => {
     ['rules: { node-lost: { severity: bad } }', 'severity: "bad" must be critical or warning'],
     ['receivers: ops', 'alerts.yaml:1:12  receivers: must be a list of receivers'],
     ['receivers:\n  - name: a', 'alerts.yaml:2:5  receivers[0]: needs a webhook, slack or smtp'],
+    ['# nothing yet', 'is empty'],
+    ['receivers: [{ name: a, slack: { url: "http://chat.example/x" } }]', 'would cross the network in the clear'],
     ['receivers: [{ name: a, webhook: {} }]', 'receivers[0].webhook: needs a url'],
     ['receivers: [{ name: a, slack: { url: x } }, { name: a, slack: { url: "http://b" } }]', 'url: is not a URL'],
     [
