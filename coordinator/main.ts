@@ -144,7 +144,9 @@ async function serve(
     metrics,
     settings,
     journal: journal ?? undefined,
-    audit: openAuditLog(store),
+    audit: openAuditLog(store, (record, error) =>
+      log.error({ err: error, ...record }, 'a change could not be put into the audit log'),
+    ),
     alerter,
     version,
     port,

@@ -25,8 +25,16 @@ const COLUMNS: Column[] = [
   { title: 'RESULT' },
 ]
 
-function row({ at, who, from, method, path, details, code }: AuditDocument): string[] {
+function row({ at, who, from, method, path, details, status, code }: AuditDocument): string[] {
   const words = Object.entries(details).map(([name, value]) => ` ${name}=${value}`)
-  const what = `${method} ${decodeURI(path)}${words.join('')}`
-  return [at.replace('T', ' ').slice(0, 19), who, from, what, code ?? 'done']
+  const result = status === null ? 'not answered' : (code ?? 'done')
+  return [at.replace('T', ' ').slice(0, 19), who, from, `${method} ${legible(path)}${words.join('')}`, result]
+}
+
+function legible(path: string): string {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
+  }
 }

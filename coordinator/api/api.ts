@@ -55,7 +55,7 @@ export function createApi(parts: ApiParts): Api {
   const clock = parts.clock ?? systemClock
   const routeParts: RouteParts = { ...parts, clock, streams: streamLimit(parts.streams) }
   api.addHook('onRequest', requireOperator(parts.security, clock, parts.port))
-  if (parts.audit) auditChanges(api, { audit: parts.audit, clock, log: parts.log })
+  if (parts.audit) auditChanges(api, { audit: parts.audit, clock })
   api.addHook('preClose', async () => routeParts.streams.endAll())
 
   api.register(swagger, {

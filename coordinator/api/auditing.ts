@@ -1,8 +1,7 @@
-/** Puts each change that is asked for into the audit log, before its answer goes out. */
+/** Puts each change that is asked for into the audit log: when it is asked for, and what came of it. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '../../shared/clock.ts'
-import type { Log } from '../../shared/log.ts'
-import type { AuditLog, NewAuditRecord } from '../audit/audit-log.ts'
+import type { Asked, AuditLog, AuditRecord } from '../audit/audit-log.ts'
 import { auditDetails } from '../audit/details.ts'
 
 const CHANGING = ['POST', 'PUT', 'PATCH', 'DELETE']
@@ -10,41 +9,44 @@ const CHANGING = ['POST', 'PUT', 'PATCH', 'DELETE']
 const QUESTIONS = ['/v1/logs', '/v1/plan', '/v1/what-if']
 const JOIN = '/v1/join'
 
-export type AuditParts = { audit: AuditLog; clock: Clock; log?: Log | undefined }
-
 /**
- * What was refused for its token is not told: whoever can reach the port could push out of the log what it is kept for. A change
- * that was made is answered as made even when there is no room to say so in the audit log; the log has it then.
+ * What was refused for its token is not told, nor a join that was refused: whoever can reach the port could push out of the log
+ * what it is kept for.
  */
-export function auditChanges(api: FastifyInstance, { audit, clock, log }: AuditParts): void {
-  api.addHook('onSend', async (request, reply, payload) => {
-    const record = recordOf(request, reply.statusCode, payload, clock.now())
-    if (record === null) return payload
-    try {
-      await audit.add(record)
-    } catch (error) {
-      log?.error({ err: error, ...record }, 'a change could not be put into the audit log')
-    }
+export function auditChanges(api: FastifyInstance, { audit, clock }: { audit: AuditLog; clock: Clock }): void {
+  const begun = new WeakMap<FastifyRequest, AuditRecord>()
+  // Behind the check of the token.
+  api.addHook('preHandler', async (request) => {
+    if (isChange(request) && request.routeOptions.url !== JOIN)
+      begun.set(request, audit.begin(askedOf(request, clock.now())))
+  })
+  api.addHook('onSend', async (request, { statusCode }, payload) => {
+    const record = begun.get(request) ?? begunLate(request, statusCode)
+    if (record) audit.end(record, statusCode, statusCode < 400 ? null : codeOf(payload))
     return payload
   })
+
+  /** What was refused before it was asked for, as for its shape; and hosts that have joined. */
+  function begunLate(request: FastifyRequest, status: number): AuditRecord | null {
+    if (!isChange(request) || status === 401 || status === 429) return null
+    if (request.routeOptions.url === JOIN && status >= 400) return null
+    return audit.begin(askedOf(request, clock.now()))
+  }
 }
 
-function recordOf(request: FastifyRequest, status: number, payload: unknown, at: number): NewAuditRecord | null {
-  const { method, routeOptions, url, ip: from } = request
-  const route = routeOptions.url
-  if (route === undefined || !CHANGING.includes(method) || QUESTIONS.includes(route)) return null
-  if (status === 401 || status === 429 || (route === JOIN && status >= 400)) return null
-  const what = (routeOptions.schema as { summary?: string } | undefined)?.summary ?? ''
+function isChange({ method, routeOptions: { url } }: FastifyRequest): boolean {
+  return url !== undefined && CHANGING.includes(method) && !QUESTIONS.includes(url)
+}
+
+function askedOf({ method, routeOptions, url, ip: from, query, body }: FastifyRequest, at: number): Asked {
   return {
     at,
-    who: route === JOIN ? 'join' : 'operator',
+    who: routeOptions.url === JOIN ? 'join' : 'operator',
     from,
     method,
     path: url.split('?', 1)[0] ?? url,
-    what,
-    details: auditDetails(request.query, request.body),
-    status,
-    code: status < 400 ? null : codeOf(payload),
+    what: (routeOptions.schema as { summary?: string } | undefined)?.summary ?? '',
+    details: auditDetails(query, body),
   }
 }
 

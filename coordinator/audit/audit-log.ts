@@ -19,19 +19,22 @@ export type AuditRecord = {
   what: string
   /** Figures and words of the request that can hold no secret; see details.ts. */
   details: Record<string, string | number | boolean>
-  status: number
-  /** Of an error; null: it was done. */
+  /** Of the answer; null: it is under way, or the coordinator ended before there was one. */
+  status: number | null
+  /** Of an error; null: it was done, or nobody knows yet. */
   code: string | null
 }
-export type NewAuditRecord = Omit<AuditRecord, 'number'>
+export type Asked = Omit<AuditRecord, 'number' | 'status' | 'code'>
 
 export type AuditQuery = { after?: number; since?: Instant; limit: number }
 
 export type AuditLog = {
-  /** Resolves once it is durable. @throws BerthError `disk-full` */
-  add(record: NewAuditRecord): Promise<void>
+  /** In the same transaction as the change that is asked for next, so that no change is without its record. */
+  begin(asked: Asked): AuditRecord
+  /** What came of it. */
+  end(record: AuditRecord, status: number, code: string | null): void
   /** Oldest first: behind `after`, or the newest. */
-  list(query: AuditQuery): AuditRecord[]
+  list(query: AuditQuery): Promise<AuditRecord[]>
 }
 
 /** A change takes about 300 bytes, so these are a few MiB. */
@@ -39,7 +42,12 @@ export const AUDIT_RECORDS_KEPT = 20_000
 const DROPPED_AT_ONCE = 500
 const PREFIX: Key = ['audit']
 
-export function openAuditLog(store: Pick<Store, 'range' | 'transact'>, keep = AUDIT_RECORDS_KEPT): AuditLog {
+/** `lost`: told of what could not be stored. */
+export function openAuditLog(
+  store: Pick<Store, 'range' | 'transact' | 'along'>,
+  lost: (record: AuditRecord, error: unknown) => void = () => {},
+  keep = AUDIT_RECORDS_KEPT,
+): AuditLog {
   let next = (numberAt(store, { reverse: true }) ?? 0) + 1
   let oldest = numberAt(store, {}) ?? next
 
@@ -50,18 +58,24 @@ export function openAuditLog(store: Pick<Store, 'range' | 'transact'>, keep = AU
     return Array.from({ length: oldest - first }, (_, index) => ({ key: [...PREFIX, first + index], delete: true }))
   }
 
+  function put(record: AuditRecord, drops: Write[]): void {
+    store.along([{ key: [...PREFIX, record.number], value: record }, ...drops]).catch((error) => {
+      // Its number stays unused: others that came after it may have theirs on the disk by now.
+      if (drops.length > 0) oldest = numberAt(store, {}) ?? next
+      lost(record, error)
+    })
+  }
+
   return {
-    async add(record) {
-      const number = next++
-      try {
-        await store.transact([{ key: [...PREFIX, number], value: { number, ...record } }, ...dropOldest()])
-      } catch (error) {
-        // Its number stays unused: others that came after it may have theirs on the disk by now.
-        oldest = numberAt(store, {}) ?? next
-        throw error
-      }
+    begin(asked) {
+      const record = { number: next++, ...asked, status: null, code: null }
+      put(record, dropOldest())
+      return record
     },
-    list({ after, since, limit }) {
+    end: (record, status, code) => put({ ...record, status, code }, []),
+    async list({ after, since, limit }) {
+      // What waits to go along goes now. `lost` hears of what cannot.
+      await store.transact([]).catch(() => {})
       const isFromEnd = after === undefined
       const found: AuditRecord[] = []
       const range = store.range(PREFIX, isFromEnd ? { reverse: true } : { after: [...PREFIX, after] })

@@ -23,6 +23,8 @@ export type LmdbOptions = {
 const MAP_BYTES_DEFAULT = 64 * 1024 * 1024
 /** Writes that share one flush; more wait for the next. */
 const GROUP_WRITES_MAX = 20_000
+/** What goes along with other writes waits no longer than this. */
+const ALONG_MS = 1_000
 /** A failed write with less room than this on the disk is taken for a full disk: LMDB reports a short write as EIO. */
 const DISK_FULL_BELOW_BYTES = 4 * 1024 * 1024
 /** Where the count of transactions is kept. Symbols lie outside every range of keys. */
@@ -65,9 +67,23 @@ function createStore(options: LmdbOptions, unlock: () => void): Store {
   const db = openDatabase(path, options)
   const watchers = createWatchers()
   const queue: Asked[] = []
+  const riders: Asked[] = []
   let revision = Number(decode(db.get(REVISION)) ?? 0)
   let flushing: Promise<void> | null = null
   let closed = false
+
+  function ask(writes: Write[], compares: Compare[], into: Asked[]): Promise<boolean> {
+    if (closed) return Promise.reject(new BerthError('failed', 'the store is closed; nothing was written'))
+    // Encoded now: the writer may go on changing its objects while an earlier flush is in flight.
+    const encoded = writes.map((write) => encode(write))
+    return new Promise((resolve, reject) => into.push({ writes, encoded, compares, resolve, reject }))
+  }
+
+  function flushSoon(): void {
+    // In front: they were asked for earlier.
+    queue.unshift(...riders.splice(0))
+    flushing ??= Promise.resolve().then(flushAll)
+  }
 
   async function flushAll() {
     while (queue.length > 0) await flush(takeGroup(queue))
@@ -124,19 +140,20 @@ function createStore(options: LmdbOptions, unlock: () => void): Store {
       for (const { key, value } of range) yield { key: asKey(key), value: decode(value) }
     },
     transact(writes, compares = []) {
-      if (closed) return Promise.reject(new BerthError('failed', 'the store is closed; nothing was written'))
-      // Encoded now: the writer may go on changing its objects while an earlier flush is in flight.
-      const encoded = writes.map((write) => encode(write))
-      return new Promise((resolve, reject) => {
-        queue.push({ writes, encoded, compares, resolve, reject })
-        flushing ??= Promise.resolve().then(flushAll)
-      })
+      const done = ask(writes, compares, queue)
+      flushSoon()
+      return done
+    },
+    async along(writes) {
+      if (riders.length === 0) setTimeout(flushSoon, ALONG_MS).unref()
+      await ask(writes, [], riders)
     },
     watch: watchers.add,
     sizeBytes: () => statSync(path).size,
     async close() {
       if (closed) return
       closed = true
+      flushSoon()
       await flushing
       await db.close()
       unlock()

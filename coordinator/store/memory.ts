@@ -27,7 +27,7 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
 
   const inOrder = () => (sorted ??= [...entries.values()].sort((a, b) => compareKeys(a.key, b.key)))
 
-  return {
+  const store: MemoryStore = {
     get(key) {
       const entry = entries.get(keyText(key))
       return entry === undefined ? undefined : unpack(entry.bytes)
@@ -63,6 +63,7 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
       last = result.catch(() => {})
       return result
     },
+    along: async (writes) => void (await store.transact(writes)),
     watch: watchers.add,
     sizeBytes: () => [...entries.values()].reduce((bytes, entry) => bytes + entry.bytes.length, 0),
     async close() {
@@ -74,6 +75,7 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
     },
     copy: () => createMemoryStore([...entries.values()]),
   }
+  return store
 }
 
 function encode(write: Write): { key: Key; bytes: Buffer | null } {

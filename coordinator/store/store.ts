@@ -21,6 +21,11 @@ export interface Store {
    * @throws BerthError `disk-full` when there is no room; nothing was written then.
    */
   transact(writes: Write[], compares?: Compare[]): Promise<boolean>
+  /**
+   * Writes that go with the next transaction, whoever asks for it, or by themselves after a second: they cost no flush of their own.
+   * Resolves when durable. Not to be read before. @throws BerthError `disk-full` as `transact`, which fails with them
+   */
+  along(writes: Write[]): Promise<void>
   watch(prefix: Key, listener: (writes: Write[]) => void): () => void
   sizeBytes(): number
   close(): Promise<void>

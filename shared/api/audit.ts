@@ -24,8 +24,9 @@ export const AuditDocument = Type.Object({
   path: Type.String(),
   what: Type.String(),
   details: Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()])),
-  status: Count,
-  /** Of an error; null: it was done. */
+  /** Null: it is under way, or the coordinator ended before it was answered. */
+  status: Type.Union([Count, Type.Null()]),
+  /** Of an error; null: it was done, or there was no answer. */
   code: Type.Union([Type.String(), Type.Null()]),
 })
 export type AuditDocument = Static<typeof AuditDocument>

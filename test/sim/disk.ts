@@ -94,8 +94,9 @@ export class StoreDisk {
     const { kept } = this
     let last: Promise<unknown> = Promise.resolve()
     const wait = (ms: number) => new Promise<void>((resolve) => life.take(life.timeline.now + ms, resolve))
-    return {
+    const store: Store = {
       ...kept,
+      along: async (writes) => void (await store.transact(writes)),
       transact: (writes, compares) => {
         const result = last.then(async () => {
           await wait(chance.skewed(...this.flushMs))
@@ -109,5 +110,6 @@ export class StoreDisk {
         return result
       },
     }
+    return store
   }
 }

@@ -11,10 +11,8 @@ export function auditRoutes(api: FastifyInstance, { audit }: RouteParts): void {
     querystring: AuditQuery,
     response: { 200: Type.Object({ items: Type.Array(AuditDocument) }) },
   }
-  api.get<{ Querystring: AuditQuery }>('/v1/audit', { schema }, ({ query }) => ({
-    items: (audit?.list({ ...query, limit: query.limit ?? PAGE_LIMIT_DEFAULT }) ?? []).map((record) => ({
-      ...record,
-      at: isoTime(record.at),
-    })),
-  }))
+  api.get<{ Querystring: AuditQuery }>('/v1/audit', { schema }, async ({ query }) => {
+    const records = (await audit?.list({ ...query, limit: query.limit ?? PAGE_LIMIT_DEFAULT })) ?? []
+    return { items: records.map((record) => ({ ...record, at: isoTime(record.at) })) }
+  })
 }

@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest'
-import { type NewAuditRecord, openAuditLog } from '../../../coordinator/audit/audit-log.ts'
+import { type Asked, type AuditQuery, type AuditRecord, openAuditLog } from '../../../coordinator/audit/audit-log.ts'
 import { auditDetails } from '../../../coordinator/audit/details.ts'
+import { openLmdbStore } from '../../../coordinator/store/lmdb.ts'
 import { createMemoryStore } from '../../../coordinator/store/memory.ts'
 import { anApiServer } from '../../build/api-server.ts'
 import { call } from '../../build/https-call.ts'
 import { aStackSpec } from '../../build/spec.ts'
+import { temporaryFolder } from '../../build/temporary-folder.ts'
 
-const aRecord = (given: Partial<NewAuditRecord> = {}): NewAuditRecord => ({
+const asked = (given: Partial<Asked> = {}): Asked => ({
   at: 1,
   who: 'operator',
   from: '10.0.0.1',
@@ -14,55 +16,78 @@ const aRecord = (given: Partial<NewAuditRecord> = {}): NewAuditRecord => ({
   path: '/v1/x',
   what: 'x',
   details: {},
-  status: 200,
-  code: null,
   ...given,
 })
 
 test('records are numbered without gaps over restarts, and the oldest make room', async () => {
   const store = createMemoryStore()
   for (let life = 0; life < 3; life++) {
-    const audit = openAuditLog(store, 100)
-    await Promise.all(Array.from({ length: 400 }, () => audit.add(aRecord())))
+    const audit = openAuditLog(store, () => {}, 100)
+    for (let count = 0; count < 400; count++) audit.begin(asked())
+    await audit.list({ limit: 1 })
   }
-  const numbers = openAuditLog(store, 100)
-    .list({ limit: 10_000 })
-    .map(({ number }) => number)
+  const records = await openAuditLog(store, () => {}, 100).list({ limit: 10_000 })
+  const numbers = records.map(({ number }) => number)
   expect(numbers.at(-1)).toBe(1_200)
   expect(numbers.length).toBeGreaterThanOrEqual(100)
   expect(numbers.length).toBeLessThan(600)
   expect(numbers).toEqual(numbers.map((_, index) => numbers[0]! + index))
 })
 
-test('a record that could not be stored takes the number of no other', async () => {
+test('what came of it is told with it, also when it comes late; without an answer it is left open', async () => {
+  const audit = openAuditLog(createMemoryStore())
+  const [first, second] = [audit.begin(asked()), audit.begin(asked())]
+  audit.begin(asked())
+  audit.end(second!, 409, 'conflict')
+  audit.end(first!, 200, null)
+  const results = (await audit.list({ limit: 9 })).map(({ number, status, code }) => [number, status, code])
+  expect(results).toEqual([
+    [1, 200, null],
+    [2, 409, 'conflict'],
+    [3, null, null],
+  ])
+})
+
+test('a record goes into the transaction of the change that is asked for next: no change is without one', async () => {
+  const dir = await temporaryFolder()
+  const store = await openLmdbStore({ dir })
+  openAuditLog(store).begin(asked({ what: 'deploys' }))
+  await store.transact([{ key: ['service', 'web'], value: 1 }])
+  expect([...store.range(['audit'])].map(({ value }) => (value as AuditRecord).what)).toEqual(['deploys'])
+  expect(store.revision(['audit', 1])).toBe(store.revision(['service', 'web']) - 1)
+  await store.close()
+})
+
+test('one that goes with nothing is stored when its store closes', async () => {
+  const dir = await temporaryFolder()
+  const store = await openLmdbStore({ dir })
+  openAuditLog(store).begin(asked({ what: 'is refused' }))
+  await store.close()
+  const again = await openLmdbStore({ dir })
+  expect((await openAuditLog(again).list({ limit: 9 })).map(({ what }) => what)).toEqual(['is refused'])
+  await again.close()
+})
+
+test('what cannot be stored is told, and its number is given to no other', async () => {
   const store = createMemoryStore()
-  const [first, beforeSecond] = [Promise.withResolvers<never>(), Promise.withResolvers<void>()]
-  const gates: Promise<unknown>[] = [first.promise, beforeSecond.promise]
-  const slow: Pick<typeof store, 'range' | 'transact'> = {
-    range: store.range.bind(store),
-    async transact(writes) {
-      await gates.shift()
-      return store.transact(writes)
-    },
-  }
-  const audit = openAuditLog(slow)
-  const [refused, second] = ['a', 'b'].map((what) => audit.add(aRecord({ what })))
-  first.reject(new Error('no room'))
-  await expect(refused).rejects.toThrow('no room')
-  await audit.add(aRecord({ what: 'c' }))
-  beforeSecond.resolve()
-  await second
-  await audit.add(aRecord({ what: 'd' }))
-  expect(audit.list({ limit: 9 }).map(({ what }) => what)).toEqual(['b', 'c', 'd'])
+  const lost: string[] = []
+  const audit = openAuditLog(store, ({ what }) => lost.push(what))
+  store.setFull(true)
+  audit.begin(asked({ what: 'a' }))
+  expect(await audit.list({ limit: 9 })).toEqual([])
+  store.setFull(false)
+  audit.begin(asked({ what: 'b' }))
+  expect((await audit.list({ limit: 9 })).map(({ number, what }) => [number, what])).toEqual([[2, 'b']])
+  expect(lost).toEqual(['a'])
 })
 
 test('the newest are listed without a place to begin, and only those since a time', async () => {
   const audit = openAuditLog(createMemoryStore())
-  for (const at of [1, 2, 3, 4]) await audit.add(aRecord({ at }))
-  const times = (query: Parameters<typeof audit.list>[0]) => audit.list(query).map(({ at }) => at)
-  expect(times({ limit: 2 })).toEqual([3, 4])
-  expect(times({ after: 1, limit: 2 })).toEqual([2, 3])
-  expect(times({ since: 3, limit: 9 })).toEqual([3, 4])
+  for (const at of [1, 2, 3, 4]) audit.begin(asked({ at }))
+  const times = async (query: AuditQuery) => (await audit.list(query)).map(({ at }) => at)
+  expect(await times({ limit: 2 })).toEqual([3, 4])
+  expect(await times({ after: 1, limit: 2 })).toEqual([2, 3])
+  expect(await times({ since: 3, limit: 9 })).toEqual([3, 4])
 })
 
 test('details hold figures and words from lists, and nothing that a user could have written a secret into', () => {
