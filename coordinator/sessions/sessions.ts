@@ -147,7 +147,7 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     nodesChanged(nodes) {
       for (const node of nodes) {
         const session = shared.byNode.get(node)
-        if (session !== undefined && !endIfRemoved(shared, session)) sendChange(shared, session)
+        if (session !== undefined && !endIfUnknown(shared, session)) sendChange(shared, session)
       }
     },
     kick(node, why) {
@@ -229,11 +229,15 @@ function hearAnew(shared: Sessionry): void {
   }
 }
 
-/** A node that was removed, or removed and joined again by another key, has no session any more. */
-function endIfRemoved(shared: Sessionry, session: Session): boolean {
+/**
+ * A node that was removed, or removed and joined again by another key, has no session any more. One whose removal a full disk
+ * took back has a session that the world, in which there was no such node when it began, never heard of.
+ */
+function endIfUnknown(shared: Sessionry, session: Session): boolean {
   const node = shared.core.world.nodes.get(session.node)
-  if (node?.keyFingerprint === session.keyFingerprint) return false
-  refuse(shared, session, removed(session.node))
+  if (node?.keyFingerprint !== session.keyFingerprint) refuse(shared, session, removed(session.node))
+  else if (node.connection === null) end(shared, session, 'it connected while its node was being removed', 'at-once')
+  else return false
   return true
 }
 

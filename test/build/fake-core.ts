@@ -26,7 +26,13 @@ export function aFakeCore(): FakeCore {
       if (change.kind === 'remove-node') world.nodes.delete(change.node)
       return ++world.revision
     },
-    observe: (observation) => core.observations.push(observation),
+    observe(observation) {
+      core.observations.push(observation)
+      const node = world.nodes.get(observation.node)
+      if (!node) return
+      if (observation.kind === 'connected') node.connection = observation.connection
+      if (observation.kind === 'disconnected') node.connection = null
+    },
     whenDurable: (callback) => callback(),
     onBeat(listener) {
       listeners.add(listener)

@@ -205,6 +205,19 @@ describe('the door', () => {
     await agent.closed
   })
 
+  test('closes on a node whose removal was taken back by a full disk, when it had connected meanwhile: it comes anew', async () => {
+    const door = await aDoor()
+    const { world } = door.core
+    const agent = await aRawAgent(door)
+    const node = world.nodes.get('web-1')!
+    world.nodes.delete('web-1')
+    await agent.open()
+    world.nodes.set('web-1', node)
+    door.sessions.nodesChanged(['web-1'])
+    await agent.closed
+    expect(door.sessions.stats()).toMatchObject({ welcomed: 0 })
+  })
+
   test('lets in a bounded number', async () => {
     const door = await aDoor({ limits: { sessionsMax: 1 } })
     await (await aRawAgent(door)).open()
