@@ -9,7 +9,7 @@ import type { Log } from '../../shared/log.ts'
 import { conditionsOf, type OwnFacts } from '../decide/alerts/conditions.ts'
 import { type Alert, type AlertChange, evaluateAlerts, type Silence } from '../decide/alerts/evaluate.ts'
 import { type AlertHistory, newAlertHistory, remember } from '../decide/alerts/history.ts'
-import { delivered, keyOf, type NoticeOf, notDelivered, noticesDue } from '../decide/alerts/notices.ts'
+import { delivered, keyOf, type Notification, notDelivered, notificationsDue } from '../decide/alerts/notifications.ts'
 import type { NewEvent } from '../events.ts'
 import type { World } from '../world.ts'
 import type { Deliver } from './deliver.ts'
@@ -53,7 +53,7 @@ export type Alerter = {
   silence(asked: Omit<Silence, 'id' | 'startedAt'>): Promise<Silence>
   /** @throws BerthError `not-found` */
   unsilence(id: string): Promise<void>
-  /** Sends each receiver a notice that says that it is a test. */
+  /** Sends each receiver a notification that says that it is a test. */
   test(): Promise<{ receiver: string; error: string | null }[]>
   counts(): AlertCounts
   /** One look; for tests. `run` does it again and again. */
@@ -79,19 +79,19 @@ export function createAlerter(options: AlerterOptions): Alerter {
     const silences = kept.silences.filter(({ endsAt }) => endsAt > now)
     const conditions = conditionsOf(world, options.own(), history, config.rules, now)
     const { alerts, changes } = evaluateAlerts(conditions, kept.alerts, silences, config.rules, now)
-    const { positions, notices } = noticesDue(config, alerts, kept.positions, now)
+    const { positions, notifications } = notificationsDue(config, alerts, kept.positions, now)
     kept = { ...kept, alerts, silences, positions, ...crashesKept(history) }
     for (const change of changes) tell(eventOf(change, now))
     await keep()
-    for (const notice of notices) void send(notice)
+    for (const notification of notifications) void send(notification)
   }
 
-  async function send(notice: NoticeOf): Promise<void> {
-    const key = keyOf(notice)
-    const receiver = config.receivers.find(({ name }) => name === notice.receiver)
+  async function send(notification: Notification): Promise<void> {
+    const key = keyOf(notification)
+    const receiver = config.receivers.find(({ name }) => name === notification.receiver)
     if (receiver === undefined || underway.has(key)) return
     underway.add(key)
-    const { failed } = await tryDeliver(receiver, notice)
+    const { failed } = await tryDeliver(receiver, notification)
     underway.delete(key)
     if (stop.aborted) return
     const now = clock.now()
@@ -100,7 +100,7 @@ export function createAlerter(options: AlerterOptions): Alerter {
       positions: kept.positions.map((position) => {
         if (keyOf(position) !== key) return position
         tellDelivery(receiver.name, position.failures, failed, now)
-        return failed === null ? delivered(position, notice, now) : notDelivered(position, now)
+        return failed === null ? delivered(position, notification, now) : notDelivered(position, now)
       }),
     }
     await keep()
@@ -109,11 +109,11 @@ export function createAlerter(options: AlerterOptions): Alerter {
   /** `refused`: addresses that do not get it, though others do; it is not sent again, for those would get it twice. */
   async function tryDeliver(
     receiver: AlertReceiver,
-    notice: NoticeOf,
+    notification: Notification,
   ): Promise<{ failed: BerthError | null; refused: string | null }> {
     const context = { cluster: options.world().cluster, url: options.url(), now: clock.now() }
     try {
-      const addresses = await options.deliver(receiver, payloadOf(receiver.kind, notice, context), stop)
+      const addresses = await options.deliver(receiver, payloadOf(receiver.kind, notification, context), stop)
       total.sent += 1
       if (addresses.length === 0) return { failed: null, refused: null }
       const refused = `the mail server of receiver ${receiver.name} refuses ${addresses.join(', ')}`
@@ -209,8 +209,8 @@ export function createAlerter(options: AlerterOptions): Alerter {
       }
       return Promise.all(
         config.receivers.map(async (receiver) => {
-          const notice = { receiver: receiver.name, rule: alert.rule, firing: [alert], resolved: [] }
-          const { failed, refused } = await tryDeliver(receiver, notice)
+          const notification = { receiver: receiver.name, rule: alert.rule, firing: [alert], resolved: [] }
+          const { failed, refused } = await tryDeliver(receiver, notification)
           return { receiver: receiver.name, error: failed?.message ?? refused }
         }),
       )

@@ -1,4 +1,4 @@
-/** Sends one notice to one receiver. What it throws never holds the receiver's URL or token, which are its secret. */
+/** Sends one notification to one receiver. What it throws never holds the receiver's URL or token, which are its secret. */
 import type { AlertReceiver } from '../../shared/alerts/config.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { type Mail, sendMail } from './mail.ts'

@@ -4,7 +4,7 @@ import { ALERTS_CONFIG_DEFAULT, type AlertsConfig } from '../../shared/alerts/co
 import { BerthError } from '../../shared/errors.ts'
 import { makePrivateFolder, readPrivateFile, writePrivateFile } from '../../shared/private-file.ts'
 import type { Alert, Silence } from '../decide/alerts/evaluate.ts'
-import type { Position } from '../decide/alerts/notices.ts'
+import type { Position } from '../decide/alerts/notifications.ts'
 
 export type AlertsKept = {
   alerts: Alert[]

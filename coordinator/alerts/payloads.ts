@@ -1,22 +1,31 @@
-/** A notice in the words of those who take it: Alertmanager's webhook (version 4), and Slack's incoming webhook. */
+/** A notification in the words of those who take it: Alertmanager's webhook (version 4), and Slack's incoming webhook. */
 import type { AlertReceiver } from '../../shared/alerts/config.ts'
 import type { Alert } from '../decide/alerts/evaluate.ts'
-import type { NoticeOf } from '../decide/alerts/notices.ts'
+import type { Notification } from '../decide/alerts/notifications.ts'
 import type { Mail } from './mail.ts'
 
 const NEVER = '0001-01-01T00:00:00Z'
 /** More alerts than these are counted and not listed. */
 const LISTED_MAX = 100
 
-export type NoticeContext = { cluster: string; url: string; now: number }
+export type NotificationContext = { cluster: string; url: string; now: number }
 
-export function payloadOf(kind: AlertReceiver['kind'], notice: NoticeOf, context: NoticeContext): object {
-  if (kind === 'smtp') return mailOf(notice, context)
-  return kind === 'slack' ? { text: noticeText(notice, context.cluster) } : webhookPayload(notice, context)
+export function payloadOf(
+  kind: AlertReceiver['kind'],
+  notification: Notification,
+  context: NotificationContext,
+): object {
+  if (kind === 'smtp') return mailOf(notification, context)
+  return kind === 'slack'
+    ? { text: notificationText(notification, context.cluster) }
+    : webhookPayload(notification, context)
 }
 
 /** https://prometheus.io/docs/alerting/latest/configuration/#webhook_config */
-function webhookPayload({ receiver, rule, firing, resolved }: NoticeOf, { cluster, url, now }: NoticeContext): object {
+function webhookPayload(
+  { receiver, rule, firing, resolved }: Notification,
+  { cluster, url, now }: NotificationContext,
+): object {
   const alerts = [
     ...firing.map((alert) => alertPayload(alert, 'firing', NEVER, cluster, url)),
     ...resolved.map((alert) => alertPayload(alert, 'resolved', new Date(now).toISOString(), cluster, url)),
@@ -49,7 +58,7 @@ function alertPayload(alert: Alert, status: string, endsAt: string, cluster: str
 
 const LINES_MAX = 20
 
-export function noticeText({ rule, firing, resolved }: NoticeOf, cluster: string): string {
+export function notificationText({ rule, firing, resolved }: Notification, cluster: string): string {
   const lines = [
     ...firing.map(({ reason, severity }) => `:red_circle: ${severity}: ${forSlack(reason)}`),
     ...resolved.map(({ reason }) => `:white_check_mark: over: ${forSlack(reason)}`),
@@ -61,7 +70,7 @@ export function noticeText({ rule, firing, resolved }: NoticeOf, cluster: string
   )
 }
 
-function mailOf({ rule, firing, resolved }: NoticeOf, { cluster, url }: NoticeContext): Mail {
+function mailOf({ rule, firing, resolved }: Notification, { cluster, url }: NotificationContext): Mail {
   const lines = [
     ...firing.map(({ severity, reason }) => `${severity}: ${reason}`),
     ...resolved.map(({ reason }) => `over: ${reason}`),

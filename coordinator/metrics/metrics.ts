@@ -56,7 +56,9 @@ export function createMetrics(): Metrics {
   const wire = wireMetrics(registry)
   const port = portMetrics(registry)
   const alerts = gauge(registry, 'berth_alerts', 'Alerts by state', ['state'])
-  const notices = gauge(registry, 'berth_alert_notices', 'Notices to receivers since the start', ['result'])
+  const notifications = gauge(registry, 'berth_alert_notifications', 'Notifications to receivers since the start', [
+    'result',
+  ])
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -90,7 +92,7 @@ export function createMetrics(): Metrics {
           const { sent, failed, timedOut, ...states } = sources.alerts()
           for (const [state, count] of Object.entries(states)) alerts.set({ state }, count)
           for (const [result, count] of Object.entries({ sent, failed, 'timed-out': timedOut }))
-            notices.set({ result }, count)
+            notifications.set({ result }, count)
         }
       }
       return registry.metrics()

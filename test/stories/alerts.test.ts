@@ -22,7 +22,7 @@ import {
   web,
 } from './trouble.ts'
 
-type Notice = {
+type Notification = {
   status: string
   groupLabels: { alertname: string }
   alerts: { status: string; labels: Record<string, string>; annotations: { summary: string } }[]
@@ -32,7 +32,7 @@ let scene: Scene & { host: Host }
 let cluster: Cluster
 let hook: Server
 let dir = ''
-const taken: Notice[] = []
+const taken: Notification[] = []
 shareScene((made) => {
   scene = made
   cluster = made.cluster
@@ -68,8 +68,11 @@ afterAll(() => {
   if (dir) rmSync(dir, { recursive: true })
 })
 
-const notices = (rule: string) => taken.filter(({ groupLabels }) => groupLabels.alertname === rule)
-const inWords = ({ status, alerts }: Notice) => [status, ...alerts.map((each) => `${each.status} ${each.labels.node}`)]
+const notifications = (rule: string) => taken.filter(({ groupLabels }) => groupLabels.alertname === rule)
+const inWords = ({ status, alerts }: Notification) => [
+  status,
+  ...alerts.map((each) => `${each.status} ${each.labels.node}`),
+]
 
 async function nothingFires(): Promise<void> {
   await until(
@@ -80,21 +83,21 @@ async function nothingFires(): Promise<void> {
 }
 
 describe('a host that dies', () => {
-  test('is one notice, also over a restart of the coordinator, and one more when it is back', async () => {
+  test('is one notification, also over a restart of the coordinator, and one more when it is back', async () => {
     const host = scene.host
     await deployed(cluster, 'demo', web(3))
     await host.unplug()
     await host.crash()
     await cluster.agents[0]!.kill()
     await nodeBecomes(cluster, host, 'lost')
-    await until(async () => notices('node-lost').length > 0, 'a notice of the lost node')
+    await until(async () => notifications('node-lost').length > 0, 'a notification of the lost node')
     await cluster.coordinator.restart('SIGKILL')
     await cluster.ready()
     await until(async () => (await cluster.status()).nodes.length === 3, 'the coordinator to answer')
     await heal(scene)
-    await until(async () => notices('node-lost').some(({ status }) => status === 'resolved'), 'that it is over')
+    await until(async () => notifications('node-lost').some(({ status }) => status === 'resolved'), 'that it is over')
     await nothingFires()
-    expect(notices('node-lost').map(inWords)).toEqual([
+    expect(notifications('node-lost').map(inWords)).toEqual([
       ['firing', `firing ${host.name}`],
       ['resolved', `resolved ${host.name}`],
     ])
@@ -117,12 +120,12 @@ describe('a task that goes on crashing', () => {
       const runsAgain = async () => (await tasks(cluster, 'loop_web'))[0]?.attempt === attempt
       await until(async () => (await runsAgain()) && isUp(host), `attempt ${attempt} to run`)
     }
-    await until(async () => notices('task-crash-looping').length > 0, 'a notice of the crash loop')
-    const [notice] = notices('task-crash-looping')
-    expect(notice!.alerts.map(({ labels, annotations }) => [labels.service, labels.node, annotations.summary])).toEqual(
-      [['loop_web', host.name, `loop_web.1 on ${host.name} ended 3 times in 10 min`]],
-    )
-    expect(notices('task-crash-looping')).toHaveLength(1)
+    await until(async () => notifications('task-crash-looping').length > 0, 'a notification of the crash loop')
+    const [notification] = notifications('task-crash-looping')
+    expect(
+      notification!.alerts.map(({ labels, annotations }) => [labels.service, labels.node, annotations.summary]),
+    ).toEqual([['loop_web', host.name, `loop_web.1 on ${host.name} ended 3 times in 10 min`]])
+    expect(notifications('task-crash-looping')).toHaveLength(1)
   })
 })
 

@@ -61,7 +61,7 @@ async function anAlerter(given: { dir?: string; deliver?: Deliver } = {}) {
 
 const nodesIn = ({ alerts }: Payload) => alerts.map(({ status, labels }) => `${status} ${labels.node}`)
 
-test('two lost nodes are one notice, a restart tells nothing twice, and that one is back is told', async () => {
+test('two lost nodes are one notification, a restart tells nothing twice, and that one is back is told', async () => {
   const first = await anAlerter()
   await first.alerter.setConfig(config)
   first.lose('n1')

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { type Condition, conditionsOf } from '../../../coordinator/decide/alerts/conditions.ts'
 import { type Alert, evaluateAlerts, type Silence } from '../../../coordinator/decide/alerts/evaluate.ts'
 import { fullAt, newAlertHistory, remember } from '../../../coordinator/decide/alerts/history.ts'
-import { backOffMs, delivered, notDelivered, noticesDue } from '../../../coordinator/decide/alerts/notices.ts'
+import {
+  backOffMs,
+  delivered,
+  notDelivered,
+  notificationsDue,
+} from '../../../coordinator/decide/alerts/notifications.ts'
 import { ALERT_RULES_DEFAULT, ALERTS_CONFIG_DEFAULT, type AlertsConfig } from '../../../shared/alerts/config.ts'
 import { aNode, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 
@@ -116,7 +121,7 @@ describe('alerts', () => {
   })
 })
 
-describe('notices', () => {
+describe('notifications', () => {
   const config: AlertsConfig = {
     ...ALERTS_CONFIG_DEFAULT,
     receivers: [{ name: 'ops', kind: 'webhook', url: 'https://ops.example' }],
@@ -127,19 +132,19 @@ describe('notices', () => {
   })
 
   test('alerts of a rule are told together, once they have been waited for, and then not again', () => {
-    const first = noticesDue(config, [firing('a')], [], NOW)
-    expect(first.notices).toEqual([])
-    const due = noticesDue(config, [firing('a'), firing('b')], first.positions, NOW + 10_000)
-    expect(due.notices.map((notice) => notice.firing.map(({ id }) => id))).toEqual([['a', 'b']])
-    const told = [delivered(due.positions[0]!, due.notices[0]!, NOW + 10_000)]
+    const first = notificationsDue(config, [firing('a')], [], NOW)
+    expect(first.notifications).toEqual([])
+    const due = notificationsDue(config, [firing('a'), firing('b')], first.positions, NOW + 10_000)
+    expect(due.notifications.map((notification) => notification.firing.map(({ id }) => id))).toEqual([['a', 'b']])
+    const told = [delivered(due.positions[0]!, due.notifications[0]!, NOW + 10_000)]
     // As read from the file after a restart.
     const kept = JSON.parse(JSON.stringify(told)) as typeof told
-    expect(noticesDue(config, [firing('a'), firing('b')], kept, NOW + 600_000).notices).toEqual([])
-    const over = noticesDue(config, [firing('b')], kept, NOW + 600_000)
-    const resolved = noticesDue(config, [firing('b')], over.positions, NOW + 610_000).notices[0]!
+    expect(notificationsDue(config, [firing('a'), firing('b')], kept, NOW + 600_000).notifications).toEqual([])
+    const over = notificationsDue(config, [firing('b')], kept, NOW + 600_000)
+    const resolved = notificationsDue(config, [firing('b')], over.positions, NOW + 610_000).notifications[0]!
     expect([resolved.firing.map(({ id }) => id), resolved.resolved.map(({ id }) => id)]).toEqual([['b'], ['a']])
     expect(
-      noticesDue(config, [firing('a'), firing('b')], kept, NOW + 5 * 3_600_000).positions[0]!.dueSince,
+      notificationsDue(config, [firing('a'), firing('b')], kept, NOW + 5 * 3_600_000).positions[0]!.dueSince,
     ).not.toBeNull()
   })
 
@@ -148,29 +153,31 @@ describe('notices', () => {
       delivered(aPosition(), { receiver: 'ops', rule: 'node-lost', firing: [firing('a')], resolved: [] }, NOW),
     ]
     expect(
-      noticesDue(config, [firing('a', 's1'), firing('b', 's1')], told, NOW + 60_000).positions[0]!.dueSince,
+      notificationsDue(config, [firing('a', 's1'), firing('b', 's1')], told, NOW + 60_000).positions[0]!.dueSince,
     ).toBeNull()
   })
 
   test('after a failure it waits, each time longer, up to five minutes', () => {
     expect([0, 1, 2, 3, 20].map(backOffMs)).toEqual([0, 5_000, 10_000, 20_000, 300_000])
     const failed = notDelivered({ ...aPosition(), dueSince: NOW - 60_000 }, NOW)
-    expect(noticesDue(config, [firing('a')], [failed], NOW + 4_999).notices).toHaveLength(0)
-    expect(noticesDue(config, [firing('a')], [failed], NOW + 5_000).notices).toHaveLength(1)
+    expect(notificationsDue(config, [firing('a')], [failed], NOW + 4_999).notifications).toHaveLength(0)
+    expect(notificationsDue(config, [firing('a')], [failed], NOW + 5_000).notifications).toHaveLength(1)
   })
 
   test('a clock that is set back holds nothing up', () => {
-    const { positions } = noticesDue(config, [firing('a')], [], NOW)
+    const { positions } = notificationsDue(config, [firing('a')], [], NOW)
     const back = NOW - 3_600_000
-    const again = noticesDue(config, [firing('a')], positions, back).positions
-    expect(noticesDue(config, [firing('a')], again, back + config.groupWaitMs).notices).toHaveLength(1)
+    const again = notificationsDue(config, [firing('a')], positions, back).positions
+    expect(notificationsDue(config, [firing('a')], again, back + config.groupWaitMs).notifications).toHaveLength(1)
     const failed = notDelivered(aPosition(), NOW)
-    const later = noticesDue({ ...config, groupWaitMs: 0 }, [firing('a')], [failed], back).positions
-    expect(noticesDue({ ...config, groupWaitMs: 0 }, [firing('a')], later, back + 5_000).notices).toHaveLength(1)
+    const later = notificationsDue({ ...config, groupWaitMs: 0 }, [firing('a')], [failed], back).positions
+    expect(
+      notificationsDue({ ...config, groupWaitMs: 0 }, [firing('a')], later, back + 5_000).notifications,
+    ).toHaveLength(1)
   })
 
   test('a receiver that is gone is forgotten', () => {
-    expect(noticesDue(ALERTS_CONFIG_DEFAULT, [firing('a')], [aPosition()], NOW).positions).toEqual([])
+    expect(notificationsDue(ALERTS_CONFIG_DEFAULT, [firing('a')], [aPosition()], NOW).positions).toEqual([])
   })
 })
 

@@ -21,7 +21,7 @@ export type Position = {
   triedAt: Instant
 }
 
-export type NoticeOf = { receiver: string; rule: Alert['rule']; firing: Alert[]; resolved: Alert[] }
+export type Notification = { receiver: string; rule: Alert['rule']; firing: Alert[]; resolved: Alert[] }
 
 const BACK_OFF_MS = 5_000
 const BACK_OFF_MS_MAX = 5 * 60_000
@@ -31,30 +31,31 @@ export function backOffMs(failures: number): number {
   return failures === 0 ? 0 : Math.min(BACK_OFF_MS * 2 ** (failures - 1), BACK_OFF_MS_MAX)
 }
 
-/** The positions as they are now (receivers that are gone are forgotten), and what is to be sent at once: one notice for each rule. */
-export function noticesDue(
+/** The positions as they are now (receivers that are gone are forgotten), and what is to be sent at once: one notification for each rule. */
+export function notificationsDue(
   config: AlertsConfig,
   alerts: readonly Alert[],
   before: readonly Position[],
   now: Instant,
-): { positions: Position[]; notices: NoticeOf[] } {
+): { positions: Position[]; notifications: Notification[] } {
   const known = new Map(before.map((position) => [keyOf(position), position]))
   const positions: Position[] = []
-  const notices: NoticeOf[] = []
+  const notifications: Notification[] = []
   for (const { name } of config.receivers) {
     for (const rule of Object.keys(config.rules) as AlertRuleName[]) {
       const position = notAhead(known.get(keyOf({ receiver: name, rule })) ?? newPosition(name, rule), now)
       const ofRule = alerts.filter((alert) => alert.rule === rule && alert.state === 'firing')
       const audible = ofRule.filter(({ silencedBy }) => silencedBy === null)
-      const notice = whatToTell(position, ofRule, audible, config, now)
-      const dueSince = notice === null ? null : (position.dueSince ?? now)
+      const notification = whatToTell(position, ofRule, audible, config, now)
+      const dueSince = notification === null ? null : (position.dueSince ?? now)
       const next = { ...position, dueSince }
-      if (notice !== null || position.told.length > 0) positions.push(next)
+      if (notification !== null || position.told.length > 0) positions.push(next)
       const isRipe = dueSince !== null && now - dueSince >= config.groupWaitMs
-      if (notice !== null && isRipe && now - position.triedAt >= backOffMs(position.failures)) notices.push(notice)
+      if (notification !== null && isRipe && now - position.triedAt >= backOffMs(position.failures))
+        notifications.push(notification)
     }
   }
-  return { positions, notices }
+  return { positions, notifications }
 }
 
 function whatToTell(
@@ -63,7 +64,7 @@ function whatToTell(
   audible: Alert[],
   { repeatMs }: AlertsConfig,
   now: Instant,
-): NoticeOf | null {
+): Notification | null {
   const isSame = (alert: Alert) => (other: Alert) => other.id === alert.id && other.since === alert.since
   const isNews = audible.some((alert) => !told.some(isSame(alert)))
   const resolved = told.filter((alert) => !firing.some(isSame(alert)))
@@ -72,10 +73,10 @@ function whatToTell(
   return { receiver, rule, firing: audible, resolved }
 }
 
-/** The position behind a notice that was delivered. What was silenced meanwhile is known to the receiver still. */
-export function delivered(position: Position, notice: NoticeOf, now: Instant): Position {
-  const gone = new Set([...notice.resolved, ...notice.firing].map(({ id }) => id))
-  const told = [...position.told.filter(({ id }) => !gone.has(id)), ...notice.firing]
+/** The position behind a notification that was delivered. What was silenced meanwhile is known to the receiver still. */
+export function delivered(position: Position, notification: Notification, now: Instant): Position {
+  const gone = new Set([...notification.resolved, ...notification.firing].map(({ id }) => id))
+  const told = [...position.told.filter(({ id }) => !gone.has(id)), ...notification.firing]
   return { ...position, told, toldAt: now, dueSince: null, failures: 0, triedAt: now }
 }
 
