@@ -8,6 +8,7 @@ import { connectEngine, type Engine } from './docker/engine.ts'
 import { holdFolder } from './hold-folder.ts'
 import { createReadInventory } from './host/inventory.ts'
 import { createLoadMeter } from './host/load-meter.ts'
+import { LogShipping } from './host/log-shipping.ts'
 import { createLogTail } from './host/log-tail.ts'
 import { createLink } from './link/link.ts'
 import type { AgentOptions } from './options.ts'
@@ -30,12 +31,27 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const owner = Promise.withResolvers<Owner>()
   // The kernel's own count of seconds, so that a clock that was set since does not matter much.
   const bootedAt = systemClock.now() - uptime() * 1000
-  const supervisor = createSupervisor({ engine, owner: owner.promise, dataDir, pullStallMs, bootedAt, log })
+  const supervisor: ReturnType<typeof createSupervisor> = createSupervisor({
+    engine,
+    owner: owner.promise,
+    dataDir,
+    pullStallMs,
+    bootedAt,
+    lastWords: (container) => logShipper.lastWords(container),
+    log,
+  })
+  const logShipper = new LogShipping({
+    containers: () => supervisor.containers(),
+    engineLogs: engine.logs.bind(engine),
+    notice: (code, message, task) => supervisor.tell({ code, message, task }),
+    now: systemClock.now,
+  })
   const loadMeter = createLoadMeter({ diskPath: dataRootOf(engine, supervisor), hostCgroup: options.hostCgroup })
   const link = createLink({
     options: { ...options, agentVersion: version.version },
     supervisor,
     logTail: createLogTail({ containers: () => supervisor.containers(), engineLogs: engine.logs.bind(engine) }),
+    logShipper,
     loadMeter,
     inventory: createReadInventory({
       engineLabels: () => engine.engineLabels(),
@@ -54,6 +70,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     await Promise.all([supervisor.run(both), link.run(both)])
   } finally {
     stop.abort()
+    logShipper.close()
     loadMeter.close()
     engine.close()
     release()

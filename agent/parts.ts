@@ -1,6 +1,7 @@
 /** The seams between the agent's parts: supervisor (containers), load meter, log tail, link. main.ts joins them. */
 import type { ContainerLoad, HostLoad } from '../shared/load.ts'
-import type { Assignment, AssignmentChange, LogAdd, LogOpen } from '../shared/wire/down.ts'
+import type { Assignment, AssignmentChange, LogAdd, LogOpen, LogPlaces } from '../shared/wire/down.ts'
+import type { LogBlock } from '../shared/wire/log-block.ts'
 import type { EngineInfo, LogFailure, LogLine, NodeInventory, TaskError, TaskObservation } from '../shared/wire/up.ts'
 
 /** What the agent knows about one of its containers that measuring and tailing need. */
@@ -72,6 +73,27 @@ export interface LogTail {
   add(request: LogAdd): void
   close(stream: string): void
   closeAll(): void
+}
+
+/** A connection on which log lines may go. */
+export type ShippingLine = {
+  /** Asks where to begin with these containers. */
+  sources(sources: { container: string; task: string }[]): void
+  blocks(blocks: LogBlock[]): void
+  looked(look: number): void
+  /** False while the socket is full: `flushed` is told when it is not any more. */
+  hasRoom(): boolean
+}
+
+/** Brings what containers write to the coordinator, which keeps it. */
+export interface LogShipper {
+  begin(line: ShippingLine): void
+  places(message: LogPlaces): void
+  /** Answers `looked` once all that has been written by now is kept, or after a moment. */
+  look(look: number): void
+  flushed(): void
+  /** The connection is gone, and what was under way with it. */
+  end(): void
 }
 
 /** The connection to the coordinator: connects, greets, reconnects with back-off, renews the certificate. */

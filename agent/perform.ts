@@ -56,6 +56,8 @@ export type PerformerNeeds = {
    * starts with the older file removes a container of which that says nothing, which harms none that has never run.
    */
   kept: () => Promise<void>
+  /** Before a container is removed: its last log lines are seen to. Bounded, never rejects. */
+  lastWords?: (container: string) => Promise<void>
   /** The record changed. */
   changed: (record: TaskRecord) => void
   notice: (code: string, message: string, task?: string) => void
@@ -249,6 +251,7 @@ export class Performer {
 
   private async remove(step: Extract<Step, { kind: 'remove' }>, record: TaskRecord): Promise<void> {
     const { container: id, why } = step
+    await this.needs.lastWords?.(id)
     await this.needs.engine.remove(id)
     // It was told to be stopping. Should its task be assigned after all, that is another attempt.
     if (why === 'not-assigned') record.memory = { ...record.memory, begun: false }

@@ -49,6 +49,8 @@ export type SupervisorOptions = {
   pullStallMs?: number
   /** When this host was switched on; null: not known. */
   bootedAt?: number | null
+  /** Before a container is removed; bounded, never rejects. */
+  lastWords?: (container: string) => Promise<void>
   log?: Log
 }
 type Notice = { code: string; message: string; task?: string }
@@ -61,7 +63,8 @@ const ENGINE_RETRY_MAX_MS = 5_000
 const PAUSE_MAX_MS = 5_000
 const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-export function createSupervisor(options: SupervisorOptions): Supervisor {
+/** `tell`: has a notice of another part told as one of its own. */
+export function createSupervisor(options: SupervisorOptions): Supervisor & { tell(notice: Notice): void } {
   return new ContainerSupervisor(options)
 }
 
@@ -122,7 +125,8 @@ class ContainerSupervisor implements Supervisor {
     }
     const changed = (record: TaskRecord) => this.reporter.mark(record)
     const kept = () => this.keeping
-    this.performer = new Performer({ ...shared, clock, widths: allWidths, pullStallMs, changed, kept })
+    const { lastWords } = given
+    this.performer = new Performer({ ...shared, clock, widths: allWidths, pullStallMs, changed, kept, lastWords })
     const marked = (record: TaskRecord) => this.mark(record)
     const stops = () => this.stops
     this.sight = new Sight({ ...shared, records: this.records, width: allWidths.looks, stops, marked })
@@ -176,6 +180,10 @@ class ContainerSupervisor implements Supervisor {
   onNotice(listener: (notice: Notice) => void): () => void {
     this.notices.add(listener)
     return () => this.notices.delete(listener)
+  }
+
+  tell({ code, message, task }: Notice): void {
+    this.notice(code, message, task)
   }
 
   containers(): ContainerHandle[] {

@@ -14,6 +14,9 @@ export type CoordinatorFlags = {
   engineGrace?: number
   /** bytes */
   journalSize?: number
+  /** bytes */
+  logsSize?: number
+  logsAge?: number
   logLevel?: string
   checkTwice?: boolean
 }
@@ -29,6 +32,8 @@ export function addCoordinatorFlags(command: Command): Command {
     .option('--goodbye-grace <TIME>', 'the same for an agent that said it will be back', ms)
     .option('--engine-grace <TIME>', "how long a node's Engine may be down before its tasks move", ms)
     .option('--journal-size <SIZE>', 'room for what `berth record` hands out (default: 64M; 0: keep none)', size)
+    .option('--logs-size <SIZE>', 'room for the log lines of all services (default: 10G; 0: keep none)', size)
+    .option('--logs-age <TIME>', 'how long log lines are kept (default: 30d)', ms)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
     .option('--check-twice', 'for tests: after each beat, assert that nothing is left to decide')
 }

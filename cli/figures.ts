@@ -46,6 +46,14 @@ export function parseDuration(text: string): number | null {
   return Number(match[1]) * (FACTORS[match[2] ?? 's'] ?? 1000)
 }
 
+/** A duration before `now`, or a time as ISO 8601 has it, as epoch ms; null: it is neither. */
+export function parseMoment(text: string, now: number): number | null {
+  const duration = parseDuration(text)
+  if (duration !== null) return Math.max(0, now - duration)
+  const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  return at >= 0 ? at : null
+}
+
 const FACTORS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 function two(count: number, per: number, big: string, small: string): string {

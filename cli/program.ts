@@ -2,8 +2,22 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { Context } from './context.ts'
 import { addAgentFlags, addCoordinatorFlags } from './daemon-flags.ts'
-import { parseDuration } from './figures.ts'
+import { parseDuration, parseMoment } from './figures.ts'
 import type { Output } from './output.ts'
+
+/** Epoch ms. */
+function moment(text: string): number {
+  const at = parseMoment(text, Date.now())
+  if (at === null) throw new InvalidArgumentError('Write it like 30s, 10m, 2h or 2026-11-26T10:00:00Z.')
+  return at
+}
+
+function level(text: string): string {
+  if (LEVELS.includes(text)) return text
+  throw new InvalidArgumentError(`It is one of ${LEVELS.join(', ')}.`)
+}
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 
 const waitTimeoutMs = 5 * 60_000
 
@@ -62,7 +76,11 @@ function addLooking(program: Command, context: MakeContext): void {
   addJson(program.command('logs <STACK|SERVICE|TASK>').description('log lines, in order of time'))
     .option('-f, --follow', 'go on with new lines')
     .option('-n, --tail <N>', 'only the last N lines of each task', wholeNumber)
-    .option('--since <TIME>', 'only lines younger than this: 30s, 10m, 2h', milliseconds)
+    .option('--since <TIME>', 'only lines younger than this: 30s, 10m, 2h, or since 2026-11-26T10:00:00Z', moment)
+    .option('--until <TIME>', 'only lines older than this', moment)
+    .option('-g, --grep <RE>', 'only lines in which this regular expression is')
+    .option('--level <LEVEL>', 'only lines that say they are at least trace, debug, info, warn, error or fatal', level)
+    .option('-C, --context <N>', 'with N lines before and after each that is found', wholeNumber)
     .option('-t, --timestamps', 'with the time of each line')
     .action(async (target, options) =>
       (await import('./commands/logs.ts')).logs(context(options.json), target, options),

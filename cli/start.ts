@@ -22,6 +22,8 @@ export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
       goodbyeGraceMs: flags.goodbyeGrace,
       engineGraceMs: flags.engineGrace,
       journalBytes: flags.journalSize,
+      logsBytes: flags.logsSize,
+      logsAgeMs: flags.logsAge,
       logLevel: logLevel as Given['logLevel'],
       checkTwice,
     }),

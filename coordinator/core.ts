@@ -55,11 +55,22 @@ export interface LogReader {
     tasks: LogTarget[]
     tailLines?: number
     since?: number
+    until?: number
+    /** Only lines in which this regular expression is. */
+    grep?: string
+    /** Only lines that say they are at least of this level. */
+    level?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+    /** With so many lines of the task before and after each that is found. */
+    context?: number
     follow: boolean
     signal: AbortSignal
     /** While following: calls back with all targets whenever they differ, with null when none will come. Returns the way to stop. */
     watch?: (targetsAre: (targets: LogTarget[] | null) => void) => () => void
   }): AsyncIterable<LogBatch>
+  /** Tasks of these services of which lines are kept, also of those that have long gone. Absent: none are kept. */
+  known?(asked: { services: string[]; task?: string }): { task: string; name: string; node: string }[]
+  /** Services of which lines are kept. */
+  services?(): string[]
 }
 
 export type LogBatch = {

@@ -18,6 +18,8 @@ import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
+import { createKeptReader } from './logs/kept-reader.ts'
+import { LogStore } from './logs/log-store.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
@@ -60,6 +62,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
     upkeep: null,
     journal: null,
     alerting: null,
+    logStore: null,
   }
   try {
     return await serve(options, opened, startedAt, log, signal)
@@ -78,6 +81,7 @@ type Opened = {
   journal: Journal | null
   /** Until what alerts have told is kept. */
   alerting: Promise<void> | null
+  logStore: LogStore | null
 }
 
 async function serve(
@@ -113,8 +117,18 @@ async function serve(
   })
   const { heartbeatIntervalMs } = options
   const port = createPort({ log })
-  const sessions = createSessions({ core: loop, security, settings: { heartbeatIntervalMs }, port, log })
+  const logStore = options.logsBytes === 0 ? null : new LogStore(logStoreOptions(options, log))
+  opened.logStore = logStore
+  const sessions = createSessions({
+    core: loop,
+    security,
+    settings: { heartbeatIntervalMs },
+    port,
+    log,
+    ...(logStore && { logStore }),
+  })
   opened.sessions = sessions
+  const logs = logStore === null ? sessions : keptReader(loop, sessions, logStore)
   loop.setDispatcher(sessions)
   metrics.watch({
     world: () => loop.world,
@@ -124,6 +138,7 @@ async function serve(
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),
     alerts: () => alerter.counts(),
+    ...(logStore && { logs: () => logStore.stats() }),
     port: port.stats,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
@@ -139,7 +154,7 @@ async function serve(
   })
   const api = createApi({
     core: loop,
-    logs: sessions,
+    logs,
     security,
     metrics,
     settings,
@@ -206,6 +221,7 @@ async function closeAll(opened: Opened): Promise<void> {
   opened.metrics?.close()
   await opened.alerting
   await opened.journal?.close()
+  await opened.logStore?.close()
   await opened.store.close()
 }
 
@@ -237,6 +253,19 @@ async function listen(api: Api, { host, port }: CoordinatorOptions): Promise<num
 
 function journalOptions({ dataDir, journalBytes }: CoordinatorOptions, version: string, log: Logger) {
   return { dir: join(dataDir, 'journal'), bytesMax: journalBytes, version, clock: systemClock, log }
+}
+
+function logStoreOptions({ dataDir, logsBytes, logsAgeMs }: CoordinatorOptions, log: Logger) {
+  return { dir: join(dataDir, 'logs'), bytesMax: logsBytes, ageMaxMs: logsAgeMs, now: systemClock.now, log }
+}
+
+function keptReader(loop: Loop, sessions: Sessions, store: LogStore) {
+  return createKeptReader({
+    store,
+    serviceOf: (task) => loop.world.tasks.get(task)?.service ?? store.ownerOf(task)?.service ?? null,
+    look: (nodes) => sessions.look(nodes),
+    isOpen: (node) => sessions.isOpen(node),
+  })
 }
 
 function gracesOf({ startGraceMs, agentGraceMs, goodbyeGraceMs, engineGraceMs }: CoordinatorOptions) {

@@ -10,6 +10,10 @@ const HEARTBEAT_INTERVAL_MS_DEFAULT = 1_000
 const JOURNAL_BYTES_DEFAULT = 64 * 1024 * 1024
 /** Less would hold no more than a moment beside the picture that each of its parts begins with. */
 const JOURNAL_BYTES_MIN = 1024 * 1024
+const LOGS_BYTES_DEFAULT = 10 * 1024 ** 3
+/** Two segments of each of a few services. */
+const LOGS_BYTES_MIN = 64 * 1024 * 1024
+const LOGS_AGE_MS_DEFAULT = 30 * 86_400_000
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 /** How patient the coordinator is; see DecideSettings. */
@@ -26,6 +30,10 @@ export type CoordinatorOptions = Graces & {
   heartbeatIntervalMs: number
   /** Room for the journal; 0: none is kept. */
   journalBytes: number
+  /** Room for the log lines of all services; 0: none are kept, they are read from the hosts. */
+  logsBytes: number
+  /** Log lines older than this go. */
+  logsAgeMs: number
   logLevel: (typeof LOG_LEVELS)[number]
   /** For tests: after each beat asserts that deciding again decides nothing. */
   checkTwice: boolean
@@ -47,6 +55,8 @@ export function coordinatorOptions(given: Partial<CoordinatorOptions> = {}): Coo
     advertise: given.advertise?.map((name) => nonEmpty('name to advertise', name)) ?? ownNames(host),
     heartbeatIntervalMs,
     journalBytes: journalSize(given.journalBytes ?? JOURNAL_BYTES_DEFAULT),
+    logsBytes: logsSize(given.logsBytes ?? LOGS_BYTES_DEFAULT),
+    logsAgeMs: given.logsAgeMs ?? LOGS_AGE_MS_DEFAULT,
     startGraceMs: milliseconds('start grace', given.startGraceMs ?? graces.startGraceMs),
     agentGraceMs: milliseconds('agent grace', given.agentGraceMs ?? graces.agentGraceMs),
     goodbyeGraceMs: milliseconds('goodbye grace', given.goodbyeGraceMs ?? graces.goodbyeGraceMs),
@@ -93,6 +103,11 @@ function milliseconds(what: string, ms: number, min = 0): number {
 function journalSize(bytes: number): number {
   if (Number.isInteger(bytes) && (bytes === 0 || bytes >= JOURNAL_BYTES_MIN)) return bytes
   throw invalid(`the journal must have at least ${JOURNAL_BYTES_MIN} bytes (1M), or 0 for none, not ${bytes}`)
+}
+
+function logsSize(bytes: number): number {
+  if (Number.isInteger(bytes) && (bytes === 0 || bytes >= LOGS_BYTES_MIN)) return bytes
+  throw invalid(`the logs must have at least ${LOGS_BYTES_MIN} bytes (64M), or 0 to keep none, not ${bytes}`)
 }
 
 function nonEmpty(what: string, text: string): string {

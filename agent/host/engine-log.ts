@@ -1,8 +1,8 @@
 /** Reads the Engine's own log stream: frames with an 8-byte header each, or the bare output of a container with a terminal. */
 import { StringDecoder } from 'node:string_decoder'
+import { type JsonLogPiece, LineJoiner } from '../../shared/json-log.ts'
+import { parseLogTime } from '../../shared/log-time.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
-import { type JsonLogPiece, LineJoiner } from './json-log.ts'
-import { parseLogTime } from './log-time.ts'
 
 const HEADER_BYTES = 8
 /** The Engine's frames are one line or 16 KiB; a larger one is no frame. */

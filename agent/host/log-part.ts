@@ -1,11 +1,11 @@
 /** The part of a log stream that one container gives: from its log file where that can be read, else from the Engine. */
 import { closeSync, openSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { LineJoiner, parseJsonLog } from '../../shared/json-log.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
 import type { ContainerHandle } from '../parts.ts'
 import { EngineLogParser } from './engine-log.ts'
 import { type FollowedFile, followFile } from './follow-file.ts'
-import { LineJoiner, parseJsonLog } from './json-log.ts'
 import { findStart, type WantedLines } from './log-start.ts'
 import { rotatedFiles } from './rotated-files.ts'
 
@@ -43,7 +43,7 @@ export function openPart(request: PartRequest, engineLogs: EngineLogs | undefine
   return new NoPart(`the log of container ${containerId.slice(0, 12)} cannot be read (${logPath ?? 'no file'})`, target)
 }
 
-function isReadable(path: string): boolean {
+export function isReadable(path: string): boolean {
   try {
     closeSync(openSync(path, 'r'))
     return true

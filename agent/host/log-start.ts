@@ -1,7 +1,7 @@
 /** Finds where in a log the wanted lines begin, by reading backwards from its end. */
 import { type FileHandle, open } from 'node:fs/promises'
+import { parseJsonLog } from '../../shared/json-log.ts'
 import type { FilePosition } from './follow-file.ts'
-import { parseJsonLog } from './json-log.ts'
 import type { RotatedFile } from './rotated-files.ts'
 
 export type WantedLines = { tailLines?: number; sinceMs?: number }

@@ -3,8 +3,9 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import { decodeDown, encode } from '../../shared/wire/codec.ts'
 import type { DownMessage, Welcome } from '../../shared/wire/down.ts'
+import { encodeLogFrame } from '../../shared/wire/log-block.ts'
 import type { Hello, UpMessage } from '../../shared/wire/up.ts'
-import type { LoadMeter, LogTail, ReadInventory, Supervisor } from '../parts.ts'
+import type { LoadMeter, LogShipper, LogTail, ReadInventory, Supervisor } from '../parts.ts'
 import { AssignmentQueue } from './assignment-queue.ts'
 import { CertificateRenewal } from './certificate-renewal.ts'
 import { type Heartbeat, startHeartbeat } from './heartbeat.ts'
@@ -12,7 +13,7 @@ import { newHello } from './hello.ts'
 import type { Identity } from './identity.ts'
 import { InventoryTeller } from './inventory-teller.ts'
 import type { LinkOptions } from './link.ts'
-import { createLogSinks, type LogSinks } from './log-sinks.ts'
+import { createLogSinks, LOG_BUFFERED_BYTES_MAX, type LogSinks } from './log-sinks.ts'
 import type { Outbox } from './outbox.ts'
 import type { Outside } from './outside.ts'
 import { PeerWatch } from './peer-watch.ts'
@@ -33,6 +34,8 @@ export type ConnectionNeeds = {
   instance: string
   supervisor: Supervisor
   logTail: LogTail
+  /** Absent: nothing is brought to the coordinator that it does not ask for. */
+  logShipper?: LogShipper
   loadMeter: LoadMeter
   inventory: ReadInventory
   outbox: Outbox
@@ -60,6 +63,9 @@ export async function holdConnection(needs: ConnectionNeeds): Promise<Connection
   })
 }
 
+/** Above this much unsent, log lines wait in their files, so that they never stand in the way of observations for long. */
+const SHIPPING_BUFFERED_BYTES_MAX = 4 * LOG_BUFFERED_BYTES_MAX
+
 class Connection {
   readonly #needs: ConnectionNeeds
   readonly #resolve: (end: ConnectionEnd) => void
@@ -73,6 +79,7 @@ class Connection {
   readonly #assignments: AssignmentQueue
   /** Null before the welcome. */
   #heartbeat: Heartbeat | null = null
+  #isShipping = false
   #ended = false
 
   constructor(needs: ConnectionNeeds, hello: Hello, resolve: (end: ConnectionEnd) => void) {
@@ -150,6 +157,13 @@ class Connection {
       case 'assignment':
       case 'assignment-change':
         this.#assignments.put(message)
+        this.#beginShipping()
+        break
+      case 'log-places':
+        this.#needs.logShipper?.places(message)
+        break
+      case 'log-look':
+        this.#needs.logShipper?.look(message.look)
         break
       case 'log-open':
         this.#logs.open(message)
@@ -167,6 +181,21 @@ class Connection {
         void this.#renewal.received(message.certificate)
         break
     }
+  }
+
+  /** The first assignment says that the coordinator has heard everything of this host: log lines may come from here on. */
+  #beginShipping(): void {
+    const { logShipper } = this.#needs
+    if (logShipper === undefined || this.#isShipping) return
+    this.#isShipping = true
+    logShipper.begin({
+      sources: (sources) => this.#send({ kind: 'log-sources', sources }),
+      blocks: (blocks) => {
+        if (!this.#ended) this.#socket.send(encodeLogFrame(blocks), this.#flushed)
+      },
+      looked: (look) => this.#send({ kind: 'log-looked', look }),
+      hasRoom: () => !this.#ended && this.#socket.bufferedBytes < SHIPPING_BUFFERED_BYTES_MAX,
+    })
   }
 
   #welcomed({ heartbeatIntervalMs, at }: Welcome): void {
@@ -194,6 +223,7 @@ class Connection {
   readonly #flushed = (): void => {
     if (this.#ended) return
     this.#logs.flushed()
+    if (this.#isShipping) this.#needs.logShipper?.flushed()
     this.#teller.flushed()
   }
 
@@ -221,6 +251,7 @@ class Connection {
     this.#renewal.end()
     this.#needs.signal.removeEventListener('abort', this.#stop)
     this.#logs.closeAll()
+    if (this.#isShipping) this.#needs.logShipper?.end()
     this.#socket.cutOff()
     this.#resolve(end)
   }

@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { parseJoinToken } from '../../shared/join-token.ts'
 import type { Log } from '../../shared/log.ts'
-import type { Link, LoadMeter, LogTail, ReadInventory, Supervisor } from '../parts.ts'
+import type { Link, LoadMeter, LogShipper, LogTail, ReadInventory, Supervisor } from '../parts.ts'
 import { type ConnectionEnd, holdConnection } from './connection.ts'
 import type { Identity } from './identity.ts'
 import { FIRST_LINK_STATE, type LinkEvent, type LinkState, nextLinkState } from './link-state.ts'
@@ -31,6 +31,7 @@ export type LinkNeeds = {
   options: LinkOptions
   supervisor: Supervisor
   logTail: LogTail
+  logShipper?: LogShipper
   loadMeter: LoadMeter
   inventory: ReadInventory
   log: Log

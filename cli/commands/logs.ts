@@ -1,5 +1,5 @@
 /** `berth logs`: lines of a stack, a service or a task from all its hosts, in order of time. */
-import type { LogRecordLine } from '../../shared/api.ts'
+import type { LogRecordLine, LogsBody } from '../../shared/api.ts'
 import { type Context, withClient } from '../context.ts'
 import { plural } from '../figures.ts'
 import { type LogWord, readLogs } from '../log-reader.ts'
@@ -7,12 +7,21 @@ import { lineMerger } from '../merge-lines.ts'
 import type { Output, Style } from '../output.ts'
 import { parseTarget } from '../target.ts'
 
-/** `since` in ms before now. */
-export type LogsOptions = { follow?: boolean; tail?: number; since?: number; timestamps?: boolean }
+/** `since` and `until` in epoch ms. */
+export type LogsOptions = {
+  follow?: boolean
+  tail?: number
+  since?: number
+  until?: number
+  grep?: string
+  level?: NonNullable<LogsBody['level']>
+  context?: number
+  timestamps?: boolean
+}
 
 /** While following, lines wait this long for older ones of slower hosts. */
-const holdMs = 200
-const releaseMs = 100
+const holdMs = 20
+const releaseMs = 10
 const COLOURS: Style[] = ['cyan', 'yellow', 'green', 'magenta', 'blue', 'red']
 
 export async function logs(context: Context, target: string, options: LogsOptions): Promise<void> {
@@ -24,7 +33,11 @@ export async function logs(context: Context, target: string, options: LogsOption
     ...parseTarget(target),
     follow: options.follow ?? false,
     ...(options.tail === undefined ? {} : { tail: options.tail }),
-    ...(options.since === undefined ? {} : { since: Date.now() - options.since }),
+    ...(options.since === undefined ? {} : { since: options.since }),
+    ...(options.until === undefined ? {} : { until: options.until }),
+    ...(options.grep === undefined ? {} : { grep: options.grep }),
+    ...(options.level === undefined ? {} : { level: options.level }),
+    ...(options.context === undefined ? {} : { context: options.context }),
   }
   const timer = options.follow ? setInterval(() => merger.release(performance.now() - holdMs), releaseMs) : undefined
   try {

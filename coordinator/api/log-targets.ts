@@ -14,17 +14,46 @@ export type NamedTarget = LogTarget & { name: string }
 /** Beats come faster than anybody needs to hear of a new task. */
 const LOOK_INTERVAL_MS = 100
 
-/** @throws BerthError when what is asked for is not there */
-export function firstTargets(world: World, asked: LogsBody): NamedTarget[] {
+/**
+ * Those that may write lines, and those of which lines are kept.
+ * @throws BerthError when what is asked for is not there and has left no lines
+ */
+export function firstTargets(world: World, asked: LogsBody, logs: LogReader): NamedTarget[] {
   const { stack, service, task, from } = asked
   if ([stack, service, task].filter((name) => name !== undefined).length !== 1) {
     throw new BerthError('invalid-request', 'give one of stack, service and task')
   }
-  // One that is over is read when it is asked for by its own name.
-  if (task !== undefined) return placed([taskNamed(world, task)], from)
-  if (service !== undefined) serviceNamed(world, service)
-  else stackNamed(world, stack ?? '')
-  return placed(living(world, asked) ?? [], from)
+  const gone = goneTargets(world, asked, logs)
+  const present = () => {
+    // One that is over is read when it is asked for by its own name.
+    if (task !== undefined) return placed([taskNamed(world, task)], from)
+    if (service !== undefined) serviceNamed(world, service)
+    else stackNamed(world, stack ?? '')
+    return placed(living(world, asked) ?? [], from)
+  }
+  let targets: NamedTarget[] = []
+  try {
+    targets = present()
+  } catch (error) {
+    if (gone.length === 0) throw error
+  }
+  const known = new Set(targets.map((target) => target.task))
+  // Who comes back has had their past.
+  return from === undefined ? [...targets, ...gone.filter((each) => !known.has(each.task))] : targets
+}
+
+/** Tasks that have gone, of which lines are kept. A stack that has gone is known by its services' names. */
+function goneTargets(world: World, { stack, service, task }: LogsBody, logs: LogReader): NamedTarget[] {
+  const services = logs.services?.() ?? []
+  const isWanted = (name: string) => {
+    if (service !== undefined) return name === service
+    if (stack === undefined) return true
+    return (
+      (world.services.get(name)?.stack ?? null) === stack || (!world.services.has(name) && name.startsWith(`${stack}_`))
+    )
+  }
+  const named = logs.known?.({ services: services.filter(isWanted), ...(task !== undefined && { task }) }) ?? []
+  return named.map((each) => ({ task: each.task, node: each.node, name: each.name }))
 }
 
 /** For `LogReader.read`. `tell` hears of each task that joins, before its lines come. */
@@ -35,7 +64,7 @@ export function watchTargets(
   tell: (joined: NamedTarget[]) => void,
 ): NonNullable<Parameters<LogReader['read']>[0]['watch']> {
   const known = new Set(first.map(({ task }) => task))
-  const ofTask = asked.task === undefined ? undefined : taskNamed(core.world, asked.task).service
+  const ofTask = asked.task === undefined ? undefined : serviceOf(core.world, asked.task)
   return (targetsAre) => {
     let before: string | null = keyOf(first)
     let timer: NodeJS.Timeout | undefined
@@ -75,6 +104,15 @@ function living(world: World, { stack, service, task }: LogsBody, ofTask?: strin
   }
   const named = livingOf(world, ofTask ?? '').filter((each) => each.id === task || taskName(each) === task)
   return named.length > 0 ? named : null
+}
+
+/** Undefined: it has gone. */
+function serviceOf(world: World, task: string): string | undefined {
+  try {
+    return taskNamed(world, task).service
+  } catch {
+    return undefined
+  }
 }
 
 function livingOf(world: World, service: string): Task[] {

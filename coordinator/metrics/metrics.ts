@@ -4,7 +4,9 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Instant } from '../../shared/clock.ts'
 import type { AlertCounts } from '../alerts/alerter.ts'
 import type { PortCounts } from '../connections/port.ts'
+import type { LogStoreStats } from '../logs/log-store.ts'
 import type { Decision, World } from '../world.ts'
+import { logMetrics } from './log-metrics.ts'
 import { worldFigures } from './world-metrics.ts'
 
 /** What is asked when somebody asks for the metrics; counts are since the start. */
@@ -15,6 +17,7 @@ export type MetricSources = {
   storeBytes?: () => number
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
+  logs?: () => LogStoreStats
   port?: () => PortCounts
   alerts?: () => AlertCounts
 }
@@ -59,6 +62,7 @@ export function createMetrics(): Metrics {
   const notifications = gauge(registry, 'berth_alert_notifications', 'Notifications to receivers since the start', [
     'result',
   ])
+  const logs = logMetrics(registry)
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -87,6 +91,7 @@ export function createMetrics(): Metrics {
           journalBytes.set(journal.bytes)
           journalGaps.set(journal.gaps)
         }
+        if (sources.logs) logs(sources.logs())
         if (sources.port) port(sources.port())
         if (sources.alerts) {
           const { sent, failed, timedOut, ...states } = sources.alerts()

@@ -1,5 +1,6 @@
 /** What each message of an agent does, and in which state of the session it may come. */
 import { decodeUp } from '../../shared/wire/codec.ts'
+import { decodeLogFrame, isLogFrame } from '../../shared/wire/log-block.ts'
 import type { CertificateRequest, ObservationMessage, UpMessage } from '../../shared/wire/up.ts'
 import { assignmentOf, changeBetween } from '../decide/assignment.ts'
 import { greet } from './greeting.ts'
@@ -22,12 +23,21 @@ export function receive(shared: Sessionry, session: Session, frame: Uint8Array):
 }
 
 function handle(shared: Sessionry, session: Session, frame: Uint8Array): Refusal | null {
+  if (isLogFrame(frame)) return keepLines(shared, session, frame)
   const decoded = decodeUp(frame)
   if (!decoded.ok) return badFrame(decoded.code, decoded.reason)
   const state = session.state.name
   const { message } = decoded
   if (!MAY_COME[state].has(message.kind)) return outOfOrder(state, message.kind)
   return act(shared, session, message)
+}
+
+function keepLines(shared: Sessionry, session: Session, frame: Uint8Array): Refusal | null {
+  const blocks = decodeLogFrame(frame)
+  if (typeof blocks === 'string') return badFrame('wrong-type', `blocks of log lines: ${blocks}`)
+  if (session.state.name !== 'open') return outOfOrder(session.state.name, 'log-blocks')
+  shared.keeping?.blocks(session.node, blocks)
+  return null
 }
 
 /**
@@ -46,7 +56,7 @@ const MAY_COME: Record<SessionState['name'], ReadonlySet<UpMessage['kind']>> = {
   greeting: new Set(['hello']),
   contending: new Set([]),
   observing: new Set(ALWAYS_AFTER_WELCOME),
-  open: new Set([...ALWAYS_AFTER_WELCOME, 'resync', 'log-lines', 'log-end']),
+  open: new Set([...ALWAYS_AFTER_WELCOME, 'resync', 'log-lines', 'log-end', 'log-sources', 'log-looked']),
   closed: new Set([]),
 }
 
@@ -74,6 +84,12 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
       return null
     case 'log-end':
       shared.logs.ended(node, message)
+      return null
+    case 'log-sources':
+      shared.keeping?.sources(node, message)
+      return null
+    case 'log-looked':
+      shared.keeping?.looked(node, message)
       return null
     case 'resync':
       shared.log.info(
@@ -169,7 +185,7 @@ export function badFrame(offence: string, reason: string): Refusal {
   }
 }
 
-function outOfOrder(state: SessionState['name'], kind: UpMessage['kind']): Refusal {
+function outOfOrder(state: SessionState['name'], kind: UpMessage['kind'] | 'log-blocks'): Refusal {
   const message =
     state === 'greeting'
       ? `the first message must be hello, not ${kind}`

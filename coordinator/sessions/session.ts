@@ -10,6 +10,7 @@ import type { Core } from '../core.ts'
 import type { AssignmentContent } from '../decide/assignment.ts'
 import type { Security } from '../security/security.ts'
 import type { Limits } from './limits.ts'
+import type { LogKeeping } from './log-keeping.ts'
 import type { LogStreams } from './log-streams.ts'
 import type { AgentSocket } from './socket.ts'
 import type { TokenBucket } from './token-bucket.ts'
@@ -63,6 +64,8 @@ export type Sessionry = {
   /** Sessions that wait for the older one of their name to show that it lives. */
   contenders: Map<string, Session>
   logs: LogStreams
+  /** Null: no log lines are kept here. */
+  keeping: LogKeeping | null
   counts: SessionCounts
 }
 
@@ -134,6 +137,7 @@ export function end(shared: Sessionry, session: Session, why: string, how: 'poli
   shared.byNode.delete(session.node)
   shared.counts.closed++
   shared.logs.nodeClosed(session.node)
+  shared.keeping?.nodeClosed(session.node)
   shared.core.observe({
     kind: 'disconnected',
     node: session.node,

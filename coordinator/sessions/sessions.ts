@@ -5,12 +5,15 @@ import type { Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { type Clock, type Instant, systemClock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import type { DownMessage } from '../../shared/wire/down.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, Dispatcher, LogReader } from '../core.ts'
+import type { LogStore } from '../logs/log-store.ts'
 import type { Security } from '../security/security.ts'
 import { type Caller, callerOf, judgeCaller } from './door.ts'
 import { holderLives } from './greeting.ts'
 import { type Limits, limitsFor } from './limits.ts'
+import { createLogKeeping } from './log-keeping.ts'
 import { createLogStreams } from './log-streams.ts'
 import { badFrame, receive, sendChange } from './messages.ts'
 import {
@@ -36,6 +39,10 @@ export interface Sessions extends Dispatcher, LogReader {
   open(caller: NonNullable<Caller>, address: string, socket: AgentSocket): SocketListener | null
   /** Closes the node's session, if it has one; the agent connects again. */
   kick(node: string, why: string): void
+  /** Whether the node's agent is connected and has told everything. */
+  isOpen(node: string): boolean
+  /** Resolves when all that was written on these nodes by now is kept, or after a moment. */
+  look(nodes: Iterable<string>): Promise<void>
   /** For metrics; counts are since the start. */
   stats(): SessionCounts & { sessions: number; welcomed: number }
   /** Says goodbye to every agent and lets none in any more. Agents connect again to whoever comes next. */
@@ -47,6 +54,8 @@ export type SessionsOptions = {
   security: Security
   settings: SessionSettings
   log: Log
+  /** Absent: log lines are not kept. */
+  logStore?: LogStore
   /** Bounds who is connected; told of each that is let in. */
   port?: Port
   clock?: Clock
@@ -59,11 +68,25 @@ export type SessionsOptions = {
 export const AGENT_PATH = '/v1/agent'
 const SWEEP_INTERVAL_MS = 1_000
 
-export function createSessions({ core, security, settings, log, limits, port, ...given }: SessionsOptions): Sessions {
+export function createSessions({
+  core,
+  security,
+  settings,
+  log,
+  limits,
+  port,
+  logStore,
+  ...given
+}: SessionsOptions): Sessions {
   const { clock = systemClock, now = clock.now } = given
   const doorway = createDoorway()
   const caKey = new X509Certificate(security.caCertificatePem).publicKey
   const allLimits = limitsFor(settings.heartbeatIntervalMs, limits)
+  const isOpen = (node: string) => shared.byNode.get(node)?.state.name === 'open'
+  const sendTo = (node: string, message: DownMessage) => {
+    const session = shared.byNode.get(node)
+    if (session !== undefined) send(shared, session, message)
+  }
   const shared: Sessionry = {
     core,
     security,
@@ -77,17 +100,15 @@ export function createSessions({ core, security, settings, log, limits, port, ..
     byNode: new Map(),
     contenders: new Map(),
     logs: createLogStreams({
-      isOpen: (node) => shared.byNode.get(node)?.state.name === 'open',
-      send: (node, message) => {
-        const session = shared.byNode.get(node)
-        if (session !== undefined) send(shared, session, message)
-      },
+      isOpen,
+      send: sendTo,
       readersMax: allLimits.logReadersMax,
       dropped: (lines) => {
         shared.counts.logLinesDropped += lines
       },
       now,
     }),
+    keeping: logStore ? createLogKeeping({ store: logStore, world: () => core.world, isOpen, send: sendTo }) : null,
     counts: noCounts(),
   }
   let closing = false
@@ -155,6 +176,8 @@ export function createSessions({ core, security, settings, log, limits, port, ..
       if (session !== undefined) end(shared, session, why)
     },
     read: (query) => shared.logs.read(query),
+    isOpen,
+    look: async (nodes) => shared.keeping?.look(nodes),
     stats: () => ({ ...shared.counts, sessions: shared.all.size, welcomed: shared.byNode.size }),
     async close() {
       closing = true

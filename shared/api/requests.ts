@@ -58,9 +58,18 @@ const logsAsked = {
   task: Type.Optional(Name),
   tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
   since: Type.Optional(Type.Number({ minimum: 0 })),
+  until: Type.Optional(Type.Number({ minimum: 0 })),
+  /** A regular expression; only lines that it is found in. */
+  grep: Type.Optional(Type.String({ minLength: 1, maxLength: 1_000 })),
+  /** Only lines that say they are at least of this level. */
+  level: Type.Optional(
+    Type.Union((['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const).map((level) => Type.Literal(level))),
+  ),
+  /** With so many lines of the task before and after each that is found. */
+  context: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
   follow: Type.Optional(Type.Boolean()),
 }
-/** `since` in epoch milliseconds; of stack, service and task one is given. */
+/** `since` and `until` in epoch milliseconds; of stack, service and task one is given. */
 export const LogsQuery = Type.Object(logsAsked, strict)
 export type LogsQuery = Static<typeof LogsQuery>
 

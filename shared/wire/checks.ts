@@ -51,6 +51,16 @@ const External = []
 const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "stream" in value) && (((typeof value.kind === "string" && value.kind === "log-end") && (typeof value.stream === "string" && ((value.stream.length >= 2 || (value.stream.length >= 1 && Guard.CodePointCount(value.stream) >= 1)) && (value.stream.length <= 256 || (value.stream.length <= 512 && Guard.CodePointCount(value.stream) <= 256))))) && (value.error === undefined || (!("error" in value) || ((typeof value.error === "object" && value.error !== null && !(Array.isArray(value.error))) && (("code" in value.error && "message" in value.error) && ((typeof value.error.code === "string" && (value.error.code.length <= 64 || (value.error.code.length <= 128 && Guard.CodePointCount(value.error.code) <= 64))) && (typeof value.error.message === "string" && (value.error.message.length <= 4096 || (value.error.message.length <= 8192 && Guard.CodePointCount(value.error.message) <= 4096))))))))))));
 return check_0
 })(),
+  'log-sources': (() => {
+const External = []
+const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "sources" in value) && ((typeof value.kind === "string" && value.kind === "log-sources") && (Array.isArray(value.sources) && (value.sources.every((unique_0, index) => (((typeof unique_0 === "object" && unique_0 !== null && !(Array.isArray(unique_0))) && (("container" in unique_0 && "task" in unique_0) && ((typeof unique_0.container === "string" && ((unique_0.container.length >= 2 || (unique_0.container.length >= 1 && Guard.CodePointCount(unique_0.container) >= 1)) && (unique_0.container.length <= 256 || (unique_0.container.length <= 512 && Guard.CodePointCount(unique_0.container) <= 256)))) && (typeof unique_0.task === "string" && ((unique_0.task.length >= 2 || (unique_0.task.length >= 1 && Guard.CodePointCount(unique_0.task) >= 1)) && (unique_0.task.length <= 256 || (unique_0.task.length <= 512 && Guard.CodePointCount(unique_0.task) <= 256))))))))) && value.sources.length <= 20000))))));
+return check_0
+})(),
+  'log-looked': (() => {
+const External = []
+const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "look" in value) && ((typeof value.kind === "string" && value.kind === "log-looked") && (Number.isInteger(value.look) && (!((Number.isFinite(value.look) || typeof value.look === "bigint")) || value.look >= 0))))));
+return check_0
+})(),
   'certificate-request': (() => {
 const External = []
 const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "request" in value) && ((typeof value.kind === "string" && value.kind === "certificate-request") && (typeof value.request === "string" && (value.request.length <= 16384 || (value.request.length <= 32768 && Guard.CodePointCount(value.request) <= 16384)))))));
@@ -103,6 +113,16 @@ return check_0
   'log-close': (() => {
 const External = []
 const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "stream" in value) && ((typeof value.kind === "string" && value.kind === "log-close") && (typeof value.stream === "string" && ((value.stream.length >= 2 || (value.stream.length >= 1 && Guard.CodePointCount(value.stream) >= 1)) && (value.stream.length <= 256 || (value.stream.length <= 512 && Guard.CodePointCount(value.stream) <= 256))))))));
+return check_0
+})(),
+  'log-places': (() => {
+const External = []
+const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "places" in value) && ((typeof value.kind === "string" && value.kind === "log-places") && (Array.isArray(value.places) && (value.places.every((unique_0, index) => (((typeof unique_0 === "object" && unique_0 !== null && !(Array.isArray(unique_0))) && (("container" in unique_0 && "what" in unique_0) && (((typeof unique_0.container === "string" && ((unique_0.container.length >= 2 || (unique_0.container.length >= 1 && Guard.CodePointCount(unique_0.container) >= 1)) && (unique_0.container.length <= 256 || (unique_0.container.length <= 512 && Guard.CodePointCount(unique_0.container) <= 256)))) && (((typeof unique_0.what === "string" && unique_0.what === "kept") || (typeof unique_0.what === "string" && unique_0.what === "begin")) || (typeof unique_0.what === "string" && unique_0.what === "refused"))) && (unique_0.place === undefined || (!("place" in unique_0) || ((typeof unique_0.place === "object" && unique_0.place !== null && !(Array.isArray(unique_0.place))) && (("file" in unique_0.place && "offset" in unique_0.place) && ((typeof unique_0.place.file === "string" && ((unique_0.place.file.length >= 2 || (unique_0.place.file.length >= 1 && Guard.CodePointCount(unique_0.place.file) >= 1)) && (unique_0.place.file.length <= 256 || (unique_0.place.file.length <= 512 && Guard.CodePointCount(unique_0.place.file) <= 256)))) && (Number.isInteger(unique_0.place.offset) && (!((Number.isFinite(unique_0.place.offset) || typeof unique_0.place.offset === "bigint")) || unique_0.place.offset >= 0)))))))))))) && value.places.length <= 20000))))));
+return check_0
+})(),
+  'log-look': (() => {
+const External = []
+const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "look" in value) && ((typeof value.kind === "string" && value.kind === "log-look") && (Number.isInteger(value.look) && (!((Number.isFinite(value.look) || typeof value.look === "bigint")) || value.look >= 0))))));
 return check_0
 })(),
   'certificate': (() => {

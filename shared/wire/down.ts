@@ -99,6 +99,29 @@ export type LogMore = Static<typeof LogMore>
 export const LogClose = Type.Object({ kind: Type.Literal('log-close'), stream: Id })
 export type LogClose = Static<typeof LogClose>
 
+const LogPlace = Type.Object({ file: Id, offset: Type.Integer({ minimum: 0 }) })
+
+/**
+ * Up to where the lines of containers are kept. `kept`: durable, what is beyond may be under way. `begin`: go on from here, nothing
+ * beyond is under way; no place: from the first line. `refused`: its lines are not wanted.
+ */
+export const LogPlaces = Type.Object({
+  kind: Type.Literal('log-places'),
+  places: Type.Array(
+    Type.Object({
+      container: Id,
+      what: Type.Union([Type.Literal('kept'), Type.Literal('begin'), Type.Literal('refused')]),
+      place: Type.Optional(LogPlace),
+    }),
+    { maxItems: 20_000 },
+  ),
+})
+export type LogPlaces = Static<typeof LogPlaces>
+
+/** A reader wants all that has been written by now: answered by `log-looked` once it is kept. */
+export const LogLook = Type.Object({ kind: Type.Literal('log-look'), look: Type.Integer({ minimum: 0 }) })
+export type LogLook = Static<typeof LogLook>
+
 export const Certificate = Type.Object({
   kind: Type.Literal('certificate'),
   /** PEM of the certificate. */
@@ -115,6 +138,8 @@ export const DownMessage = Type.Union([
   LogAdd,
   LogMore,
   LogClose,
+  LogPlaces,
+  LogLook,
   Certificate,
 ])
 export type DownMessage = Static<typeof DownMessage>

@@ -174,6 +174,17 @@ export const LogEnd = Type.Object({
 })
 export type LogEnd = Static<typeof LogEnd>
 
+/** The agent is about to send what these containers write: from where on? Answered by `log-places`. */
+export const LogSources = Type.Object({
+  kind: Type.Literal('log-sources'),
+  sources: Type.Array(Type.Object({ container: Id, task: Id }), { maxItems: 20_000 }),
+})
+export type LogSources = Static<typeof LogSources>
+
+/** All that had been written when `log-look` came is kept. */
+export const LogLooked = Type.Object({ kind: Type.Literal('log-looked'), look: Type.Integer({ minimum: 0 }) })
+export type LogLooked = Static<typeof LogLooked>
+
 export const CertificateRequest = Type.Object({
   kind: Type.Literal('certificate-request'),
   /** PEM of the certificate signing request. */
@@ -194,6 +205,8 @@ export const UpMessage = Type.Union([
   Notice,
   LogLines,
   LogEnd,
+  LogSources,
+  LogLooked,
   CertificateRequest,
   Goodbye,
 ])

@@ -11,9 +11,9 @@ export const WIRE_VERSION_MIN = 1
 export const WIRE_HISTORY: { version: number; fingerprint: string; brought: string }[] = [
   {
     version: 1,
-    fingerprint: '8fe1700f84a0a3d3a3859e761c286494',
+    fingerprint: '7a38699a48f6638ddcb6c0cdcde39896',
     brought:
-      'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, renewal of certificates',
+      'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
   },
 ]
 

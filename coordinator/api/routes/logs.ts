@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type LogRecord, LogsBody, LogsQuery } from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
 import type { LogBatch } from '../../core.ts'
+import { checkPattern } from '../../logs/pattern.ts'
 import type { RouteParts } from '../api.ts'
 import { firstTargets, type NamedTarget, watchTargets } from '../log-targets.ts'
 import type { Stream } from '../stream.ts'
@@ -11,36 +12,46 @@ import type { Stream } from '../stream.ts'
 const writeCharsMax = 64 * 1024
 
 export function logRoutes(api: FastifyInstance, parts: RouteParts): void {
-  const get = { summary: 'Log lines, newline-delimited JSON', querystring: LogsQuery }
-  api.get<{ Querystring: LogsQuery }>('/v1/logs', { schema: get }, ({ query }, reply) => answer(parts, query, reply))
+  const get = {
+    summary: 'Log lines, newline-delimited JSON; as server-sent events where they are accepted',
+    querystring: LogsQuery,
+  }
+  api.get<{ Querystring: LogsQuery }>('/v1/logs', { schema: get }, ({ query, headers }, reply) =>
+    answer(parts, query, reply, headers.accept === 'text/event-stream'),
+  )
 
   const post = { summary: 'The same, going on where the reader was before', body: LogsBody }
-  api.post<{ Body: LogsBody }>('/v1/logs', { schema: post }, ({ body }, reply) => answer(parts, body, reply))
+  api.post<{ Body: LogsBody }>('/v1/logs', { schema: post }, ({ body, headers }, reply) =>
+    answer(parts, body, reply, headers.accept === 'text/event-stream'),
+  )
 }
 
-async function answer(
-  { core, logs, streams, clock, log }: RouteParts,
-  asked: LogsBody,
-  reply: FastifyReply,
-): Promise<void> {
-  const { tail, since, from, follow = false } = asked
-  const targets = firstTargets(core.world, asked)
-  const stream = streams.open(reply, 'application/x-ndjson')
-  const tell = (record: LogRecord) => stream.write(`${JSON.stringify(record)}\n`)
+async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, isEvents: boolean): Promise<void> {
+  const { core, logs, streams, clock, log } = parts
+  const { tail, since, until, grep, level, context, from, follow = false } = asked
+  const targets = firstTargets(core.world, asked, logs)
+  if (grep !== undefined) checkPattern(grep)
+  const stream = streams.open(reply, isEvents ? 'text/event-stream' : 'application/x-ndjson')
+  const print = isEvents ? printEvent : printLine
+  const tell = (record: LogRecord) => stream.write(print(record))
   const tellNames = (named: NamedTarget[]) =>
     tell({ tasks: Object.fromEntries(named.map(({ task, name }) => [task, name])), now: clock.now() })
   tellNames(targets)
-  stream.keepAlive(() => `${JSON.stringify({ alive: clock.now() })}\n`)
+  stream.keepAlive(() => print({ alive: clock.now() }))
   try {
     const batches = logs.read({
       tasks: targets,
       ...(tail === undefined || from !== undefined ? {} : { tailLines: tail }),
       ...(since === undefined ? {} : { since }),
+      ...(until === undefined ? {} : { until }),
+      ...(grep === undefined ? {} : { grep }),
+      ...(level === undefined ? {} : { level }),
+      ...(context === undefined ? {} : { context }),
       follow,
       signal: stream.signal,
       ...(follow ? { watch: watchTargets(core, asked, targets, tellNames) } : {}),
     })
-    for await (const batch of batches) await writeBatch(stream, batch)
+    for await (const batch of batches) await writeBatch(stream, batch, print)
     tell({ ended: follow ? 'gone' : 'complete' })
   } catch (error) {
     const known = error instanceof BerthError ? error : null
@@ -51,10 +62,18 @@ async function answer(
   stream.end()
 }
 
-async function writeBatch(stream: Stream, batch: LogBatch): Promise<void> {
+const printLine = (record: LogRecord) => `${JSON.stringify(record)}\n`
+
+/** For browsers: a line is a `message`, whatever else is an event named by its first member. */
+function printEvent(record: LogRecord): string {
+  const name = 'text' in record ? '' : `event: ${Object.keys(record)[0]}\n`
+  return `${name}data: ${JSON.stringify(record)}\n\n`
+}
+
+async function writeBatch(stream: Stream, batch: LogBatch, print: (record: LogRecord) => string): Promise<void> {
   let text = ''
   for (const record of recordsOf(batch)) {
-    text += `${JSON.stringify(record)}\n`
+    text += print(record)
     if (text.length < writeCharsMax) continue
     // Waiting here holds the reader back, and it the agents: nothing piles up for a slow client.
     if (!stream.write(text)) await stream.drained()

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type FollowedFile, followFile } from '../../../agent/host/follow-file.ts'
-import { parseJsonLog } from '../../../agent/host/json-log.ts'
+import { parseJsonLog } from '../../../shared/json-log.ts'
 import { LogFolder } from './log-folder.ts'
 
 let log: LogFolder

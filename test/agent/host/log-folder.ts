@@ -2,7 +2,7 @@
 import { closeSync, existsSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseLogTime } from '../../../agent/host/log-time.ts'
+import { parseLogTime } from '../../../shared/log-time.ts'
 
 export class LogFolder {
   readonly folder = mkdtempSync(join(tmpdir(), 'berth-log-'))

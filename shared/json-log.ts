@@ -1,7 +1,8 @@
 /** The Engine's json-file format: one JSON object a line, long lines of the container in pieces. */
-import { wellFormedCut } from '../../shared/text.ts'
-import type { LogLine } from '../../shared/wire/up.ts'
+
 import { parseLogTime } from './log-time.ts'
+import { wellFormedCut } from './text.ts'
+import type { LogLine } from './wire/up.ts'
 
 export type JsonLogPiece = { atMs: number; source: LogLine['source']; text: string; endsLine: boolean }
 

@@ -1,0 +1,443 @@
+/**
+ * Brings what containers write to the coordinator, which keeps it. The log files themselves are the spool: what the coordinator
+ * has not acknowledged is read again, from the place that it names, so nothing is kept here that could be lost or go stale.
+ *
+ * One loop: each container that was written to is marked; a round takes a block of each, packs them, sends one frame. Rounds go on
+ * while there is something to take and not too much is under way.
+ */
+import { promisify } from 'node:util'
+import { constants, zstdCompress } from 'node:zlib'
+import type { LogPlaces } from '../../shared/wire/down.ts'
+import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
+import type { ContainerHandle, LogShipper, ShippingLine } from '../parts.ts'
+import { EngineSpool } from './engine-spool.ts'
+import { type EngineLogs, isReadable } from './log-part.ts'
+import { LogSpool, type SpoolBlock } from './log-spool.ts'
+import { LogWatch } from './log-watch.ts'
+import { scanLines } from './scan-lines.ts'
+
+export type LogShippingNeeds = {
+  containers: () => ContainerHandle[]
+  engineLogs?: EngineLogs
+  notice(code: string, message: string, task?: string): void
+  now: () => number
+}
+
+/** Blocks under way, not acknowledged: of one container, and of all. */
+const CONTAINER_BLOCKS_MAX = 8
+const BLOCKS_MAX = 32
+/** Of one frame. */
+const ROUND_BLOCKS_MAX = 8
+/** After the first notice of a line: others that come with it go with it. */
+const GATHER_MS = 5
+/** Beneath this a block is not worth packing. */
+const PACKED_BYTES_MIN = 1024
+const LOOK_MS = 250
+const POLL_MS = 1_000
+/** While nothing may be sent, files are opened before the Engine throws them away. */
+const HOLD_MS = 20
+const ENGINE_LOOK_MS = 20
+const ENGINE_RETRY_MS = 5_000
+const GAP_NOTICE_MS = 60_000
+/** How long a reader waits for what was written before it asked. */
+const LOOKED_MS_MAX = 400
+/** How long the removal of a container waits for its last lines; they are read to the end afterwards, too, if we live. */
+export const LAST_WORDS_MS_MAX = 2_000
+
+const pack = promisify(zstdCompress)
+const PACKING = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+
+type Shipment = {
+  handle: ContainerHandle
+  spool: LogSpool | EngineSpool | null
+  watch: LogWatch | null
+  /** `asking`: the coordinator is to say where to begin. */
+  state: 'asking' | 'shipping' | 'refused'
+  isMarked: boolean
+  /** Ends of the blocks under way. */
+  underWay: LogPlace[]
+  kept: LogPlace | null
+  /** Process of the run whose stream was opened. */
+  openedPid: number
+  retryAt: number
+  gapToldAt: number
+  /** The container has been removed: what is left is sent, then it is forgotten. */
+  isGone: boolean
+  waiters: (() => void)[]
+}
+
+export class LogShipping implements LogShipper {
+  readonly #needs: LogShippingNeeds
+  readonly #shipments = new Map<string, Shipment>()
+  readonly #timers: NodeJS.Timeout[]
+  #line: ShippingLine | null = null
+  #isWorking = false
+  #workTimer: NodeJS.Timeout | null = null
+  #blocksUnderWay = 0
+
+  constructor(needs: LogShippingNeeds) {
+    this.#needs = needs
+    this.#timers = [setInterval(() => this.#find(), LOOK_MS), setInterval(() => this.#markAll(), POLL_MS)]
+    for (const timer of this.#timers) timer.unref()
+  }
+
+  // ---------------------------------------------------------------- what the connection tells
+
+  begin(line: ShippingLine): void {
+    this.#line = line
+    this.#find()
+    for (const shipment of this.#shipments.values()) shipment.state = 'asking'
+    this.#ask([...this.#shipments.values()])
+  }
+
+  /** The connection is gone, and what was under way with it. */
+  end(): void {
+    this.#line = null
+    for (const shipment of this.#shipments.values()) {
+      this.#nothingUnderWay(shipment)
+      if (shipment.state === 'shipping') shipment.state = 'asking'
+      this.#wakeWaiters(shipment)
+    }
+  }
+
+  places({ places }: LogPlaces): void {
+    for (const { container, what, place = null } of places) {
+      const shipment = this.#shipments.get(container)
+      if (shipment === undefined) continue
+      if (what === 'kept') this.#kept(shipment, place!)
+      else if (what === 'begin') this.#beginAt(shipment, place)
+      else this.#refused(shipment)
+    }
+    this.#workSoon(0)
+  }
+
+  flushed(): void {
+    this.#workSoon(0)
+  }
+
+  /** Answers once all that has been written by now is kept, or after a moment. */
+  look(look: number): void {
+    const line = this.#line
+    this.#find()
+    void Promise.all([...this.#shipments.keys()].map((id) => this.settled(id, LOOKED_MS_MAX))).then(() => {
+      if (this.#line === line) line?.looked(look)
+    })
+  }
+
+  /** Before a container is removed: its files are opened, and its last lines kept, if that does not take long. */
+  async lastWords(containerId: string): Promise<void> {
+    this.#find()
+    const shipment = this.#shipments.get(containerId)
+    if (shipment === undefined) return
+    shipment.spool?.look()
+    if (shipment.spool instanceof EngineSpool && shipment.state === 'shipping') await this.#readToEnd(shipment)
+    await this.settled(containerId, LAST_WORDS_MS_MAX)
+  }
+
+  /** What came in a run that nobody saw is in the Engine's stream still. */
+  async #readToEnd(shipment: Shipment): Promise<void> {
+    if ((shipment.spool as EngineSpool).isEnded && shipment.underWay.length === 0) this.#openEngine(shipment)
+    const until = performance.now() + LAST_WORDS_MS_MAX
+    while (!(shipment.spool as EngineSpool).isEnded && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, ENGINE_LOOK_MS))
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    if (this.#workTimer !== null) clearTimeout(this.#workTimer)
+    for (const shipment of this.#shipments.values()) this.#forget(shipment)
+  }
+
+  /** For tests and metrics. */
+  get heldContainers(): number {
+    return this.#shipments.size
+  }
+
+  settled(containerId: string, limitMs: number): Promise<void> {
+    const shipment = this.#shipments.get(containerId)
+    if (shipment === undefined || shipment.state === 'refused' || this.#line === null) return Promise.resolve()
+    shipment.isMarked = true
+    this.#workSoon(0)
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limitMs)
+      shipment.waiters.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  // ---------------------------------------------------------------- containers
+
+  #find(): void {
+    const handles = this.#needs.containers()
+    const present = new Set<string>()
+    const added: Shipment[] = []
+    for (const handle of handles) {
+      present.add(handle.containerId)
+      const known = this.#shipments.get(handle.containerId)
+      if (known !== undefined) {
+        known.handle = handle
+        known.isGone = false
+        this.#openEngineAgain(known)
+      } else {
+        const shipment = this.#newShipment(handle)
+        if (shipment !== null) added.push(shipment)
+      }
+    }
+    for (const [id, shipment] of this.#shipments) {
+      if (present.has(id)) continue
+      if (!shipment.isGone) shipment.isMarked = true
+      shipment.isGone = true
+      this.#forgetIfDone(shipment)
+    }
+    if (added.length > 0) this.#ask(added)
+  }
+
+  /** Null: its log cannot be read here. */
+  #newShipment(handle: ContainerHandle): Shipment | null {
+    const { containerId, logPath } = handle
+    const isFile = logPath !== null && isReadable(logPath)
+    if (!isFile && this.#needs.engineLogs === undefined) return null
+    const shipment: Shipment = {
+      handle,
+      spool: isFile ? new LogSpool(logPath) : null,
+      watch: null,
+      state: 'asking',
+      isMarked: true,
+      underWay: [],
+      kept: null,
+      openedPid: 0,
+      retryAt: 0,
+      gapToldAt: Number.NEGATIVE_INFINITY,
+      isGone: false,
+      waiters: [],
+    }
+    if (isFile) shipment.watch = new LogWatch(logPath, () => this.#written(shipment))
+    this.#shipments.set(containerId, shipment)
+    return shipment
+  }
+
+  #ask(shipments: Shipment[]): void {
+    if (this.#line === null) return
+    const asked = shipments.filter(({ state }) => state === 'asking')
+    if (asked.length === 0) return
+    this.#line.sources(asked.map(({ handle: { containerId: container, task } }) => ({ container, task })))
+  }
+
+  #beginAt(shipment: Shipment, place: LogPlace | null): void {
+    this.#nothingUnderWay(shipment)
+    shipment.state = 'shipping'
+    shipment.kept = place
+    shipment.isMarked = true
+    if (shipment.spool instanceof LogSpool) shipment.spool.rewind(place)
+    else this.#openEngine(shipment)
+  }
+
+  #refused(shipment: Shipment): void {
+    this.#nothingUnderWay(shipment)
+    shipment.state = 'refused'
+    this.#wakeWaiters(shipment)
+    this.#forgetIfDone(shipment)
+  }
+
+  #openEngine(shipment: Shipment): void {
+    const { engineLogs, notice, now } = this.#needs
+    if (engineLogs === undefined) return
+    shipment.spool?.close()
+    shipment.openedPid = shipment.handle.pid
+    shipment.retryAt = 0
+    const spool = new EngineSpool(engineLogs, shipment.handle, shipment.kept, {
+      ready: () => this.#written(shipment),
+      ended: (error) => {
+        if (shipment.spool !== spool) return
+        shipment.isMarked = true
+        this.#workSoon(0)
+        if (error === undefined) return
+        shipment.retryAt = now() + ENGINE_RETRY_MS
+        if (!isUnreadable(error)) return
+        shipment.state = 'refused'
+        this.#wakeWaiters(shipment)
+        const { task } = shipment.handle
+        notice('log-not-kept', `nothing that ${task} writes is kept: ${error.message}`, task)
+      },
+    })
+    shipment.spool = spool
+  }
+
+  /** The Engine's stream ends with each run of a container. */
+  #openEngineAgain(shipment: Shipment): void {
+    const { spool, state, handle, underWay, retryAt, openedPid } = shipment
+    if (!(spool instanceof EngineSpool) || !spool.isEnded || state !== 'shipping') return
+    if (handle.pid === 0 || (handle.pid === openedPid && retryAt === 0)) return
+    if (underWay.length > 0 || shipment.isMarked || this.#needs.now() < retryAt) return
+    this.#openEngine(shipment)
+  }
+
+  #forgetIfDone(shipment: Shipment): void {
+    const { isGone, isMarked, underWay, state } = shipment
+    if (isGone && (state === 'refused' || (state === 'shipping' && !isMarked && underWay.length === 0)))
+      this.#forget(shipment)
+  }
+
+  #forget(shipment: Shipment): void {
+    this.#nothingUnderWay(shipment)
+    shipment.watch?.disarm()
+    shipment.spool?.close()
+    this.#wakeWaiters(shipment)
+    this.#shipments.delete(shipment.handle.containerId)
+  }
+
+  // ---------------------------------------------------------------- rounds
+
+  #written(shipment: Shipment): void {
+    shipment.isMarked = true
+    if (this.#maySend(shipment)) {
+      this.#workSoon(GATHER_MS)
+      return
+    }
+    shipment.spool?.look()
+    setTimeout(() => shipment.watch?.arm(), HOLD_MS).unref()
+  }
+
+  #markAll(): void {
+    for (const shipment of this.#shipments.values()) {
+      shipment.isMarked = true
+      if (!this.#maySend(shipment)) shipment.spool?.look()
+    }
+    this.#workSoon(0)
+  }
+
+  #maySend({ state, underWay }: Shipment): boolean {
+    if (this.#line === null || !this.#line.hasRoom()) return false
+    return state === 'shipping' && underWay.length < CONTAINER_BLOCKS_MAX && this.#blocksUnderWay < BLOCKS_MAX
+  }
+
+  #workSoon(delayMs: number): void {
+    if (this.#isWorking || this.#workTimer !== null) return
+    this.#workTimer = setTimeout(() => {
+      this.#workTimer = null
+      void this.#work()
+    }, delayMs)
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true
+    try {
+      while (await this.#round());
+    } finally {
+      this.#isWorking = false
+    }
+  }
+
+  /** False: there is nothing to send, or no room for it. */
+  async #round(): Promise<boolean> {
+    const line = this.#line
+    const taken: { shipment: Shipment; block: SpoolBlock }[] = []
+    for (const shipment of [...this.#shipments.values()]) {
+      if (taken.length >= ROUND_BLOCKS_MAX) break
+      if (!shipment.isMarked || !this.#maySend(shipment)) continue
+      const block = this.#take(shipment)
+      if (block === null) this.#isAtEnd(shipment)
+      else taken.push({ shipment, block })
+    }
+    if (taken.length === 0 || line === null) return false
+    // Whoever was served goes behind the others, so that one that writes without end does not hold them up.
+    for (const { shipment } of taken) {
+      this.#shipments.delete(shipment.handle.containerId)
+      this.#shipments.set(shipment.handle.containerId, shipment)
+    }
+    const blocks = await Promise.all(taken.map(({ shipment, block }) => this.#packed(shipment.handle, block)))
+    // A line that was lost meanwhile has taken the places with it.
+    if (this.#line !== line) return true
+    const valid = blocks.filter((_, index) => {
+      const { shipment, block } = taken[index]!
+      return shipment.underWay.some(({ file, offset }) => file === block.file && offset === block.end)
+    })
+    if (valid.length > 0) line.blocks(valid)
+    return true
+  }
+
+  #take(shipment: Shipment): SpoolBlock | null {
+    const block = shipment.spool?.next() ?? null
+    if (block === null) return null
+    shipment.underWay.push({ file: block.file, offset: block.end })
+    this.#blocksUnderWay += 1
+    if (block.gap) this.#tellGap(shipment)
+    return block
+  }
+
+  #isAtEnd(shipment: Shipment): void {
+    // What comes between the last look and the watch would not be told: hence one look more with the watch on.
+    const wasArmed = shipment.watch === null || shipment.watch.isArmed
+    if (!wasArmed && shipment.watch!.arm()) {
+      this.#workSoonAfterRound()
+      return
+    }
+    shipment.isMarked = false
+    if (shipment.underWay.length === 0) this.#settledNow(shipment)
+  }
+
+  #workSoonAfterRound(): void {
+    setImmediate(() => this.#workSoon(0))
+  }
+
+  async #packed({ containerId: container, task }: ContainerHandle, block: SpoolBlock): Promise<LogBlock> {
+    const { file, offset, end, after, gap, bytes } = block
+    const scanned = scanLines(bytes, this.#needs.now())
+    const isWorth = bytes.length >= PACKED_BYTES_MIN
+    const packed = isWorth ? await pack(bytes, PACKING) : bytes
+    const encoding = isWorth ? 'zstd' : 'raw'
+    return {
+      head: { container, task, file, offset, end, after, ...scanned, gap, encoding, bytes: packed.length },
+      bytes: packed,
+    }
+  }
+
+  // ---------------------------------------------------------------- acknowledgements
+
+  #kept(shipment: Shipment, place: LogPlace): void {
+    const at = shipment.underWay.findIndex(({ file, offset }) => file === place.file && offset === place.offset)
+    if (at < 0) return
+    shipment.underWay.splice(0, at + 1)
+    this.#blocksUnderWay -= at + 1
+    shipment.kept = place
+    if (shipment.spool instanceof LogSpool) shipment.spool.kept(place)
+    if (shipment.underWay.length === 0 && !shipment.isMarked) this.#settledNow(shipment)
+  }
+
+  #settledNow(shipment: Shipment): void {
+    // Its stream tells the end of its lines; until then there may be some.
+    if (shipment.isGone && shipment.spool instanceof EngineSpool && !shipment.spool.isEnded) return
+    this.#wakeWaiters(shipment)
+    this.#forgetIfDone(shipment)
+  }
+
+  #wakeWaiters(shipment: Shipment): void {
+    for (const wake of shipment.waiters.splice(0)) wake()
+  }
+
+  #nothingUnderWay(shipment: Shipment): void {
+    this.#blocksUnderWay -= shipment.underWay.length
+    shipment.underWay = []
+  }
+
+  #tellGap(shipment: Shipment): void {
+    const now = this.#needs.now()
+    if (now - shipment.gapToldAt < GAP_NOTICE_MS) return
+    shipment.gapToldAt = now
+    const { task } = shipment.handle
+    const why = 'the Engine emptied or threw away its log files before they could be read'
+    this.#needs.notice(
+      'log-gap',
+      `lines of ${task} may be missing: ${why}; larger max-size or max-file of its log help`,
+      task,
+    )
+  }
+}
+
+/** What a log driver says that keeps nothing, as `none` does. */
+function isUnreadable(error: Error): boolean {
+  return /does not support reading|not supported for|configured logging driver/i.test(error.message)
+}

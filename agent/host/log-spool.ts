@@ -1,0 +1,210 @@
+/**
+ * The log files of one container as a spool: read from the place up to which the coordinator keeps them, block by block, through
+ * rotations and truncations. The Engine takes files away as it pleases; each is opened as soon as it is seen, and what is open
+ * can be read to its end although it has no name any more. So lines are lost only when more files are filled and thrown away
+ * than there are looks, and that is told as a gap.
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { LOG_BLOCK_BYTES_MAX, type LogPlace } from '../../shared/wire/log-block.ts'
+import { rotatedFiles } from './rotated-files.ts'
+
+export type SpoolBlock = {
+  file: string
+  offset: number
+  end: number
+  after: LogPlace | null
+  bytes: Buffer
+  gap: boolean
+}
+
+/** Files that the Engine threw away and that are held for what is in them; a spool is bounded, too. */
+export const HELD_FILES_MAX = 1024
+export const HELD_BYTES_MAX = 1024 * 1024 * 1024
+/** The first line of a file names it. */
+const FIRST_LINE_BYTES_MAX = 256 * 1024
+/** The last bytes before the place: if they are others now, the file was emptied and written anew. They hold a line's time. */
+const MEMORY_BYTES = 64
+/** A list that is read in the middle of a rotation may miss a file for a moment. */
+const LISTINGS_MAX = 3
+
+type HeldFile = { inode: number; descriptor: number; name: string | null; sizeBytes: number }
+
+export class LogSpool {
+  readonly #path: string
+  /** Oldest first: those that are not kept yet, as they may have to be read again. */
+  readonly #files: HeldFile[] = []
+  /** Which of them is being read. */
+  #reading = 0
+  #offset = 0
+  #after: LogPlace | null = null
+  #memory = Buffer.alloc(0)
+  #gap = false
+  #place: LogPlace | null | undefined
+
+  constructor(path: string) {
+    this.#path = path
+    this.look()
+  }
+
+  /** Goes on behind `place`; null: with the oldest line there is. */
+  rewind(place: LogPlace | null): void {
+    this.#place = place
+  }
+
+  /** All up to there is kept: older files are let go. */
+  kept({ file }: LogPlace): void {
+    const at = this.#files.findIndex(({ name }) => name === file)
+    for (let older = 0; older < Math.min(at, this.#reading); older++) this.#release()
+  }
+
+  /** Opens files that are new; to be called before the Engine takes any away. */
+  look(): void {
+    const newest = this.#files.at(-1)
+    let files = rotatedFiles(this.#path)
+    let at = files.length
+    for (let listing = 1; newest !== undefined && files.length > 0; listing++) {
+      at = files.findIndex(({ inode }) => inode === newest.inode)
+      if (at >= 0) break
+      if (listing === LISTINGS_MAX) {
+        // More rotations than files since the last look: nobody can tell what was between.
+        this.#gap = true
+        at = files.length
+        break
+      }
+      files = rotatedFiles(this.#path)
+    }
+    for (const { path, inode, sizeBytes } of files.slice(0, at).reverse()) {
+      const descriptor = openFile(path)
+      if (descriptor === null) return
+      if (fstatSync(descriptor).ino !== inode) {
+        // Renamed between the look and the opening: the next look finds it.
+        closeSync(descriptor)
+        return
+      }
+      this.#files.push({ inode, descriptor, name: null, sizeBytes })
+    }
+    this.#bound()
+  }
+
+  /** The next block, of at most LOG_BLOCK_BYTES_MAX bytes; null: there is none now. */
+  next(): SpoolBlock | null {
+    this.look()
+    if (this.#place !== undefined && !this.#begin(this.#place)) return null
+    for (;;) {
+      const file = this.#files[this.#reading]
+      if (file === undefined) return null
+      if (this.#wasEmptied(file)) {
+        this.#startOver(file)
+        this.#gap = true
+      }
+      file.name ??= nameOf(file)
+      const isLast = this.#reading === this.#files.length - 1
+      const bytes = file.name === null ? null : this.#readLines(file, !isLast)
+      if (bytes !== null) return this.#blockOf(file.name!, bytes)
+      if (isLast) return null
+      this.#reading += 1
+      this.#offset = 0
+      this.#memory = Buffer.alloc(0)
+    }
+  }
+
+  close(): void {
+    for (const { descriptor } of this.#files.splice(0)) closeSync(descriptor)
+  }
+
+  /** Finds the file of the place. What is older is kept; when the file has gone, so have older ones, and perhaps lines. */
+  #begin(place: LogPlace | null): boolean {
+    if (this.#files.length === 0) return false
+    this.#place = undefined
+    this.#after = place
+    this.#reading = 0
+    this.#offset = 0
+    this.#memory = Buffer.alloc(0)
+    if (place === null) return true
+    for (const file of this.#files) file.name ??= nameOf(file)
+    const at = this.#files.findIndex(({ name }) => name === place.file)
+    if (at < 0) {
+      this.#gap = true
+      return true
+    }
+    this.#reading = at
+    this.#offset = place.offset
+    return true
+  }
+
+  #blockOf(file: string, bytes: Buffer): SpoolBlock {
+    const { offset, after, gap } = { offset: this.#offset, after: this.#after, gap: this.#gap }
+    const end = offset + bytes.length
+    this.#offset = end
+    this.#after = { file, offset: end }
+    this.#gap = false
+    this.#memory = Buffer.from(bytes.subarray(-MEMORY_BYTES))
+    return { file, offset, end, after, bytes, gap }
+  }
+
+  /** `isEnded`: nothing will be added any more, so that what is begun counts as a line. */
+  #readLines({ descriptor }: HeldFile, isEnded: boolean): Buffer | null {
+    const left = fstatSync(descriptor).size - this.#offset
+    if (left <= 0) return null
+    const bytes = Buffer.allocUnsafeSlow(Math.min(left, LOG_BLOCK_BYTES_MAX))
+    const length = readSync(descriptor, bytes, 0, bytes.length, this.#offset)
+    if (length === 0) return null
+    const end = bytes.lastIndexOf(10, length - 1) + 1
+    if (end > 0) return bytes.subarray(0, end)
+    return isEnded || length === LOG_BLOCK_BYTES_MAX ? bytes.subarray(0, length) : null
+  }
+
+  #wasEmptied({ descriptor }: HeldFile): boolean {
+    if (fstatSync(descriptor).size < this.#offset) return true
+    const { length } = this.#memory
+    if (length === 0 || length > this.#offset) return false
+    const now = Buffer.alloc(length)
+    return readSync(descriptor, now, 0, length, this.#offset - length) < length || !now.equals(this.#memory)
+  }
+
+  #startOver(file: HeldFile): void {
+    file.name = null
+    this.#offset = 0
+    this.#memory = Buffer.alloc(0)
+  }
+
+  /** The coordinator being away for too long, the oldest files go, as they would have without us. */
+  #bound(): void {
+    let bytes = 0
+    for (const { sizeBytes } of this.#files) bytes += sizeBytes
+    while (this.#files.length > 1 && (this.#files.length > HELD_FILES_MAX || bytes > HELD_BYTES_MAX)) {
+      bytes -= this.#files[0]!.sizeBytes
+      if (this.#reading === 0) {
+        this.#gap = true
+        this.#offset = 0
+        this.#memory = Buffer.alloc(0)
+      }
+      this.#release()
+    }
+  }
+
+  #release(): void {
+    const file = this.#files.shift()
+    if (file !== undefined) closeSync(file.descriptor)
+    this.#reading = Math.max(0, this.#reading - 1)
+  }
+}
+
+function openFile(path: string): number | null {
+  try {
+    return openSync(path, 'r')
+  } catch {
+    return null
+  }
+}
+
+/** An inode is used again as soon as a file is thrown away; the first line has a time that no other one has. */
+function nameOf({ inode, descriptor }: HeldFile): string | null {
+  const bytes = Buffer.allocUnsafe(Math.min(FIRST_LINE_BYTES_MAX, fstatSync(descriptor).size))
+  const length = bytes.length === 0 ? 0 : readSync(descriptor, bytes, 0, bytes.length, 0)
+  const end = bytes.subarray(0, length).indexOf(10)
+  if (end < 0 && length < FIRST_LINE_BYTES_MAX) return null
+  const first = bytes.subarray(0, end < 0 ? length : end)
+  return `${inode.toString(36)}-${createHash('sha256').update(first).digest('base64url').slice(0, 16)}`
+}

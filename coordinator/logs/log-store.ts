@@ -1,0 +1,328 @@
+/**
+ * The log store: what every container of the cluster has written, by service, kept when the container is gone. Blocks come
+ * from the agents and are acknowledged when they are on the disk.
+ *
+ * Each container has one place up to which its lines are kept (file and offset there), and a block is taken only if it begins
+ * where the one before it ended. So a block that comes twice is known as such, and none is kept twice or left out, whatever
+ * dies in between. The disk being full, nothing is taken; it is said, tried again each second, and the agents wait.
+ */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Log } from '../../shared/log.ts'
+import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
+import type { KeptHead } from './segment.ts'
+import { type ContainerPlace, SEGMENT_BYTES_MAX, type Segment, ServiceLog, writeThrough } from './service-log.ts'
+
+export type LogStoreOptions = {
+  dir: string
+  /** All services together. */
+  bytesMax: number
+  /** Lines older than this go. */
+  ageMaxMs: number
+  now: () => number
+  log: Log
+  /** Told when the disk does not take anything, with what it says, and when it does again (null). */
+  onTrouble?: (trouble: string | null) => void
+}
+
+/** Whose lines a block is of: what the world says, not the agent. */
+export type LogOwner = { service: string; name: string; node: string }
+
+/** `taken`: told by onKept once durable. `kept`: it was there already. `elsewhere`: it does not begin where the last ended. */
+export type Taking = 'taken' | 'kept' | 'elsewhere' | 'full'
+
+export type KeptPlace = { container: string; node: string; place: LogPlace }
+
+export type LogStoreStats = {
+  bytes: number
+  rawBytes: number
+  lines: number
+  blocks: number
+  waitingBytes: number
+  segmentsDropped: number
+  gaps: number
+  isFull: boolean
+}
+
+/** What waits for the disk; more is not taken, and its agents begin again where they were. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024
+const RETRY_MS = 1_000
+const SWEEP_MS = 60_000
+/** Of containers that have gone; those that were heard of least lately are forgotten. */
+const PLACES_MAX = 200_000
+const PLACES_FILE = 'places.json'
+/** No service takes more of the room than this part. */
+const SERVICE_SHARE_MAX = 0.5
+
+type Waiting = { head: KeptHead; bytes: Uint8Array; service: string }
+
+export class LogStore {
+  readonly #options: LogStoreOptions
+  readonly #services = new Map<string, ServiceLog>()
+  /** Durable. */
+  readonly #kept = new Map<string, ContainerPlace>()
+  /** With what waits. */
+  readonly #taken = new Map<string, LogPlace>()
+  /** Containers of which a block was not taken for want of room: who tells them when there is some. */
+  readonly #stalled = new Map<string, string>()
+  readonly #keptListeners = new Set<(places: KeptPlace[]) => void>()
+  readonly #roomListeners = new Set<(containers: Map<string, string>) => void>()
+  readonly #followers = new Map<string, Set<() => void>>()
+  /** By task; the latest last. */
+  readonly #owners = new Map<string, LogOwner>()
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #writing: Promise<void> | null = null
+  #sweeping: Promise<void> = Promise.resolve()
+  readonly #sweeper: NodeJS.Timeout
+  #isClosed = false
+  #trouble: string | null = null
+  #stats = { rawBytes: 0, lines: 0, blocks: 0, segmentsDropped: 0, gaps: 0 }
+
+  /** Reads what is there; of each service only the last segment is looked through. */
+  constructor(options: LogStoreOptions) {
+    this.#options = options
+    mkdirSync(options.dir, { recursive: true, mode: 0o700 })
+    for (const [container, place] of Object.entries(readPlaces(join(options.dir, PLACES_FILE)))) {
+      this.#kept.set(container, place)
+    }
+    for (const { name } of readdirSync(options.dir, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+      const log = new ServiceLog(join(options.dir, name), decodeURIComponent(name))
+      this.#services.set(log.service, log)
+      for (const { summary } of log.segments) {
+        for (const [container, place] of Object.entries(summary.places)) this.#kept.set(container, place)
+        for (const [task, { name, node }] of Object.entries(summary.tasks)) {
+          this.#owners.set(task, { service: log.service, name, node })
+        }
+      }
+    }
+    this.#sweeper = setInterval(() => this.#sweepSoon(), SWEEP_MS)
+    this.#sweeper.unref()
+  }
+
+  // ---------------------------------------------------------------- writing
+
+  placeOf(container: string): ContainerPlace | null {
+    return this.#kept.get(container) ?? null
+  }
+
+  /** Whose lines a task's are that has been heard of before. */
+  ownerOf(task: string): LogOwner | null {
+    return this.#owners.get(task) ?? null
+  }
+
+  /** Where the next block begins; what waits for the disk is as good as kept. */
+  beginOf(container: string): LogPlace | null {
+    return this.#taken.get(container) ?? placeIn(this.#kept.get(container))
+  }
+
+  take({ head, bytes }: LogBlock, { service, name, node }: LogOwner): Taking {
+    const { container, file, offset, end } = head
+    const place = this.beginOf(container)
+    if (place !== null && place.file === file && end <= place.offset) return 'kept'
+    const isNext = place === null ? head.after === null : samePlace(head.after, place)
+    if (!isNext || (place?.file === file && offset < place.offset)) return 'elsewhere'
+    if (this.#waitingBytes + bytes.length > WAITING_BYTES_MAX) {
+      this.#stalled.set(container, node)
+      return 'full'
+    }
+    if (head.gap) this.#stats.gaps += 1
+    this.#taken.set(container, { file, offset: end })
+    if (!this.#owners.has(head.task)) this.#owners.set(head.task, { service, name, node })
+    this.#waiting.push({ head: { ...head, name, node }, bytes, service })
+    this.#waitingBytes += bytes.length
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null
+    })
+    return 'taken'
+  }
+
+  /** Whoever waits is written together: one flush of the disk for each service, whatever their number. */
+  async #write(): Promise<void> {
+    // What comes within this turn of the event loop goes with it.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#waiting.length > 0) {
+      const all = this.#waiting
+      this.#waiting = []
+      const byService = Map.groupBy(all, ({ service }) => service)
+      await Promise.all([...byService].map(([service, blocks]) => this.#writeService(service, blocks)))
+    }
+  }
+
+  async #writeService(service: string, blocks: Waiting[]): Promise<void> {
+    for (;;) {
+      try {
+        await this.#logOf(service).append(blocks)
+        this.#saySaved()
+        break
+      } catch (error) {
+        this.#sayTrouble(error)
+        // Retention may make room.
+        this.#sweepSoon()
+        if (this.#isClosed) return
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+        if (this.#isClosed) return
+      }
+    }
+    this.#noteKept(service, blocks)
+  }
+
+  #noteKept(service: string, blocks: Waiting[]): void {
+    const places = new Map<string, KeptPlace>()
+    for (const { head, bytes } of blocks) {
+      const { container, file, end, task, node, to } = head
+      this.#waitingBytes -= bytes.length
+      this.#stats.rawBytes += end - head.offset
+      this.#stats.lines += head.lines
+      this.#stats.blocks += 1
+      const place = { file, offset: end }
+      this.#kept.delete(container)
+      this.#kept.set(container, { ...place, task, node, at: to })
+      if (samePlace(this.#taken.get(container) ?? null, place)) this.#taken.delete(container)
+      places.set(container, { container, node, place })
+    }
+    for (const tell of this.#keptListeners) tell([...places.values()])
+    for (const wake of this.#followers.get(service) ?? []) wake()
+    if (this.#stalled.size > 0 && this.#waitingBytes < WAITING_BYTES_MAX / 2) {
+      const stalled = new Map(this.#stalled)
+      this.#stalled.clear()
+      for (const tell of this.#roomListeners) tell(stalled)
+    }
+    const last = this.#services.get(service)?.segments.at(-1)
+    if (last !== undefined && last.summary.bytes >= SEGMENT_BYTES_MAX) this.#sweepSoon()
+  }
+
+  #logOf(service: string): ServiceLog {
+    let log = this.#services.get(service)
+    if (log === undefined) {
+      log = new ServiceLog(join(this.#options.dir, encodeURIComponent(service)), service)
+      this.#services.set(service, log)
+    }
+    return log
+  }
+
+  #sayTrouble(error: unknown): void {
+    if (this.#trouble !== null) return
+    this.#trouble = error instanceof Error ? error.message : String(error)
+    const sentence = `log lines cannot be kept: ${this.#trouble}. Agents wait with theirs; make room in ${this.#options.dir}, or lower --logs-size`
+    this.#options.log.error({ code: 'disk-full' }, sentence)
+    this.#options.onTrouble?.(sentence)
+  }
+
+  #saySaved(): void {
+    if (this.#trouble === null) return
+    this.#trouble = null
+    this.#options.log.info({}, 'log lines are kept again')
+    this.#options.onTrouble?.(null)
+  }
+
+  onKept(listener: (places: KeptPlace[]) => void): void {
+    this.#keptListeners.add(listener)
+  }
+
+  /** There is room again for what was answered with `full`: containers and their nodes. */
+  onRoom(listener: (containers: Map<string, string>) => void): void {
+    this.#roomListeners.add(listener)
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  services(): string[] {
+    return [...this.#services.keys()]
+  }
+
+  /** Tasks of the service of which there are lines. */
+  tasks(service: string): { task: string; name: string; node: string }[] {
+    const found = new Map<string, { task: string; name: string; node: string }>()
+    for (const { summary } of this.segments(service)) {
+      for (const [task, { name, node }] of Object.entries(summary.tasks)) found.set(task, { task, name, node })
+    }
+    return [...found.values()]
+  }
+
+  /** Oldest first. Read only; segments at the front may be gone when they are opened. */
+  segments(service: string): readonly Segment[] {
+    return this.#services.get(service)?.segments ?? []
+  }
+
+  /** Calls back whenever lines of the service have been kept. Returns the way to stop. */
+  follow(service: string, wake: () => void): () => void {
+    const followers = this.#followers.get(service) ?? new Set()
+    this.#followers.set(service, followers)
+    followers.add(wake)
+    return () => {
+      followers.delete(wake)
+      if (followers.size === 0) this.#followers.delete(service)
+    }
+  }
+
+  stats(): LogStoreStats {
+    let bytes = 0
+    for (const log of this.#services.values()) bytes += log.bytes
+    return { ...this.#stats, bytes, waitingBytes: this.#waitingBytes, isFull: this.#trouble !== null }
+  }
+
+  // ---------------------------------------------------------------- retention
+
+  #sweepSoon(): void {
+    this.#sweeping = this.#sweeping.then(() => this.#sweep()).catch(() => {})
+  }
+
+  /** By age, then what a service has too much, then the oldest of all. Places outlive the lines: nothing is taken twice. */
+  async #sweep(): Promise<void> {
+    if (this.#isClosed) return
+    const { bytesMax, ageMaxMs, now } = this.#options
+    const drop: ServiceLog[] = []
+    const firsts = () => [...this.#services.values()].filter(({ segments }) => segments[0]?.sealed)
+    for (const log of firsts()) if (log.segments[0]!.summary.to < now() - ageMaxMs) drop.push(log)
+    for (const log of firsts()) if (!drop.includes(log) && log.bytes > bytesMax * SERVICE_SHARE_MAX) drop.push(log)
+    const total = [...this.#services.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+    if (drop.length === 0 && total > bytesMax) {
+      const oldest = firsts().sort((a, b) => a.segments[0]!.summary.to - b.segments[0]!.summary.to)[0]
+      if (oldest !== undefined) drop.push(oldest)
+    }
+    if (drop.length === 0) return
+    await this.#keepPlaces().catch(() => {})
+    for (const log of drop) {
+      const gone = await log.dropOldest()
+      if (gone === null) continue
+      this.#stats.segmentsDropped += 1
+      const left = new Set(this.tasks(log.service).map(({ task }) => task))
+      for (const task of Object.keys(gone.summary.tasks)) if (!left.has(task)) this.#owners.delete(task)
+    }
+    await this.#sweep()
+  }
+
+  async #keepPlaces(): Promise<void> {
+    for (const container of this.#kept.keys()) {
+      if (this.#kept.size <= PLACES_MAX) break
+      this.#kept.delete(container)
+    }
+    await writeThrough(join(this.#options.dir, PLACES_FILE), JSON.stringify(Object.fromEntries(this.#kept)))
+  }
+
+  /** What waits is written first, if the disk takes it. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#sweeper)
+    await this.#writing?.catch(() => {})
+    await this.#sweeping
+    for (const log of this.#services.values()) await log.close()
+  }
+}
+
+function readPlaces(path: string): Record<string, ContainerPlace> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Record<string, ContainerPlace>
+  } catch {
+    return {}
+  }
+}
+
+function placeIn(place: ContainerPlace | undefined): LogPlace | null {
+  return place === undefined ? null : { file: place.file, offset: place.offset }
+}
+
+function samePlace(a: LogPlace | null, b: LogPlace): boolean {
+  return a !== null && a.file === b.file && a.offset === b.offset
+}

@@ -1,0 +1,84 @@
+/** Lines of many containers in order of time, block by block, so that only blocks whose times overlap are in memory. */
+import { LineJoiner } from '../../shared/json-log.ts'
+import type { LogLine } from '../../shared/wire/up.ts'
+import { type BlockFiles, type BlockRef, linesOf } from './kept-lines.ts'
+
+/** One container: what is left of the block that is open, and the blocks behind it. */
+type Source = { lines: LogLine[]; at: number; refs: BlockRef[]; next: number }
+
+const BATCH_LINES = 4_096
+
+/** Joiners go on from block to block, so they outlive one merge. */
+export type Joiners = Map<string, LineJoiner>
+
+export function joinerOf(joiners: Joiners, { container, task }: { container: string; task: string }): LineJoiner {
+  const known = joiners.get(container) ?? new LineJoiner(task)
+  joiners.set(container, known)
+  return known
+}
+
+/**
+ * `refs` in the order in which they were kept; those of one container follow one another. `without`: a block in which this text
+ * is not has no line that is wanted. Every yield is a place where others may go on.
+ */
+export async function* mergeBlocks(
+  refs: BlockRef[],
+  files: BlockFiles,
+  joiners: Joiners,
+  without: Buffer | null,
+): AsyncGenerator<LogLine[]> {
+  const byContainer = Map.groupBy(refs, ({ head }) => head.container)
+  const sources: Source[] = []
+  for (const own of byContainer.values()) insert(sources, { lines: [], at: 0, refs: own, next: 0 })
+  let batch: LogLine[] = []
+  for (let source = sources.shift(); source !== undefined; source = sources.shift()) {
+    if (source.at === source.lines.length) {
+      source.lines = await blockLines(source.refs[source.next++]!, files, joiners, without)
+      source.at = 0
+    } else {
+      const until = sources.length === 0 ? Number.POSITIVE_INFINITY : timeOf(sources[0]!)
+      // As far as nobody else has an earlier line: mostly a whole block.
+      do batch.push(source.lines[source.at++]!)
+      while (source.at < source.lines.length && source.lines[source.at]!.at <= until && batch.length < BATCH_LINES)
+    }
+    if (source.at < source.lines.length || source.next < source.refs.length) insert(sources, source)
+    if (batch.length < BATCH_LINES) continue
+    yield batch
+    batch = []
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** A piece of a long line is as long as the Engine's buffer: a line of the container may be in two of them. */
+const PIECE_BYTES = 16 * 1024
+
+export async function blockLines(
+  ref: BlockRef,
+  files: BlockFiles,
+  joiners: Joiners,
+  without: Buffer | null,
+): Promise<LogLine[]> {
+  const bytes = await files.read(ref)
+  if (bytes === null) return []
+  const joiner = joinerOf(joiners, ref.head)
+  if (without !== null && ref.head.longest < PIECE_BYTES && joiner.isEmpty && !bytes.includes(without)) return []
+  return linesOf(bytes, joiner)
+}
+
+/** Of its next line; of a block that is not open, of its first. */
+function timeOf({ lines, at, refs, next }: Source): number {
+  return at < lines.length ? lines[at]!.at : refs[next]!.head.from
+}
+
+/** Sorted by the time of the next line; of one time, who was there first. */
+function insert(sources: Source[], source: Source): void {
+  const time = timeOf(source)
+  let low = 0
+  for (let high = sources.length; low < high; ) {
+    const middle = (low + high) >> 1
+    if (timeOf(sources[middle]!) <= time) low = middle + 1
+    else high = middle
+  }
+  sources.splice(low, 0, source)
+}

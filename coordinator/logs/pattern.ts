@@ -1,0 +1,93 @@
+/**
+ * Finds an operator's pattern in lines, in bounded time. Plain text is looked for here; a regular expression in a thread of its
+ * own, which is ended when one batch of lines takes too long: some expressions would not end in a lifetime.
+ */
+import { Worker } from 'node:worker_threads'
+import { BerthError } from '../../shared/errors.ts'
+
+export type Pattern = {
+  /** In raw blocks this text is there if a line has it; null: nothing is known of raw blocks. */
+  readonly raw: Buffer | null
+  /** @throws BerthError `invalid-request` when the expression takes too long */
+  find(texts: string[]): Promise<boolean[]>
+  close(): void
+}
+
+export const BATCH_MS_MAX = 2_000
+export const PATTERN_CHARS_MAX = 1_000
+const META = /[\\^$.*+?()[\]{}|]/
+/** What the Engine writes into its files as it is. */
+const PLAIN_IN_FILES = /^[A-Za-z0-9 _\-:.=/,;@#%!]+$/
+
+/** @throws BerthError `invalid-request` for what is no regular expression */
+export function checkPattern(source: string): void {
+  if (source.length > PATTERN_CHARS_MAX) {
+    throw new BerthError('invalid-request', `--grep takes up to ${PATTERN_CHARS_MAX} characters, not ${source.length}`)
+  }
+  try {
+    new RegExp(source, 'u')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new BerthError('invalid-request', `--grep ${JSON.stringify(source)} is no regular expression: ${why}`)
+  }
+}
+
+/** @throws BerthError as checkPattern does */
+export function openPattern(source: string): Pattern {
+  checkPattern(source)
+  return META.test(source) ? new ExpressionThread(source) : plainText(source)
+}
+
+function plainText(text: string): Pattern {
+  return {
+    raw: PLAIN_IN_FILES.test(text) ? Buffer.from(text) : null,
+    find: async (texts) => texts.map((each) => each.includes(text)),
+    close: () => {},
+  }
+}
+
+const THREAD = `
+const { parentPort, workerData } = require('node:worker_threads')
+const expression = new RegExp(workerData, 'u')
+parentPort.on('message', (texts) => parentPort.postMessage(texts.map((text) => expression.test(text))))
+`
+
+class ExpressionThread implements Pattern {
+  readonly raw = null
+  readonly #source: string
+  #worker: Worker | null = null
+
+  constructor(source: string) {
+    this.#source = source
+  }
+
+  find(texts: string[]): Promise<boolean[]> {
+    this.#worker ??= new Worker(THREAD, { eval: true, workerData: this.#source })
+    const worker = this.#worker
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => end(() => reject(this.#tooLong(texts.length))), BATCH_MS_MAX)
+      const end = (then: () => void) => {
+        clearTimeout(timer)
+        worker.removeAllListeners()
+        then()
+      }
+      worker.once('message', (found: boolean[]) => end(() => resolve(found)))
+      worker.once('error', (error) => end(() => reject(error)))
+      worker.postMessage(texts)
+    })
+  }
+
+  close(): void {
+    void this.#worker?.terminate()
+    this.#worker = null
+  }
+
+  #tooLong(lines: number): BerthError {
+    this.close()
+    const source = JSON.stringify(this.#source)
+    return new BerthError(
+      'invalid-request',
+      `--grep ${source} took more than ${BATCH_MS_MAX / 1000} s over ${lines} lines: expressions such as (a+)+ try too many ways; write it simpler`,
+    )
+  }
+}

@@ -1,0 +1,186 @@
+/** The log of one service: its segments, oldest first, the last of which is written to. */
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LogPlace } from '../../shared/wire/log-block.ts'
+import { encodeRecord, type KeptBlock, type KeptHead, readRecords } from './segment.ts'
+
+export type ContainerPlace = LogPlace & { task: string; node: string; at: number }
+type TaskSpan = { name: string; node: string; from: number; to: number }
+
+/** What is known of a segment without opening it; of a sealed one it stands beside it in a file. */
+export type Summary = {
+  bytes: number
+  rawBytes: number
+  lines: number
+  from: number
+  to: number
+  tasks: Record<string, TaskSpan>
+  places: Record<string, ContainerPlace>
+}
+
+export type Segment = { number: number; path: string; sealed: boolean; summary: Summary }
+
+/** Sealed at this size: what a start must look through of each service, and what retention takes at a time. */
+export const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
+
+export class ServiceLog {
+  readonly service: string
+  readonly #dir: string
+  readonly segments: Segment[]
+  #handle: FileHandle | null = null
+
+  /** Opens what is there; the tail that a crash left half-written is cut off when it is written to next. */
+  constructor(dir: string, service: string) {
+    this.service = service
+    this.#dir = dir
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    const numbers = readdirSync(dir).flatMap((name) => /^(\d{8})\.log$/.exec(name)?.[1] ?? [])
+    this.segments = numbers.sort().map((number) => openSegment(join(dir, `${number}.log`), Number(number)))
+  }
+
+  get bytes(): number {
+    return this.segments.reduce((sum, { summary }) => sum + summary.bytes, 0)
+  }
+
+  /** Durable once it resolves. @throws what the disk says; nothing is kept of it then */
+  async append(blocks: { head: KeptHead; bytes: Uint8Array }[]): Promise<void> {
+    const segment = await this.#writable()
+    const before = segment.summary.bytes
+    const parts = blocks.flatMap(({ head, bytes }) => encodeRecord(head, bytes))
+    try {
+      await writeAll(this.#handle!, parts, before)
+      await this.#handle!.datasync()
+    } catch (error) {
+      // What was written of it is written over by the next, or cut off by the next start.
+      await this.#close()
+      throw error
+    }
+    let length = 0
+    for (const part of parts) length += part.length
+    segment.summary.bytes += length
+    for (const { head } of blocks) note(segment.summary, head)
+  }
+
+  async #writable(): Promise<Segment> {
+    let last = this.segments.at(-1)
+    if (last !== undefined && !last.sealed && last.summary.bytes >= SEGMENT_BYTES_MAX) await this.seal()
+    last = this.segments.at(-1)
+    if (last === undefined || last.sealed) {
+      const number = (last?.number ?? 0) + 1
+      const path = join(this.#dir, `${String(number).padStart(8, '0')}.log`)
+      last = { number, path, sealed: false, summary: emptySummary() }
+      this.#handle = await open(path, 'w', 0o600)
+      await syncFolder(this.#dir)
+      this.segments.push(last)
+    }
+    if (this.#handle === null) {
+      this.#handle = await open(last.path, 'r+')
+      await this.#handle.truncate(last.summary.bytes)
+    }
+    return last
+  }
+
+  /** No more is written to the last segment; what is known of it is kept beside it. */
+  async seal(): Promise<void> {
+    const last = this.segments.at(-1)
+    if (last === undefined || last.sealed) return
+    await this.#close()
+    await writeThrough(indexPath(last.path), JSON.stringify(last.summary))
+    last.sealed = true
+  }
+
+  /** The oldest goes, if it is not the one that is written to. Null: there is none to go. */
+  async dropOldest(): Promise<Segment | null> {
+    const first = this.segments[0]
+    if (first === undefined || !first.sealed) return null
+    this.segments.shift()
+    await rm(first.path, { force: true })
+    await rm(indexPath(first.path), { force: true })
+    return first
+  }
+
+  async close(): Promise<void> {
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    const handle = this.#handle
+    this.#handle = null
+    await handle?.close().catch(() => {})
+  }
+}
+
+function openSegment(path: string, number: number): Segment {
+  const known = readIndex(path)
+  if (known !== null) return { number, path, sealed: true, summary: known }
+  const summary = emptySummary()
+  for (const block of readRecords(path, 0, Number.POSITIVE_INFINITY, true)) {
+    summary.bytes = block.endsAt
+    note(summary, block.head)
+  }
+  return { number, path, sealed: false, summary }
+}
+
+/** Null: it is not sealed, or what stands there does not fit the file; then the file itself tells. */
+function readIndex(path: string): Summary | null {
+  try {
+    const summary = JSON.parse(readFileSync(indexPath(path), 'utf8')) as Summary
+    return summary.bytes <= statSync(path).size ? summary : null
+  } catch {
+    return null
+  }
+}
+
+function note(summary: Summary, head: KeptHead): void {
+  const { task, name, node, from, to, container, file, end } = head
+  summary.rawBytes += head.end - head.offset
+  summary.lines += head.lines
+  summary.from = Math.min(summary.from, from)
+  summary.to = Math.max(summary.to, to)
+  const span = summary.tasks[task]
+  summary.tasks[task] = { name, node, from: Math.min(span?.from ?? from, from), to: Math.max(span?.to ?? to, to) }
+  summary.places[container] = { file, offset: end, task, node, at: to }
+}
+
+function emptySummary(): Summary {
+  return { bytes: 0, rawBytes: 0, lines: 0, from: Number.MAX_SAFE_INTEGER, to: 0, tasks: {}, places: {} }
+}
+
+const indexPath = (path: string) => path.replace(/\.log$/, '.json')
+
+async function writeAll(handle: FileHandle, parts: Buffer[], at: number): Promise<void> {
+  for (let start = 0, position = at; start < parts.length; start += 900) {
+    const some = parts.slice(start, start + 900)
+    const length = some.reduce((sum, part) => sum + part.length, 0)
+    const { bytesWritten } = await handle.writev(some, position)
+    if (bytesWritten < length) {
+      // The disk took a part: the rest says why.
+      const rest = Buffer.concat(some).subarray(bytesWritten)
+      let done = 0
+      while (done < rest.length)
+        done += (await handle.write(rest, done, rest.length - done, position + bytesWritten + done)).bytesWritten
+    }
+    position += length
+  }
+}
+
+/** Replaces a file in one step; on disk once it resolves. */
+export async function writeThrough(path: string, text: string): Promise<void> {
+  const next = `${path}.new`
+  const handle = await open(next, 'w', 0o600)
+  try {
+    await handle.writeFile(text)
+    await handle.datasync()
+  } finally {
+    await handle.close()
+  }
+  await rename(next, path)
+}
+
+async function syncFolder(dir: string): Promise<void> {
+  const handle = await open(dir, 'r')
+  await handle.sync().finally(() => handle.close())
+}
+
+export type { KeptBlock }

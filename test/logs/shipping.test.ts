@@ -1,0 +1,208 @@
+import { rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { aFolder, aLogBed, EngineLogFile } from './log-bed.ts'
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const numbered = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `line ${from + i} of this log`)
+const textsOf = (lines: { text: string }[]) => lines.map(({ text }) => text)
+
+describe('what a container writes is kept', () => {
+  test('each line once and in order, also when the container and its files have gone', async () => {
+    const bed = aLogBed()
+    const dir = aFolder()
+    const log = new EngineLogFile(dir)
+    bed.run('c1', log.path)
+    log.write(numbered(3_000))
+    await bed.shipping.lastWords('c1')
+    bed.remove('c1')
+    rmSync(dir, { recursive: true })
+    expect(textsOf(await bed.read())).toEqual(numbered(3_000))
+    expect(bed.store.tasks('shop_api')).toEqual([{ task: 'shop_api.1', name: 'shop_api.1', node: 'n1' }])
+  })
+
+  test('through small rotating files while agent and coordinator are killed again and again', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder(), 40_000, 5)
+    bed.run('c1', log.path)
+    let count = 0
+    for (let round = 0; round < 60; round++) {
+      log.write(numbered(100, count))
+      count += 100
+      await pause(6)
+      if (round % 7 === 3) bed.killAgent()
+      if (round % 7 === 5) bed.killCoordinator()
+    }
+    await bed.shipping.settled('c1', 2_000)
+    expect(textsOf(await bed.read())).toEqual(numbered(count))
+    expect(bed.notices).toEqual([])
+  })
+
+  test('while the coordinator is away: files that the Engine throws away meanwhile are held', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder(), 20_000, 2)
+    bed.run('c1', log.path)
+    log.write(numbered(10))
+    await pause(400)
+    bed.disconnect()
+    let count = 10
+    for (let round = 0; round < 40; round++) {
+      log.write(numbered(100, count))
+      count += 100
+      await pause(25)
+    }
+    bed.connect()
+    await bed.shipping.settled('c1', 2_000)
+    expect(textsOf(await bed.read())).toEqual(numbered(count))
+    expect(bed.notices).toEqual([])
+  })
+
+  test('a file that is emptied is read from its new beginning, and said to have a gap', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(numbered(100))
+    await bed.read()
+    truncateSync(log.path, 0)
+    log.write(numbered(5, 100))
+    await bed.read()
+    expect(textsOf(await bed.read())).toEqual(numbered(105))
+    expect(bed.notices.map(({ code }) => code)).toEqual(['log-gap'])
+  })
+
+  test('rotation overtakes an agent that is away: the gap is told, what is left is kept', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder(), 5_000, 2)
+    bed.run('c1', log.path)
+    log.write(numbered(10))
+    await bed.read()
+    bed.shipping.close()
+    log.write(numbered(500, 10))
+    bed.killAgent()
+    const texts = textsOf(await bed.read())
+    expect(texts.slice(0, 10)).toEqual(numbered(10))
+    expect(texts.at(-1)).toBe('line 509 of this log')
+    expect(texts.length).toBeLessThan(510)
+    expect(bed.notices.map(({ code }) => code)).toEqual(['log-gap'])
+  })
+
+  test('a line of a megabyte comes in parts that together are the line', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    const long = Array.from({ length: 64 }, (_, i) => String(i).padEnd(16_384, 'x'))
+    log.write(long, 'stdout', '')
+    log.write(['the end'])
+    expect(textsOf(await bed.read()).join('')).toBe(`${long.join('')}the end`)
+  })
+
+  test('what is no line of a log harms nothing', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(['before'])
+    writeFileSync(log.path, Buffer.from([0xff, 0xfe, 0x0a, 0x7b, 0x0a]), { flag: 'a' })
+    log.write(['after'])
+    expect(textsOf(await bed.read())).toEqual(['before', 'after'])
+  })
+
+  test('several containers are read in order of time', async () => {
+    const bed = aLogBed()
+    const logs = [new EngineLogFile(aFolder()), new EngineLogFile(aFolder())]
+    logs.forEach((log, index) => void bed.run(`c${index}`, log.path))
+    for (let round = 0; round < 20; round++) for (const log of logs) log.write(numbered(50, round * 50))
+    const lines = await bed.read()
+    expect(lines.length).toBe(2_000)
+    expect(lines.map(({ at }) => at)).toEqual(lines.map(({ at }) => at).sort((a, b) => a - b))
+  })
+
+  test('a node cannot write into the log of another node’s task', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    bed.forgetTask('shop_api.1')
+    log.write(['forged'])
+    await pause(400)
+    expect(bed.store.services()).toEqual([])
+  })
+})
+
+describe('the store', () => {
+  test('cuts off what a crash left half-written, and takes it again', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(numbered(100))
+    await bed.read()
+    writeFileSync(join(bed.dir, 'shop_api/00000001.log'), 'BLG1 torn', { flag: 'a' })
+    bed.killCoordinator()
+    log.write(numbered(100, 100))
+    expect(textsOf(await bed.read())).toEqual(numbered(200))
+    bed.killCoordinator()
+    expect(textsOf(await bed.read())).toEqual(numbered(200))
+  })
+
+  test('knows the places of containers whose lines retention has taken', async () => {
+    const bed = aLogBed({ bytesMax: 1, ageMaxMs: 0 })
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(numbered(10))
+    await bed.read()
+    expect(bed.store.placeOf('c1')?.offset).toBe(log.bytes)
+  })
+})
+
+describe('a reader', () => {
+  async function aShop() {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(['starts', '{"level":"warn","msg":"slow"}', 'ERROR no disk', 'goes on', '{"level":30,"msg":"fine"}'])
+    await bed.read()
+    return { bed, log }
+  }
+
+  test('has only the lines that it asks for: by pattern, level, time, with those around', async () => {
+    const { bed } = await aShop()
+    expect(textsOf(await bed.read({ grep: 'disk' }))).toEqual(['ERROR no disk'])
+    expect(textsOf(await bed.read({ grep: '^(starts|goes)' }))).toEqual(['starts', 'goes on'])
+    expect(textsOf(await bed.read({ level: 'warn' }))).toEqual(['{"level":"warn","msg":"slow"}', 'ERROR no disk'])
+    expect(textsOf(await bed.read({ grep: 'goes', context: 1 }))).toEqual([
+      'ERROR no disk',
+      'goes on',
+      '{"level":30,"msg":"fine"}',
+    ])
+    expect(textsOf(await bed.read({ tailLines: 2 }))).toEqual(['goes on', '{"level":30,"msg":"fine"}'])
+    const [first, second] = await bed.read()
+    expect(textsOf(await bed.read({ until: first!.at }))).toEqual(['starts'])
+    expect(textsOf(await bed.read({ since: second!.at, tailLines: 1, grep: 'slow' }))).toEqual([
+      '{"level":"warn","msg":"slow"}',
+    ])
+  })
+
+  test('with an expression that would not end is refused in a sentence', async () => {
+    const { bed, log } = await aShop()
+    log.write([`${'a'.repeat(40)}!`])
+    await expect(bed.read({ grep: '^(a+)+$' })).rejects.toThrow(/took more than 2 s/)
+    await expect(bed.read({ grep: '(' })).rejects.toThrow(/is no regular expression/)
+  })
+
+  test('that follows gets what is written, and does not hold up the store when it does not read', async () => {
+    const { bed, log } = await aShop()
+    const stop = new AbortController()
+    const query = { tasks: [{ task: 'shop_api.1', node: 'n1' }], tailLines: 0, follow: true, signal: stop.signal }
+    const reading = bed.reader().read(query)[Symbol.asyncIterator]()
+    const first = reading.next()
+    await pause(50)
+    log.write(['first'])
+    expect((await first).value?.lines.map(({ text }: { text: string }) => text)).toEqual(['first'])
+    log.write(numbered(5_000))
+    await bed.shipping.settled('c1', 2_000)
+    expect(bed.store.stats().waitingBytes).toBe(0)
+    const texts: string[] = []
+    while (texts.length < 5_000) texts.push(...textsOf((await reading.next()).value?.lines ?? []))
+    expect(texts).toEqual(numbered(5_000))
+    stop.abort()
+    expect((await reading.next()).done).toBe(true)
+  })
+})
