@@ -37,6 +37,7 @@ export interface EventHistory {
 /** A task whose lines are wanted, and where it is. */
 export type LogTarget = {
   task: string
+  /** Empty: it has gone, and only what is kept of it is wanted. */
   node: string
   /** The reader has had its lines up to here, over another line or in another life: it goes on behind them. */
   after?: LogPosition

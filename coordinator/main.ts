@@ -265,6 +265,7 @@ function keptReader(loop: Loop, sessions: Sessions, store: LogStore) {
     serviceOf: (task) => loop.world.tasks.get(task)?.service ?? store.ownerOf(task)?.service ?? null,
     look: (nodes) => sessions.look(nodes),
     isOpen: (node) => sessions.isOpen(node),
+    onNodeClosed: (listener) => sessions.onNodeClosed(listener),
   })
 }
 

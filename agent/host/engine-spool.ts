@@ -10,7 +10,8 @@ import { EngineLogParser } from './engine-log.ts'
 import type { EngineLogs } from './log-part.ts'
 import type { SpoolBlock } from './log-spool.ts'
 
-const FILE = 'engine'
+/** The file of a place in the Engine's stream. */
+export const ENGINE_FILE = 'engine'
 /** More is not read from the Engine before this is taken. */
 const WAITING_BYTES_MAX = 2 * LOG_BLOCK_BYTES_MAX
 
@@ -64,8 +65,8 @@ export class EngineSpool {
     const offset = this.#offset
     const after = this.#after
     this.#offset += length
-    this.#after = { file: FILE, offset: this.#offset }
-    return { file: FILE, offset, end: this.#offset, after, bytes: Buffer.concat(lines), gap: false }
+    this.#after = { file: ENGINE_FILE, offset: this.#offset }
+    return { file: ENGINE_FILE, offset, end: this.#offset, after, bytes: Buffer.concat(lines), gap: false }
   }
 
   close(): void {

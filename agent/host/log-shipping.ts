@@ -10,7 +10,7 @@ import { constants, zstdCompress } from 'node:zlib'
 import type { LogPlaces } from '../../shared/wire/down.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
 import type { ContainerHandle, LogShipper, ShippingLine } from '../parts.ts'
-import { EngineSpool } from './engine-spool.ts'
+import { ENGINE_FILE, EngineSpool } from './engine-spool.ts'
 import { type EngineLogs, isReadable } from './log-part.ts'
 import { LogSpool, type SpoolBlock } from './log-spool.ts'
 import { LogWatch } from './log-watch.ts'
@@ -127,11 +127,19 @@ export class LogShipping implements LogShipper {
   /** Before a container is removed: its files are opened, and its last lines kept, if that does not take long. */
   async lastWords(containerId: string): Promise<void> {
     this.#find()
-    const shipment = this.#shipments.get(containerId)
-    if (shipment === undefined) return
+    const shipment = this.#shipments.get(containerId) ?? this.#lateShipment(containerId)
+    if (shipment === null) return
     shipment.spool?.look()
     if (shipment.spool instanceof EngineSpool && shipment.state === 'shipping') await this.#readToEnd(shipment)
     await this.settled(containerId, LAST_WORDS_MS_MAX)
+  }
+
+  /** Of a container that has run and ended between two looks. */
+  #lateShipment(containerId: string): Shipment | null {
+    const handle = this.#needs.containers().find((each) => each.containerId === containerId)
+    const shipment = handle === undefined ? null : this.#newShipment(handle, true)
+    if (shipment !== null) this.#ask([shipment])
+    return shipment
   }
 
   /** What came in a run that nobody saw is in the Engine's stream still. */
@@ -196,8 +204,10 @@ export class LogShipping implements LogShipper {
   }
 
   /** Null: its log cannot be read here. */
-  #newShipment(handle: ContainerHandle): Shipment | null {
-    const { containerId, logPath } = handle
+  #newShipment(handle: ContainerHandle, isLast = false): Shipment | null {
+    const { containerId, logPath, pid } = handle
+    // Made just now: where its log is comes with the first look at it, as does its process.
+    if (logPath === null && pid === 0 && !isLast) return null
     const isFile = logPath !== null && isReadable(logPath)
     if (!isFile && this.#needs.engineLogs === undefined) return null
     const shipment: Shipment = {
@@ -231,6 +241,13 @@ export class LogShipping implements LogShipper {
     shipment.state = 'shipping'
     shipment.kept = place
     shipment.isMarked = true
+    // What began as the Engine's stream goes on as that: the bytes of its file are others.
+    if (shipment.spool instanceof LogSpool && place?.file === ENGINE_FILE && this.#needs.engineLogs !== undefined) {
+      shipment.watch?.disarm()
+      shipment.watch = null
+      shipment.spool.close()
+      shipment.spool = null
+    }
     if (shipment.spool instanceof LogSpool) shipment.spool.rewind(place)
     else this.#openEngine(shipment)
   }

@@ -53,7 +53,8 @@ function goneTargets(world: World, { stack, service, task }: LogsBody, logs: Log
     )
   }
   const named = logs.known?.({ services: services.filter(isWanted), ...(task !== undefined && { task }) }) ?? []
-  return named.map((each) => ({ task: each.task, node: each.node, name: each.name }))
+  // Nothing is to come from where they were.
+  return named.map(({ task, name }) => ({ task, node: '', name }))
 }
 
 /** For `LogReader.read`. `tell` hears of each task that joins, before its lines come. */

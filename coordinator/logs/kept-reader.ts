@@ -22,6 +22,8 @@ export type KeptReaderNeeds = {
   /** Resolves when all that was written on these nodes by now is kept, or after a moment. */
   look(nodes: string[]): Promise<void>
   isOpen(node: string): boolean
+  /** Told of each node whose connection is gone. Returns the way to stop. */
+  onNodeClosed(listener: (node: string) => void): () => void
 }
 
 export const READERS_MAX = 256
@@ -71,7 +73,9 @@ class Reading {
   readonly #joiners: Joiners = new Map()
   readonly #cursors = new Map<string, Cursor>()
   readonly #followed = new Map<string, () => void>()
-  readonly #targets = new Map<string, { isHad: ((at: number) => boolean) | null }>()
+  readonly #targets = new Map<string, { node: string; isHad: ((at: number) => boolean) | null }>()
+  readonly #stopHearing: (() => void) | null
+  #missing = new Set<string>()
   readonly #stopWatching: (() => void) | undefined
   /** New tasks whose past is to be read before going on. */
   #joined: LogTarget[] = []
@@ -86,11 +90,13 @@ class Reading {
     this.#sieve = new LineSieve(query)
     for (const target of query.tasks) this.#add(target)
     query.signal.addEventListener('abort', this.#look)
+    this.#stopHearing = query.follow ? needs.onNodeClosed((node) => this.#nodeClosed(node)) : null
     this.#stopWatching = query.watch?.((targets) => this.#retarget(targets))
   }
 
   close(): void {
     this.#stopWatching?.()
+    this.#stopHearing?.()
     this.#query.signal.removeEventListener('abort', this.#look)
     for (const stop of this.#followed.values()) stop()
     this.#pattern?.close()
@@ -99,9 +105,9 @@ class Reading {
 
   async *batches(): AsyncGenerator<LogBatch> {
     const { tasks, signal, follow, tailLines } = this.#query
-    const nodes = [...new Set(tasks.map(({ node }) => node))]
+    const nodes = [...new Set(tasks.map(({ node }) => node))].filter((node) => node !== '')
     const missingNodes = nodes.filter((node) => !this.#needs.isOpen(node))
-    if (missingNodes.length > 0 && follow) yield { lines: [], dropped: 0, missingNodes }
+    if (missingNodes.length > 0) yield { lines: [], dropped: 0, missingNodes }
     if (tailLines !== 0 || !follow) await this.#needs.look(nodes)
     const past = this.#past(tasks)
     const lines = tailLines === undefined ? this.#merged(past) : this.#tail(past, tailLines)
@@ -185,6 +191,8 @@ class Reading {
         for await (const lines of this.#merged(this.#pastOf(joined))) if (lines.length > 0) yield batchOf(lines)
       }
       this.#isDirty = false
+      if (this.#missing.size > 0) yield { lines: [], dropped: 0, missingNodes: [...this.#missing] }
+      this.#missing.clear()
       for await (const lines of this.#merged(this.#news())) {
         if (lines.length > 0) yield batchOf(lines)
         if (signal.aborted) return
@@ -263,8 +271,14 @@ class Reading {
 
   // ---------------------------------------------------------------- tasks
 
-  #add({ task, after }: { task: string; after?: LogPosition }): void {
-    this.#targets.set(task, { isHad: after === undefined ? null : passOver(after) })
+  #nodeClosed(node: string): void {
+    if (![...this.#targets.values()].some((target) => target.node === node)) return
+    this.#missing.add(node)
+    this.#look()
+  }
+
+  #add({ task, node, after }: { task: string; node: string; after?: LogPosition }): void {
+    this.#targets.set(task, { node, isHad: after === undefined ? null : passOver(after) })
   }
 
   #retarget(targets: LogTarget[] | null): void {

@@ -11,6 +11,8 @@ export type LogKeeping = {
   blocks(node: string, blocks: LogBlock[]): void
   looked(node: string, message: LogLooked): void
   nodeClosed(node: string): void
+  /** Told of each node whose connection is gone. Returns the way to stop. */
+  onNodeClosed(listener: (node: string) => void): () => void
   /** Resolves when all that these nodes' containers had written by now is kept, or after a moment. */
   look(nodes: Iterable<string>): Promise<void>
 }
@@ -31,6 +33,7 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
   /** By node: containers that were told where to go on; until they do, what comes of them was sent before. */
   const told = new Map<string, Set<string>>()
   const looks = new Map<number, { node: string; done: () => void }>()
+  const closedListeners = new Set<(node: string) => void>()
   let lookNumber = 0
 
   const toldOf = (node: string) => {
@@ -98,6 +101,11 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
     nodeClosed(node) {
       told.delete(node)
       for (const waiting of looks.values()) if (waiting.node === node) waiting.done()
+      for (const tell of closedListeners) tell(node)
+    },
+    onNodeClosed(listener) {
+      closedListeners.add(listener)
+      return () => closedListeners.delete(listener)
     },
     async look(nodes) {
       await Promise.all([...nodes].filter(isOpen).map(lookAt))

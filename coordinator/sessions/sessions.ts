@@ -41,6 +41,8 @@ export interface Sessions extends Dispatcher, LogReader {
   kick(node: string, why: string): void
   /** Whether the node's agent is connected and has told everything. */
   isOpen(node: string): boolean
+  /** Told of each node whose connection is gone. Returns the way to stop. */
+  onNodeClosed(listener: (node: string) => void): () => void
   /** Resolves when all that was written on these nodes by now is kept, or after a moment. */
   look(nodes: Iterable<string>): Promise<void>
   /** For metrics; counts are since the start. */
@@ -177,6 +179,7 @@ export function createSessions({
     },
     read: (query) => shared.logs.read(query),
     isOpen,
+    onNodeClosed: (listener) => shared.keeping?.onNodeClosed(listener) ?? (() => {}),
     look: async (nodes) => shared.keeping?.look(nodes),
     stats: () => ({ ...shared.counts, sessions: shared.all.size, welcomed: shared.byNode.size }),
     async close() {

@@ -19,6 +19,8 @@ export type CoordinatorProcess = {
   /** @throws Error when there is no answer */
   ask(method: string, path: string, body?: unknown): Promise<Answer>
   joinToken(): Promise<string>
+  /** What an operator shows and trusts. */
+  access(): { token: string; caPem: string }
   log(): string
 }
 
@@ -95,6 +97,10 @@ export async function aCoordinatorProcess(
       const { body } = await ask('GET', '/v1/tokens')
       return (body as { join: string }).join
     },
+    access: () => ({
+      token: tokenIn(dataDir),
+      caPem: readFileSync(join(dataDir, 'security', 'ca.pem'), 'utf8'),
+    }),
     log: () => readFileSync(logPath, 'utf8'),
   }
 }

@@ -155,6 +155,7 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
       serviceOf: (task) => tasks.get(task)?.service ?? store.ownerOf(task)?.service ?? null,
       look: (nodes) => keeping.look(nodes),
       isOpen: () => isUp,
+      onNodeClosed: (listener) => keeping.onNodeClosed(listener),
     })
 
   return {

@@ -1,0 +1,183 @@
+/** Log files → durable at the coordinator, and read from there: two processes on this machine, TLS between them. */
+import { fork, spawn } from 'node:child_process'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { aCoordinatorProcess, type CoordinatorProcess } from '../test/build/coordinator.ts'
+import { aServiceSpec } from '../test/build/spec.ts'
+import { residentBytes } from './fleet/usage.ts'
+import type { LogAgentOrder } from './logs/agent-process.ts'
+import { writeLogFiles } from './logs/log-files.ts'
+import { hasRsyslog, rsyslogSeconds } from './logs/rsyslog.ts'
+import { option } from './options.ts'
+import { type Bench, median } from './report.ts'
+
+const FILES = 4
+const ROTATIONS = option('rotations', 5)
+const MEGABYTES = option('megabytes', 25)
+const LIVE_LINES = option('live', 100)
+const MB = 1e6
+const BERTH = join(import.meta.dirname, '../bin/berth')
+
+export const bench: Bench = {
+  about: 'log files → durable at the coordinator, stored bytes, read back, --grep, latency of -f; beside rsyslog',
+  async run({ report, say }) {
+    const dir = mkdtempSync(join('/var/tmp', 'berth-bench-'))
+    const coordinator = await aCoordinatorProcess(dir, { logLevel: 'warn' })
+    let agent: ReturnType<typeof fork> | null = null
+    try {
+      say(`writing ${FILES} logs of ${ROTATIONS} files of ${MEGABYTES} MB`)
+      const files = writeLogFiles(join(dir, 'files'), FILES, ROTATIONS, MEGABYTES * MB)
+      await coordinator.start()
+      agent = await startAgent(coordinator, dir, files.paths)
+
+      const from = performance.now()
+      agent.send('go')
+      while ((await metric(coordinator, 'berth_logs_received_bytes_total')) < files.bytes) await sleep(50)
+      const seconds = (performance.now() - from) / 1_000
+      const kept = await metric(coordinator, 'berth_logs_received_lines_total')
+      if (kept !== files.lines) throw new Error(`${kept} of ${files.lines} lines are kept`)
+      const agentMb = residentBytes(agent.pid!) / MB
+      const peer = await rsyslogOf(dir, files.paths, say)
+      const beside: Record<string, number> = peer === null ? {} : { rsyslog: peer.bytes / MB / peer.seconds }
+      const lines = { rsyslog: peer === null ? 0 : peer.lines / peer.seconds }
+      report({
+        metric: 'file → durable, MB/s',
+        value: files.bytes / MB / seconds,
+        unit: 'per second',
+        beside,
+        goal: { atLeast: 100 },
+      })
+      report({
+        metric: 'file → durable, lines/s',
+        value: files.lines / seconds,
+        unit: 'per second',
+        beside: peer === null ? {} : lines,
+        goal: { atLeast: 600_000 },
+      })
+      const stored = await metric(coordinator, 'berth_logs_size_bytes')
+      report({ metric: 'stored bytes per byte', value: stored / files.bytes, unit: 'ratio', goal: { atMost: 0.25 } })
+      report({ metric: 'agent RSS', value: agentMb, unit: 'MB' })
+
+      const read = await readAll(coordinator, 'service=bench_web')
+      if (read.lines !== files.lines) throw new Error(`${read.lines} of ${files.lines} lines were read`)
+      report({ metric: 'read back over HTTP, lines/s', value: read.lines / read.seconds, unit: 'per second' })
+      const command = await berthLogs(coordinator, dir)
+      report({
+        metric: 'berth logs > /dev/null, lines/s',
+        value: files.lines / command,
+        unit: 'per second',
+        goal: { atLeast: 660_000 },
+      })
+      for (const [name, pattern] of Object.entries({
+        'a rare word': 'zebrafish',
+        'an expression': 'zebra(fish|cat)',
+      })) {
+        const found = await readAll(coordinator, `service=bench_web&grep=${encodeURIComponent(pattern)}`)
+        const value = files.bytes / MB / found.seconds
+        report({ metric: `--grep ${name}, MB/s`, value, unit: 'per second', goal: { atLeast: 500 } })
+      }
+
+      const latencies = await latenciesOf(coordinator, files.paths[0]!)
+      report({ metric: 'line written → seen by -f, p50', value: median(latencies), unit: 'ms', goal: { atMost: 50 } })
+      const p99 = latencies.toSorted((a, b) => a - b)[Math.floor(latencies.length * 0.99)]!
+      report({ metric: 'line written → seen by -f, p99', value: p99, unit: 'ms', goal: { atMost: 250 } })
+    } finally {
+      agent?.kill('SIGKILL')
+      await coordinator.kill('SIGKILL')
+      rmSync(dir, { recursive: true, force: true })
+    }
+  },
+}
+
+async function startAgent(coordinator: CoordinatorProcess, dir: string, paths: string[]) {
+  const tokenPath = join(dir, 'join-token')
+  writeFileSync(tokenPath, await coordinator.joinToken(), { mode: 0o600 })
+  const order: LogAgentOrder = { coordinator: coordinator.url, tokenPath, dataDir: join(dir, 'agent'), paths }
+  const agent = fork(join(import.meta.dirname, 'logs/agent-process.ts'), [JSON.stringify(order)])
+  const web = aServiceSpec({ image: 'bb:1', replicas: FILES })
+  await coordinator.ask('PUT', '/v1/stacks/bench', { name: 'bench', services: { web } })
+  for (;;) {
+    const { totals } = (await coordinator.ask('GET', '/status')).body as { totals: { tasks: { running: number } } }
+    if (totals.tasks.running === FILES) return agent
+    await sleep(100)
+  }
+}
+
+/** Of the newest files alone: what rotated is for it another file. Null: it is not installed. */
+async function rsyslogOf(dir: string, paths: string[], say: (text: string) => void) {
+  if (!hasRsyslog()) {
+    say('rsyslog is not installed (apt-get install rsyslog): no peer')
+    return null
+  }
+  const texts = paths.map((path) => readFileSync(path))
+  const bytes = texts.reduce((sum, text) => sum + text.length, 0)
+  const lines = texts.reduce((sum, text) => sum + text.toString('latin1').split('\n').length - 1, 0)
+  return { bytes, lines, seconds: await rsyslogSeconds(join(dir, 'rsyslog'), paths, bytes) }
+}
+
+async function metric(coordinator: CoordinatorProcess, name: string): Promise<number> {
+  const text = await textOf(coordinator, '/metrics')
+  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1] ?? 0)
+}
+
+async function textOf(coordinator: CoordinatorProcess, path: string): Promise<string> {
+  let text = ''
+  for await (const chunk of await open(coordinator, path)) text += chunk
+  return text
+}
+
+async function open(coordinator: CoordinatorProcess, path: string) {
+  const { token, caPem } = coordinator.access()
+  return new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}` }
+    request(`${coordinator.url}${path}`, { headers, ca: caPem, agent: false }, resolve).on('error', reject).end()
+  })
+}
+
+async function readAll(coordinator: CoordinatorProcess, query: string): Promise<{ lines: number; seconds: number }> {
+  const from = performance.now()
+  let lines = 0
+  for await (const chunk of await open(coordinator, `/v1/logs?${query}`)) {
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1
+  }
+  // The names of the tasks, and the word that this was all.
+  return { lines: lines - 2, seconds: (performance.now() - from) / 1_000 }
+}
+
+async function berthLogs(coordinator: CoordinatorProcess, dir: string): Promise<number> {
+  const { token, caPem } = coordinator.access()
+  const ca = join(dir, 'ca.pem')
+  writeFileSync(ca, caPem)
+  const from = performance.now()
+  const env = { ...process.env, BERTH_URL: coordinator.url, BERTH_TOKEN: token, BERTH_CA: ca }
+  const child = spawn(BERTH, ['logs', 'bench_web'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const exit = await new Promise((resolve) => child.once('close', resolve))
+  if (exit !== 0) throw new Error(`berth logs ended with ${exit}`)
+  return (performance.now() - from) / 1_000
+}
+
+async function latenciesOf(coordinator: CoordinatorProcess, path: string): Promise<number[]> {
+  const answer = await open(coordinator, '/v1/logs?service=bench_web&follow=true&tail=0')
+  const latencies: number[] = []
+  let rest = ''
+  answer.setEncoding('utf8').on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n')
+    rest = parts.pop() ?? ''
+    for (const part of parts) {
+      const at = /written at ([\d.]+)/.exec(part)?.[1]
+      if (at !== undefined) latencies.push(performance.now() - Number(at))
+    }
+  })
+  await sleep(500)
+  for (let line = 0; line < LIVE_LINES; line++) {
+    const log = `written at ${performance.now()}\n`
+    appendFileSync(path, `${JSON.stringify({ log, stream: 'stdout', time: new Date().toISOString() })}\n`)
+    await sleep(30 + (line % 7) * 10)
+  }
+  await sleep(1_000)
+  answer.destroy()
+  if (latencies.length !== LIVE_LINES) throw new Error(`${latencies.length} of ${LIVE_LINES} lines were seen`)
+  return latencies
+}

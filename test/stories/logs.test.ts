@@ -1,0 +1,113 @@
+/** What containers print is kept: each line once and in order, whatever is killed, and when nothing of the container is left. */
+import { expect, test } from 'vitest'
+import type { LogRecordLine } from '../../shared/api.ts'
+import { LABEL } from '../../shared/labels.ts'
+import type { Cluster } from '../engines/berth.ts'
+import { snapshot } from '../engines/exactly.ts'
+import type { Host } from '../engines/hosts.ts'
+import { BUSYBOX } from '../engines/image.ts'
+import { pause } from '../engines/processes.ts'
+import { until } from '../engines/until.ts'
+import { deployed, heal, type Scene, shareScene, succeeded } from './trouble.ts'
+
+let scene: Scene
+let cluster: Cluster
+let host: Host
+shareScene((made) => {
+  scene = made
+  cluster = made.cluster
+  host = made.host
+})
+
+const LINES = 20_000
+/** Bursts of a hundred lines, so many in all, then silence. */
+const COUNT = `i=0; while [ $$i -lt ${LINES} ]; do n=0; while [ $$n -lt 100 ]; do echo "line $$i of a service that prints a good deal"; i=$$((i+1)); n=$$((n+1)); done; sleep 0.05; done`
+
+function printing(replicas: number, script: string, options: string): string {
+  return `services:
+  web:
+    image: ${BUSYBOX}
+    pull_policy: never
+    stop_grace_period: 1s
+    command: ["/bin/sh", "-c", ${JSON.stringify(script)}]
+    deploy: { replicas: ${replicas} }
+    logging: ${options}
+`
+}
+
+async function kept(target: string, ...args: string[]): Promise<Map<string, string[]>> {
+  const command = await cluster.berth('logs', target, '--json', ...args)
+  succeeded(command)
+  const lines = command.stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as LogRecordLine]))
+  const byTask = Map.groupBy(lines, ({ task }) => task)
+  return new Map([...byTask].map(([task, own]) => [task, own.map(({ text }) => text)]))
+}
+
+const numbered = Array.from({ length: LINES }, (_, index) => `line ${index} of a service that prints a good deal`)
+
+test('agents and the coordinator are killed while small files rotate: no line is lost, none comes twice, all in order', async () => {
+  const script = `${COUNT}; while :; do sleep 1000 & wait $$!; done`
+  await deployed(
+    cluster,
+    'talk',
+    printing(3, script, '{ driver: json-file, options: { max-size: 200k, max-file: "10" } }'),
+  )
+  for (let round = 0; round < 3; round++) {
+    await pause(1_000)
+    await cluster.agents[round]!.restart('SIGKILL')
+    await pause(1_000)
+    await cluster.coordinator.restart('SIGKILL')
+  }
+  await cluster.ready()
+  await cluster.nodesReady()
+  const all = await until(async () => {
+    const byTask = await kept('talk_web')
+    const counts = [...byTask.values()].map((lines) => lines.length)
+    if (counts.length < 3 || counts.some((count) => count < LINES)) throw new Error(`${counts} lines are kept`)
+    return byTask
+  }, 'all lines to be kept')
+  expect(all.size).toBe(3)
+  for (const lines of all.values()) expect(lines).toEqual(numbered)
+})
+
+test('an Engine that is killed and comes back: what it has written is kept once', async () => {
+  const script = 'i=0; while :; do echo "line $$i"; i=$$((i+1)); sleep 0.01; done'
+  await deployed(cluster, 'talk', printing(3, script, '{ driver: json-file }'))
+  await pause(1_500)
+  await host.killEngine()
+  await pause(500)
+  await heal(scene)
+  await pause(1_500)
+  for (const [id, { labels, host: name }] of await snapshot(cluster.hosts)) {
+    const own = cluster.hosts.find((each) => each.name === name)!
+    const written = (await own.docker('logs', id)).trimEnd().split('\n')
+    const lines = (await kept('talk_web')).get(labels[LABEL.task]!)!
+    const from = lines.lastIndexOf(written[0]!)
+    expect(lines.slice(from, from + written.length)).toEqual(written)
+  }
+})
+
+test('a container that is removed right after its last line, and a stack that has gone, can be read still', async () => {
+  const script = `trap 'echo the very last line; exit 0' TERM; echo begins; while :; do sleep 1000 & wait $$!; done`
+  await deployed(cluster, 'talk', printing(3, script, '{ driver: json-file }'))
+  succeeded(await cluster.berth('rm', 'talk'))
+  await until(async () => (await snapshot(cluster.hosts)).size === 0, 'no container to be left')
+  const last = await kept('talk', '--grep', 'very last')
+  expect([...last.values()].flat().filter((text) => text === 'the very last line').length).toBeGreaterThanOrEqual(3)
+})
+
+test('a log driver without files is read through the Engine, and one that keeps nothing is said once', async () => {
+  const script = 'for i in 1 2 3 4 5; do echo "line $$i"; done; while :; do sleep 1000 & wait $$!; done'
+  await deployed(cluster, 'local', printing(1, script, '{ driver: local }'))
+  await until(async () => {
+    const lines = [...(await kept('local_web')).values()].flat()
+    if (lines.length < 5) throw new Error(`${lines.length} lines are kept`)
+    expect(lines).toEqual([1, 2, 3, 4, 5].map((number) => `line ${number}`))
+  }, 'the lines to be kept')
+  await deployed(cluster, 'mute', printing(1, script, '{ driver: none }'))
+  await until(async () => {
+    const { stdout } = await cluster.berth('events', '--limit', '50')
+    if (!stdout.includes('nothing that mute_web')) throw new Error(stdout)
+    expect(stdout.split('nothing that mute_web').length).toBe(2)
+  }, 'the notice')
+})
