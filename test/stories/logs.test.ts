@@ -1,8 +1,9 @@
 /** What containers print is kept: each line once and in order, whatever is killed, and when nothing of the container is left. */
+import { spawn } from 'node:child_process'
 import { expect, test } from 'vitest'
 import type { LogRecordLine } from '../../shared/api.ts'
 import { LABEL } from '../../shared/labels.ts'
-import type { Cluster } from '../engines/berth.ts'
+import { BERTH, type Cluster } from '../engines/berth.ts'
 import { snapshot } from '../engines/exactly.ts'
 import type { Host } from '../engines/hosts.ts'
 import { BUSYBOX } from '../engines/image.ts'
@@ -36,9 +37,15 @@ function printing(replicas: number, script: string, options: string): string {
 }
 
 async function kept(target: string, ...args: string[]): Promise<Map<string, string[]>> {
-  const command = await cluster.berth('logs', target, '--json', ...args)
-  succeeded(command)
-  const lines = command.stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as LogRecordLine]))
+  // More than a command's kept output.
+  const child = spawn(BERTH, ['logs', target, '--json', ...args], { env: cluster.operatorEnv() })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  child.stderr.resume()
+  expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
+  const lines = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as LogRecordLine]))
   const byTask = Map.groupBy(lines, ({ task }) => task)
   return new Map([...byTask].map(([task, own]) => [task, own.map(({ text }) => text)]))
 }
@@ -103,11 +110,13 @@ test('a log driver without files is read through the Engine, and one that keeps 
     const lines = [...(await kept('local_web')).values()].flat()
     if (lines.length < 5) throw new Error(`${lines.length} lines are kept`)
     expect(lines).toEqual([1, 2, 3, 4, 5].map((number) => `line ${number}`))
+    return true
   }, 'the lines to be kept')
   await deployed(cluster, 'mute', printing(1, script, '{ driver: none }'))
   await until(async () => {
     const { stdout } = await cluster.berth('events', '--limit', '50')
     if (!stdout.includes('nothing that mute_web')) throw new Error(stdout)
     expect(stdout.split('nothing that mute_web').length).toBe(2)
+    return true
   }, 'the notice')
 })
