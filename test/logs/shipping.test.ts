@@ -142,6 +142,25 @@ describe('the store', () => {
     expect(textsOf(await bed.read())).toEqual(numbered(200))
   })
 
+  test('that the disk does not let write takes nothing, says so, and goes on when it does', async () => {
+    const troubles: (string | null)[] = []
+    const bed = aLogBed({ onTrouble: (trouble) => troubles.push(trouble) })
+    // Where the service's folder is to be made there is something else.
+    writeFileSync(join(bed.dir, 'shop_api'), '')
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(numbered(1_000))
+    await bed.shipping.settled('c1', 300)
+    await pause(400)
+    expect(bed.store.stats().isFull).toBe(true)
+    expect(bed.store.placeOf('c1')).toBe(null)
+    rmSync(join(bed.dir, 'shop_api'))
+    log.write(numbered(1_000, 1_000))
+    await pause(1_300)
+    expect(textsOf(await bed.read())).toEqual(numbered(2_000))
+    expect(troubles).toEqual([expect.stringContaining('log lines cannot be kept'), null])
+  })
+
   test('knows the places of containers whose lines retention has taken', async () => {
     const bed = aLogBed({ bytesMax: 1, ageMaxMs: 0 })
     const log = new EngineLogFile(aFolder())
