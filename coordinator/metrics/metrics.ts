@@ -6,7 +6,6 @@ import type { AlertCounts } from '../alerts/alerter.ts'
 import type { PortCounts } from '../connections/port.ts'
 import type { LogStoreStats } from '../logs/log-store.ts'
 import type { Decision, World } from '../world.ts'
-import { logMetrics } from './log-metrics.ts'
 import { worldFigures } from './world-metrics.ts'
 
 /** What is asked when somebody asks for the metrics; counts are since the start. */
@@ -235,4 +234,31 @@ function counter(registry: Registry, name: string, help: string, labelNames: str
 
 function histogram(registry: Registry, name: string, help: string, buckets: number[]): Histogram {
   return new Histogram({ name, help, buckets, registers: [registry] })
+}
+
+/** What the log store tells of itself. */
+function logMetrics(registry: Registry): (stats: LogStoreStats) => void {
+  const size = (name: string, help: string) => gauge(registry, name, help)
+  const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] })
+  const stored = size('berth_logs_size_bytes', 'Size of the kept log lines on disk')
+  const waiting = size('berth_logs_waiting_bytes', 'Log lines that wait for the disk, as they are packed')
+  const full = size('berth_logs_full', '1 while the disk takes no log lines')
+  const raw = counter('berth_logs_received_bytes_total', 'Bytes of log lines that were kept, before packing')
+  const lines = counter('berth_logs_received_lines_total', 'Log lines that were kept')
+  const gaps = counter('berth_logs_gaps_total', 'Places where lines were thrown away before they could be read')
+  const dropped = counter('berth_logs_segments_dropped_total', 'Segments that went, by size or age')
+  return (stats) => {
+    stored.set(stats.bytes)
+    waiting.set(stats.waitingBytes)
+    full.set(stats.isFull ? 1 : 0)
+    became(raw, stats.rawBytes)
+    became(lines, stats.lines)
+    became(gaps, stats.gaps)
+    became(dropped, stats.segmentsDropped)
+  }
+}
+
+function became(counter: Counter, value: number): void {
+  counter.reset()
+  counter.inc(value)
 }
