@@ -13,6 +13,7 @@ const unpack = promisify(zstdDecompress)
 /** Where a block lies. */
 export type BlockRef = { path: string; head: KeptHead; bytesAt: number }
 
+const CHUNK_BYTES_MIN = 1024
 const OPEN_FILES_MAX = 16
 
 /** Segments that a reader has open; the one that was used least lately is closed for another. */
@@ -26,7 +27,10 @@ export class BlockFiles {
       const bytes = Buffer.allocUnsafe(head.bytes)
       const { bytesRead } = await handle.read(bytes, 0, bytes.length, bytesAt)
       if (bytesRead < bytes.length) return null
-      return head.encoding === 'raw' ? bytes : await unpack(bytes, { maxOutputLength: LOG_BLOCK_BYTES_MAX })
+      if (head.encoding === 'raw') return bytes
+      // In one piece: putting many together costs more than unpacking them.
+      const chunkSize = Math.max(CHUNK_BYTES_MIN, head.end - head.offset)
+      return await unpack(bytes, { maxOutputLength: LOG_BLOCK_BYTES_MAX, chunkSize })
     } catch {
       // Retention took it, or an agent packed what cannot be unpacked: the other lines are still worth reading.
       return null
