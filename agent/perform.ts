@@ -8,7 +8,7 @@ import type { RestartPolicy } from '../shared/spec.ts'
 import type { TaskError } from '../shared/wire/up.ts'
 import { belongsTo, type Container, type Owner } from './decide/container.ts'
 import { afterFailedAttempt, afterRemoval, afterStart, beginAttempt } from './decide/memory.ts'
-import { END_RETRY_MS, type Step } from './decide/next-steps.ts'
+import { END_RETRY_MS, type Step, type StopReason } from './decide/next-steps.ts'
 import { type Activity, taskError } from './decide/observe.ts'
 import { containerRequest, otherContainerName } from './docker/container-request.ts'
 import type { Engine, ImageFacts } from './docker/engine.ts'
@@ -90,9 +90,13 @@ export class Performer {
       case 'start':
         return this.launches.run(() => this.attempt(record, 'starting', () => this.start(step.container, record)))
       case 'stop':
-        return this.ends.run(() => this.end(record, () => this.stop(step.container, record)))
+        return this.ends.run(() =>
+          this.end(record, step.why === 'unhealthy' ? null : 'stopping', () =>
+            this.stop(step.container, step.why, record),
+          ),
+        )
       case 'remove':
-        return this.ends.run(() => this.end(record, () => this.remove(step, record)))
+        return this.ends.run(() => this.end(record, 'stopping', () => this.remove(step, record)))
     }
   }
 
@@ -218,10 +222,13 @@ export class Performer {
     record.memory = afterStart(record.memory)
   }
 
-  /** A step towards being gone. What goes wrong is tried again, and said once. */
-  private async end(record: TaskRecord, work: () => Promise<void>): Promise<void> {
+  /**
+   * A step towards being gone, or (activity null: it stays what it is till then) towards another start. What goes wrong is tried
+   * again, and said once.
+   */
+  private async end(record: TaskRecord, activity: Activity, work: () => Promise<void>): Promise<void> {
     await this.needs.kept()
-    record.activity = 'stopping'
+    record.activity = activity
     this.needs.changed(record)
     try {
       await work()
@@ -236,7 +243,7 @@ export class Performer {
     }
   }
 
-  private async stop(id: string, record: TaskRecord): Promise<void> {
+  private async stop(id: string, why: StopReason, record: TaskRecord): Promise<void> {
     const { engine, clock } = this.needs
     try {
       await engine.stop(id, record.spec?.container.stopGraceMs ?? GRACE_UNKNOWN_MS)
@@ -246,7 +253,8 @@ export class Performer {
     }
     const container = record.containers.get(id)
     if (container) record.containers.set(id, { ...container, state: 'exited', finishedAt: clock.now(), pid: 0 })
-    record.lookAt.delete(id)
+    // How it ended is asked where it goes on from there; otherwise it is removed next.
+    if (why !== 'unhealthy') record.lookAt.delete(id)
   }
 
   private async remove(step: Extract<Step, { kind: 'remove' }>, record: TaskRecord): Promise<void> {

@@ -15,12 +15,15 @@ import { AssignmentKeeper } from './assignment-keeper.ts'
 import { isPassing, type Owner } from './decide/container.ts'
 import { type EngineStops, engineCameBack, engineWentAway } from './decide/engine-stop.ts'
 import { afterLeaving } from './decide/memory.ts'
-import { nextSteps, printStep, type Step } from './decide/next-steps.ts'
+import { nextSteps, ownContainer, printStep, type Step } from './decide/next-steps.ts'
+import type { Reach } from './decide/probe.ts'
+import { afterHealth } from './decide/sickness.ts'
 import type { Engine } from './docker/engine.ts'
 import { answers, type EngineSession, openSession } from './engine-session.ts'
 import { type AgentFiles, filesIn } from './files.ts'
 import type { AssignOutcome, ContainerHandle, ObservedChange, Supervisor } from './parts.ts'
 import { isEngineAway, Performer, WIDTHS, type Widths } from './perform.ts'
+import { Probing } from './probing.ts'
 import { Reporter } from './reporter.ts'
 import { RestartFile } from './restart-file.ts'
 import { Sight } from './sight.ts'
@@ -80,6 +83,8 @@ class ContainerSupervisor implements Supervisor {
   private readonly restartFile: RestartFile
   private readonly keeper: AssignmentKeeper
   private readonly sight: Sight
+  private readonly probing: Probing
+  private reach: Reach = { by: 'address' }
   private readonly notices = new Set<(notice: Notice) => void>()
 
   /** Null: nothing is known of what should run here, so nothing is touched. */
@@ -128,6 +133,14 @@ class ContainerSupervisor implements Supervisor {
     const { lastWords } = given
     this.performer = new Performer({ ...shared, clock, widths: allWidths, pullStallMs, changed, kept, lastWords })
     const marked = (record: TaskRecord) => this.mark(record)
+    this.probing = new Probing({
+      clock,
+      reach: () => this.reach,
+      changed: (record) => {
+        this.reporter.mark(record)
+        this.mark(record)
+      },
+    })
     const stops = () => this.stops
     this.sight = new Sight({ ...shared, records: this.records, width: allWidths.looks, stops, marked })
   }
@@ -157,6 +170,7 @@ class ContainerSupervisor implements Supervisor {
         await this.clock.sleep(retryMs, signal).catch(() => {})
       }
     }
+    this.probing.close()
     this.restartFile.close()
     this.keeper.close()
     this.reporter.close()
@@ -255,6 +269,7 @@ class ContainerSupervisor implements Supervisor {
     this.session = session
     try {
       await this.engineIsBack()
+      this.reach = await this.engine.reach()
       await this.sight.readAll()
       this.reporter.sees()
       for (const record of this.records.values()) this.reporter.mark(record)
@@ -340,6 +355,8 @@ class ContainerSupervisor implements Supervisor {
   }
 
   private judge(record: TaskRecord, now: number): void {
+    this.probing.look(record)
+    this.judgeHealth(record, now)
     const [step] = this.assignment ? nextSteps([pictureOf(record)], this.owner, now) : []
     if (!step) {
       if (this.assignment && isForgotten(record)) this.forget(record)
@@ -352,6 +369,14 @@ class ContainerSupervisor implements Supervisor {
       this.log.debug({ task: record.id, step: step.kind }, printStep(step))
       this.carryOut(record, step.kind, () => this.performer.perform(step, record))
     }
+  }
+
+  private judgeHealth(record: TaskRecord, now: number): void {
+    const policy = wantsToRun(record) ? (record.spec?.restart ?? null) : null
+    const after = afterHealth(record.memory, ownContainer(pictureOf(record)), policy, now)
+    if (after === record.memory) return
+    record.memory = after
+    this.restartFile.keep(record.id, after, isOver(record))
   }
 
   private comeDue(record: TaskRecord): void {
@@ -391,6 +416,7 @@ class ContainerSupervisor implements Supervisor {
     this.marked.delete(record)
     this.waits.delete(record)
     this.restartFile.forget(record.id)
+    this.probing.end(record)
     this.reporter.markGone(record)
   }
 

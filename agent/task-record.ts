@@ -6,6 +6,7 @@ import type { Container } from './decide/container.ts'
 import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
 import { endedForGood, ownContainer, type Step, type TaskPicture } from './decide/next-steps.ts'
 import type { Activity } from './decide/observe.ts'
+import { type ProbedRun, withProbedHealth } from './decide/probe.ts'
 import type { ContainerHandle } from './parts.ts'
 
 export type TaskRecord = {
@@ -22,6 +23,8 @@ export type TaskRecord = {
   /** The step under way; null: the next beat may judge. */
   operation: Operation | null
   activity: Activity
+  /** What its probes found of its present run, or of the one before; null: it was never probed. */
+  probed: ProbedRun | null
   /** What was seen last, whether told or not. */
   observation: TaskObservation | null
   /** What was told last. */
@@ -42,6 +45,7 @@ export function newRecord(id: string, memory: TaskMemory = NOTHING_REMEMBERED): 
     killed: false,
     operation: null,
     activity: null,
+    probed: null,
     observation: null,
     told: null,
   }
@@ -57,7 +61,17 @@ export function recordIn(records: Map<string, TaskRecord>, task: string): TaskRe
   return record
 }
 
+/** With the health that its probes found, where it is probed. */
 export function pictureOf(record: TaskRecord): TaskPicture {
+  const picture = plainPictureOf(record)
+  const { spec, memory, probed } = record
+  if (!spec?.container.probe) return picture
+  const containers = picture.containers.map((each) => withProbedHealth(each, spec, memory.attempt, probed))
+  return { ...picture, containers }
+}
+
+/** As the Engine alone shows it. */
+export function plainPictureOf(record: TaskRecord): TaskPicture {
   return {
     task: record.id,
     assigned: record.assigned,

@@ -79,6 +79,53 @@ export const Healthcheck = Type.Union([
 ])
 export type Healthcheck = Static<typeof Healthcheck>
 
+const Milliseconds = Type.Integer({ minimum: 1, maximum: 86_400_000 })
+
+/**
+ * A health test that the agent makes from outside, without a process in the container. Its timings mean what those of a
+ * Compose healthcheck mean; every one is filled in.
+ */
+export const HealthProbe = Type.Object(
+  {
+    test: Type.Union([
+      Type.Object(
+        {
+          kind: Type.Literal('http'),
+          path: Type.String({ maxLength: 4096 }),
+          /** https: whatever certificate the container shows. */
+          scheme: Type.Union([Type.Literal('http'), Type.Literal('https')]),
+          /** The one status that is healthy; absent: any from 200 to 399. */
+          status: Type.Optional(Type.Integer({ minimum: 100, maximum: 599 })),
+          /** The Host header; absent: the address that is asked. */
+          host: Type.Optional(Type.String({ maxLength: 255 })),
+        },
+        { additionalProperties: false },
+      ),
+      Type.Object({ kind: Type.Literal('tcp') }, { additionalProperties: false }),
+      Type.Object(
+        {
+          kind: Type.Literal('grpc'),
+          /** As grpc.health.v1.Health/Check takes it; empty: the server as a whole. */
+          service: Type.String({ maxLength: 1024 }),
+        },
+        { additionalProperties: false },
+      ),
+    ]),
+    /** The container's own port. */
+    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    intervalMs: Milliseconds,
+    timeoutMs: Milliseconds,
+    /** Failures in a row that make it unhealthy. */
+    retries: Type.Integer({ minimum: 1, maximum: 1000 }),
+    /** From the start of the container: failures do not count in this time, before the first success. */
+    startPeriodMs: Type.Integer({ minimum: 0, maximum: 86_400_000 }),
+    /** Between two probes in the start period. */
+    startIntervalMs: Milliseconds,
+  },
+  { additionalProperties: false },
+)
+export type HealthProbe = Static<typeof HealthProbe>
+
 /** How many of each countable thing, by its name. */
 export const GenericResources = Type.Record(
   Type.String({ maxLength: 128 }),
@@ -192,11 +239,18 @@ export const ContainerSpec = Type.Object(
     stopSignal: Type.Optional(Type.String()),
     logging: Type.Optional(Type.Object({ driver: Type.String(), options: StringMap }, { additionalProperties: false })),
     healthcheck: Type.Optional(Healthcheck),
+    /** Instead of a healthcheck, also of the image's own. */
+    probe: Type.Optional(HealthProbe),
     resources: Resources,
   },
   { additionalProperties: false },
 )
 export type ContainerSpec = Static<typeof ContainerSpec>
+
+/** Whether it has a health test of its own, from within or from outside; its image may have one all the same. */
+export function saysHealth({ healthcheck, probe }: ContainerSpec): boolean {
+  return probe !== undefined || (healthcheck !== undefined && !('disabled' in healthcheck))
+}
 
 export const RestartPolicy = Type.Object(
   {

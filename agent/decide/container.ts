@@ -32,6 +32,8 @@ export type Container = {
   /** By the host's numbering; 0 when it does not run. */
   pid: number
   ports: { containerPort: number; hostPort: number; protocol: string }[]
+  /** At which its Engine's host reaches it; absent or empty: none. */
+  addresses?: string[]
   logPath: string | null
   memoryBytesLimit: number | null
 }

@@ -6,6 +6,7 @@ import type { TaskError } from '../../shared/wire/up.ts'
 import { diedYoung, restartDelayMs, wantsRestart } from './back-off.ts'
 import type { Container } from './container.ts'
 import { type EngineStops, endedWithEngine, NEVER_STOPPED } from './engine-stop.ts'
+import { isSick, type Sickness } from './sickness.ts'
 
 export type TaskMemory = {
   /** Of the latest start, or of the one under way; 0 before the first. Never goes back. */
@@ -32,6 +33,10 @@ export type TaskMemory = {
   failedAt: Instant | null
   /** Starts in a row that the Engine refused for no reason of ours. */
   startsRefused: number
+  /** The latest attempt that was seen healthy; 0: none. */
+  soundAttempt: number
+  /** An attempt that was found unhealthy; see sickness.ts. */
+  sick: Sickness | null
   /** What is known of the image for the attempt that comes next. */
   image: 'unknown' | 'missing' | 'ready'
   /** After a stop or a removal that failed: nothing more of that before this. */
@@ -51,9 +56,14 @@ export const NOTHING_REMEMBERED: TaskMemory = {
   error: null,
   failedAt: null,
   startsRefused: 0,
+  soundAttempt: 0,
+  sick: null,
   image: 'unknown',
   holdUntil: null,
 }
+
+/** Code of the error of a task that is started again because it was unhealthy. */
+export const UNHEALTHY = 'unhealthy'
 
 /** What is said of a task whose Engine stopped under it. */
 const INTERRUPTED: TaskError = { code: ENGINE_STOPPED, message: 'ended because its Engine or its host stopped' }
@@ -76,7 +86,7 @@ export function afterLook(
   if (container.startedAt !== null && container.startedAt !== next.seenRun) {
     const byAnotherHand = next.seenRun !== null && container.startedAt > next.seenRun
     const attempt = Math.max(1, next.attempt + (byAnotherHand ? 1 : 0))
-    next = { ...next, seenRun: container.startedAt, attempt, begun: false }
+    next = { ...next, seenRun: container.startedAt, attempt, begun: false, sick: byAnotherHand ? null : next.sick }
   }
   if (container.state === 'running' && next.error) next = { ...next, error: null, restartAt: null }
   return policy && container.state === 'exited' ? afterEnd(next, container, policy, stops) : next
@@ -117,7 +127,7 @@ function cutOff(memory: TaskMemory): TaskMemory {
 
 /** Its container runs. `seenRun` is forgotten: the run seen next is the one that this attempt started. */
 export function afterStart(memory: TaskMemory): TaskMemory {
-  return { ...memory, begun: false, seenRun: null, error: null, startsRefused: 0, image: 'unknown' }
+  return { ...memory, begun: false, seenRun: null, error: null, sick: null, startsRefused: 0, image: 'unknown' }
 }
 
 /** The attempt did not come to run: wait before the next one, longer each time. */
@@ -138,6 +148,7 @@ function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolic
   if (container.startedAt === null || container.startedAt === memory.countedRun) return memory
   const endedAt = container.finishedAt ?? container.startedAt
   if (endedWithEngine(container, stops)) return afterInterruption(memory, container, policy, endedAt)
+  if (isSick(memory)) return afterSickEnd(memory, container, endedAt)
   const failures = diedYoung(endedAt - container.startedAt, policy) ? memory.failures + 1 : 1
   return {
     ...memory,
@@ -145,6 +156,21 @@ function afterEnd(memory: TaskMemory, container: Container, policy: RestartPolic
     countedRun: container.startedAt,
     endedWith: wantsRestart(container.exitCode, policy) ? null : (container.exitCode ?? 0),
     restartAt: endedAt + restartDelayMs(failures, policy),
+    image: 'unknown',
+  }
+}
+
+/** It was stopped because it was unhealthy: that has been counted and waited for, whatever its exit code. */
+function afterSickEnd(memory: TaskMemory, { startedAt }: Container, endedAt: Instant): TaskMemory {
+  const message = memory.sick?.message ? `was unhealthy: ${memory.sick.message}` : 'was unhealthy'
+  const error = { code: UNHEALTHY, message }
+  return {
+    ...memory,
+    countedRun: startedAt,
+    endedWith: null,
+    restartAt: null,
+    error,
+    failedAt: endedAt,
     image: 'unknown',
   }
 }

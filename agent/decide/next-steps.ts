@@ -11,6 +11,7 @@ import type { AssignedTask } from '../../shared/wire/down.ts'
 import { hasGivenUp, restartDelayMaxMs, wantsRestart } from './back-off.ts'
 import { belongsTo, type Container, isPassing, type Owner } from './container.ts'
 import type { TaskMemory } from './memory.ts'
+import { isSick } from './sickness.ts'
 
 export type Step =
   /** Fetches the image that the task's next attempt needs. */
@@ -26,7 +27,7 @@ export type Step =
   /** Nothing to do before this moment. */
   | { kind: 'wait'; task: string; until: Instant }
 
-export type StopReason = 'asked-to-stop' | 'not-assigned' | 'other-spec' | 'surplus'
+export type StopReason = 'asked-to-stop' | 'unhealthy' | 'not-assigned' | 'other-spec' | 'surplus'
 
 /** All that is known of one task id. `assigned` null: containers of it are here, but the coordinator does not want them. */
 export type TaskPicture = {
@@ -41,6 +42,9 @@ export type TaskPicture = {
 export const PASSING_LOOK_MS = 1_000
 /** After a stop or a removal that failed. */
 export const END_RETRY_MS = 2_000
+
+/** No back-off is longer, unless a spec names a longer delay; see isAhead. */
+const SICK_WAIT_MAX_MS = 86_400_000
 
 /** A container that has run before and was refused so often in a row is replaced. */
 const START_REFUSALS_MAX = 3
@@ -86,6 +90,7 @@ export function ownContainer(picture: Pick<TaskPicture, 'assigned' | 'containers
 export function endedForGood(container: Container | null, spec: TaskSpec, memory: TaskMemory): boolean {
   if (container?.state === 'running') return false
   if (memory.endedWith !== null || hasGivenUp(memory.failures, spec.restart)) return true
+  if (container?.state === 'exited' && memory.sick !== null) return false
   if (container?.state === 'exited' && !wasInterrupted(container, memory)) {
     return !wantsRestart(container.exitCode, spec.restart)
   }
@@ -116,12 +121,20 @@ function mustPull(spec: TaskSpec, memory: TaskMemory): boolean {
 }
 
 function life(task: string, container: Container, spec: TaskSpec, memory: TaskMemory, now: Instant): Step | null {
-  if (container.state === 'running') return null
+  if (container.state === 'running') return whileRunning(task, container, memory, now)
   if (endedForGood(container, spec, memory)) return null
   const until = backsOffUntil(spec, memory, now)
   if (until !== null) return { kind: 'wait', task, until }
   if (cannotBeStarted(container, memory)) return removal(task, container, 'broken', memory, now)
   return { kind: 'start', task, container: container.id }
+}
+
+/** One that is unhealthy is stopped after its back-off; then it is started again like one that ended. */
+function whileRunning(task: string, container: Container, memory: TaskMemory, now: Instant): Step | null {
+  if (!memory.sick || !isSick(memory) || container.health !== 'unhealthy') return null
+  const { stopAt } = memory.sick
+  if (isAhead(stopAt, now, SICK_WAIT_MAX_MS)) return { kind: 'wait', task, until: stopAt }
+  return removal(task, container, 'unhealthy', memory, now)
 }
 
 /**

@@ -30,6 +30,7 @@ export function readContainer(info: ContainerInspectInfo): Container | null {
     imageId: info.Image || null,
     pid: state.Running ? state.Pid : 0,
     ports: readPorts(info),
+    addresses: readAddresses(info),
     logPath: info.LogPath || null,
     memoryBytesLimit: info.HostConfig.Memory || null,
   }
@@ -62,6 +63,11 @@ function readHealth(info: ContainerInspectInfo): Pick<Container, 'health' | 'hea
     healthyAt: health === 'healthy' ? readTime(firstGood?.End) : null,
     healthMessage: last && last.ExitCode !== 0 && health !== 'none' ? last.Output.trim() || null : null,
   }
+}
+
+function readAddresses(info: ContainerInspectInfo): string[] {
+  const networks = Object.values(info.NetworkSettings?.Networks ?? {})
+  return [...new Set(networks.map(({ IPAddress }) => IPAddress).filter(Boolean))]
 }
 
 function readPorts(info: ContainerInspectInfo): Container['ports'] {

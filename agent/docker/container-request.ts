@@ -31,7 +31,8 @@ export function containerRequest(task: AssignedTask, spec: TaskSpec, owner: Owne
       OpenStdin: container.stdinOpen,
       StopSignal: container.stopSignal,
       StopTimeout: Math.ceil(container.stopGraceMs / 1000),
-      Healthcheck: healthcheck(container.healthcheck),
+      // One health only: where the agent probes, the image's own test is left out.
+      Healthcheck: container.probe ? { Test: ['NONE'] } : healthcheck(container.healthcheck),
       ExposedPorts: exposedPorts(container),
       HostConfig: hostConfig(container),
     }),

@@ -9,6 +9,7 @@ import { inspect } from 'node:util'
 import { BerthError } from '../../shared/errors.ts'
 import { LABEL } from '../../shared/labels.ts'
 import type { Container, Owner } from '../decide/container.ts'
+import type { Reach } from '../decide/probe.ts'
 import { readContainer } from './container-facts.ts'
 import type { ContainerRequest } from './container-request.ts'
 import { Agent, Docker, type Dockerode } from './dockerode.ts'
@@ -35,6 +36,8 @@ export interface Engine {
   takesConnections(): Promise<boolean>
   /** Whether its containers end with it: not so with live restore, nor with Podman, which has no daemon over them. */
   endsContainers(): Promise<boolean>
+  /** How this host reaches the ports of its containers. */
+  reach(): Promise<Reach>
   /** Labels that the Engine itself was started with. */
   engineLabels(): Promise<Record<string, string>>
   /** The folder in which it keeps images and containers, on its own host. */
@@ -108,15 +111,16 @@ export function connectEngine(options: { host?: string } = {}): Engine {
   // Node's own default would keep connections, too.
   const once = tls === null ? new Agent({ keepAlive: false }) : new TlsAgent({ keepAlive: false, ...tls })
   const anew = new Docker(Object.assign({ agent: once, protocol }, listensAt, tls))
-  const isElsewhere = 'isElsewhere' in place && place.isElsewhere
-  return new DockerEngine({ place: place.name, isElsewhere }, docker, anew, agent)
+  const remoteHost = 'isElsewhere' in place && place.isElsewhere ? place.host : null
+  return new DockerEngine({ place: place.name, remoteHost }, docker, anew, agent)
 }
 
 type VersionAnswer = { Version: string; ApiVersion: string; Components?: { Name: string }[] }
 
 class DockerEngine implements Engine {
   readonly place: string
-  private readonly isElsewhere: boolean
+  /** Null: it is on this machine. */
+  private readonly remoteHost: string | null
   private readonly docker: Dockerode
   /** Each request on a connection of its own. */
   private readonly anew: Dockerode
@@ -124,9 +128,14 @@ class DockerEngine implements Engine {
   /** Known after `check`. */
   private isPodman = false
 
-  constructor(where: { place: string; isElsewhere: boolean }, docker: Dockerode, anew: Dockerode, agent: HttpAgent) {
+  constructor(
+    where: { place: string; remoteHost: string | null },
+    docker: Dockerode,
+    anew: Dockerode,
+    agent: HttpAgent,
+  ) {
     this.place = where.place
-    this.isElsewhere = where.isElsewhere
+    this.remoteHost = where.remoteHost
     this.docker = docker
     this.anew = anew
     this.agent = agent
@@ -165,6 +174,15 @@ class DockerEngine implements Engine {
     return !this.isPodman && !(await this.info()).LiveRestoreEnabled
   }
 
+  async reach(): Promise<Reach> {
+    if (this.remoteHost !== null)
+      return { by: 'published-port', host: this.remoteHost, why: 'the Engine is on another machine' }
+    const options = (await this.info()).SecurityOptions ?? []
+    const isRootless = options.some((option) => option.includes('name=rootless'))
+    if (!isRootless) return { by: 'address' }
+    return { by: 'published-port', host: '127.0.0.1', why: 'the Engine is rootless: its networks are its own' }
+  }
+
   async engineLabels() {
     const labels = (await this.info()).Labels ?? []
     return Object.fromEntries(labels.map((label) => [label.split('=', 1)[0]!, label.slice(label.indexOf('=') + 1)]))
@@ -192,7 +210,7 @@ class DockerEngine implements Engine {
     )
     const found = info && readContainer(info)
     // Processes and files of another machine: here the same numbers and paths are somebody else's.
-    if (found && this.isElsewhere) return { ...found, pid: 0, logPath: null }
+    if (found && this.remoteHost !== null) return { ...found, pid: 0, logPath: null }
     // What Podman calls json-file is a format of its own; its API tells the lines as Docker's does.
     return found && this.isPodman ? { ...found, logPath: null } : found
   }
@@ -339,10 +357,12 @@ class DockerEngine implements Engine {
 
   private info() {
     return this.ask('describe itself', QUICK_LIMIT_MS, (abortSignal) =>
-      this.get<{ Labels?: string[] | null; DockerRootDir?: string; LiveRestoreEnabled?: boolean }>(
-        '/info',
-        abortSignal,
-      ),
+      this.get<{
+        Labels?: string[] | null
+        DockerRootDir?: string
+        LiveRestoreEnabled?: boolean
+        SecurityOptions?: string[] | null
+      }>('/info', abortSignal),
     )
   }
 

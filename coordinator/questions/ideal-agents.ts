@@ -3,6 +3,7 @@
  * now (restarting, unhealthy, failed) stays so: that nothing else goes wrong is assumed, that it heals is not.
  */
 import { fullServiceName } from '../../shared/names.ts'
+import { saysHealth } from '../../shared/spec.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import { TIME_MAX } from '../decide/clock-skew.ts'
@@ -71,8 +72,7 @@ function isOnItsWay({ node, desired, observed }: Task): boolean {
 
 function cameUp(world: World, task: Task, meantToEnd: ReadonlySet<ServiceName>): TaskObservation {
   const version = world.services.get(task.service)?.versions.get(task.version)
-  const healthcheck = version?.spec.task.container.healthcheck
-  const isChecked = task.observed.health !== 'none' || (healthcheck !== undefined && !('disabled' in healthcheck))
+  const isChecked = task.observed.health !== 'none' || (version && saysHealth(version.spec.task.container))
   const ends = meantToEnd.has(task.service)
   return {
     task: task.id,

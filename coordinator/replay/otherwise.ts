@@ -6,6 +6,7 @@
  * - one that reality says nothing of comes up, and goes, after the time that is usual for its service;
  * - a container uses what it used in reality, or what the others of its service did; the rest of a host's load stays with the host.
  */
+import { saysHealth } from '../../shared/spec.ts'
 import { compareProgress } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import { admit } from '../decide/admit.ts'
@@ -177,9 +178,8 @@ class Otherwise {
   }
 
   private hasHealthcheck(task: Task): boolean {
-    const check = this.other.world.services.get(task.service)?.versions.get(task.version)?.spec.task
-      .container.healthcheck
-    return check !== undefined && !('disabled' in check)
+    const spec = this.other.world.services.get(task.service)?.versions.get(task.version)?.spec
+    return spec !== undefined && saysHealth(spec.task.container)
   }
 
   private specOf(task: Task): string {

@@ -45,6 +45,7 @@ export function aFakeEngine(): FakeEngine {
     ping: () => act('ping'),
     takesConnections: async () => true,
     endsContainers: async () => true,
+    reach: async () => ({ by: 'address' }),
     engineLabels: async () => ({}),
     dataRoot: async () => '/',
     async list() {

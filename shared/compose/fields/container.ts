@@ -11,6 +11,7 @@ import { readDevices, readLogging, readUlimits } from './host.ts'
 import { readMounts } from './mounts.ts'
 import { readAddresses, readExtraHosts, readNamespace, readNetworkMode } from './network.ts'
 import { readPorts } from './ports.ts'
+import { readProbe } from './probe.ts'
 import { readResources } from './resources.ts'
 import type { Volume } from './volumes.ts'
 
@@ -78,6 +79,7 @@ export function readContainer(service: Field, context: ContainerContext): Contai
     stopSignal: readSignal(service.get('stop_signal')),
     logging: readLogging(service.get('logging')),
     healthcheck: readHealthcheck(service.get('healthcheck')),
+    probe: readProbe(service),
     resources: readResources(service),
   })
 }
