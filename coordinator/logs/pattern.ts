@@ -56,23 +56,35 @@ class ExpressionThread implements Pattern {
   readonly raw = null
   readonly #source: string
   #worker: Worker | null = null
+  /** Settles when the thread is free: it answers in order, and not to whom. */
+  #isFree: Promise<unknown> = Promise.resolve()
 
   constructor(source: string) {
     this.#source = source
   }
 
   find(texts: string[]): Promise<boolean[]> {
+    const found = this.#isFree.then(() => this.#ask(texts))
+    this.#isFree = found.catch(() => undefined)
+    return found
+  }
+
+  #ask(texts: string[]): Promise<boolean[]> {
     this.#worker ??= new Worker(THREAD, { eval: true, workerData: this.#source })
     const worker = this.#worker
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => end(() => reject(this.#tooLong(texts.length))), BATCH_MS_MAX)
       const end = (then: () => void) => {
         clearTimeout(timer)
-        worker.removeAllListeners()
+        // Each by its name: the thread's own listeners are among the rest.
+        worker.off('message', onFound)
+        worker.off('error', onError)
         then()
       }
-      worker.once('message', (found: boolean[]) => end(() => resolve(found)))
-      worker.once('error', (error) => end(() => reject(error)))
+      const onFound = (found: boolean[]) => end(() => resolve(found))
+      const onError = (error: unknown) => end(() => reject(error))
+      const timer = setTimeout(() => end(() => reject(this.#tooLong(texts.length))), BATCH_MS_MAX)
+      worker.on('message', onFound)
+      worker.on('error', onError)
       worker.postMessage(texts)
     })
   }

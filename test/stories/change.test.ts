@@ -222,7 +222,7 @@ test('a job runs once for each of its versions, however often the stack is deplo
   exits(await deploy(job('two')), 0)
   const second = await assertExactly(hosts, { s_web: 1 }, { ended: { s_job: 1 }, since: first, unchanged: ['s_web'] })
   expect(sameContainers(first, second)).toBe(false)
-  expect(exits(await bed.cluster.berth('logs', 's_job'), 0)).toBe('s_job.1 | two\n')
+  expect(exits(await bed.cluster.berth('logs', 's_job'), 0)).toBe('s_job.1 | one\ns_job.1 | two\n')
 })
 
 function images(containers: Snapshot): string[] {
