@@ -22,7 +22,7 @@ export function stackProgress(world: World, name: string): ProgressDocument | nu
  * A stack is up when every service is up or done. One that failed ends the wait as soon as no other service is still
  * moving; one that merely waits for a node does not hold such an answer back.
  */
-export function outcomeOf(services: ServiceProgress[]): StackOutcome {
+export function outcomeOf(services: Pick<ServiceProgress, 'stage'>[]): StackOutcome {
   const staying = services.filter((service) => service.stage !== 'removing')
   if (staying.length === 0 && services.length > 0) return 'going'
   const stages = new Set(staying.map((service) => service.stage))
@@ -56,6 +56,12 @@ export function serviceProgress(world: World, service: Service): ServiceProgress
     node: nodes.size === 1 ? ([...nodes][0] ?? null) : null,
     homeVolume: homeVolumeOfOnly(service, wanted),
   }
+}
+
+/** The stage alone, of a service whose tasks are at hand: `tasks` as they count, and their `counts`. */
+export function serviceStage(world: World, service: Service, tasks: Task[], counts: TaskCounts): ServiceStage {
+  const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(service, task))
+  return stageOf(world, service, wanted, wanted.filter(isUp).length, counts)
 }
 
 function homeVolumeOfOnly(service: Service, wanted: Task[]): string | null {
@@ -136,8 +142,7 @@ function failedDependency(world: World, service: Service): string | null {
     const dependency = world.services.get(wait.service)
     if (!dependency) continue
     const tasks = tasksOf(world, dependency.name)
-    const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(dependency, task))
-    const stage = stageOf(world, dependency, wanted, wanted.filter(isUp).length, countTasks(dependency, tasks))
+    const stage = serviceStage(world, dependency, tasks, countTasks(dependency, tasks))
     if (stage === 'failed' || stage === 'rolled-back') return wait.service
   }
   return null

@@ -1,13 +1,12 @@
 /** A node of the world as a document of the API. */
 import type { NodeDocument } from '../../shared/api.ts'
-import { nodePicture } from '../decide/picture.ts'
+import { emptyPicture, type NodePicture, promise } from '../decide/picture.ts'
 import type { Node, World } from '../world.ts'
 import { isPast } from './view-task.ts'
 import { isoTime } from './words.ts'
 
 export function viewNode(world: World, node: Node): NodeDocument {
-  const tasks = [...(world.tasksByNode.get(node.name) ?? [])].filter((task) => !isPast(task))
-  const seen = nodePicture(world, node, (task) => !isPast(task))
+  const { seen, tasks } = promisedOn(world, node)
   const { generic, ...room } = seen.room
   return {
     name: node.name,
@@ -37,8 +36,22 @@ export function viewNode(world: World, node: Node): NodeDocument {
     room,
     load: node.load,
     clockSkewMs: node.clockSkewMs,
-    tasks: { running: tasks.filter((task) => task.observed.state === 'running').length, total: tasks.length },
+    tasks,
     assignmentRevision: node.assignmentRevision,
     appliedRevision: node.appliedRevision,
   }
+}
+
+/** No more than the sums: a cluster's status asks this of all its tasks. */
+function promisedOn(world: World, node: Node): { seen: NodePicture; tasks: NodeDocument['tasks'] } {
+  const tasks = { running: 0, total: 0 }
+  const seen = emptyPicture(node)
+  for (const task of world.tasksByNode.get(node.name) ?? []) {
+    if (isPast(task)) continue
+    tasks.total += 1
+    if (task.observed.state === 'running') tasks.running += 1
+    const version = world.services.get(task.service)?.versions.get(task.version)
+    if (version) promise(seen, version)
+  }
+  return { seen, tasks }
 }

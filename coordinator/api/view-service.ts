@@ -1,14 +1,25 @@
 /** Services and stacks of the world as documents of the API. */
-import type { RolloutDocument, ServiceDetail, ServiceDocument, StackDocument } from '../../shared/api.ts'
+import type {
+  RolloutDocument,
+  ServiceDetail,
+  ServiceDocument,
+  ServiceStage,
+  StackDocument,
+  TaskCounts,
+} from '../../shared/api.ts'
 import { isUp } from '../decide/task-facts.ts'
-import type { Service, Stack, World } from '../world.ts'
+import type { Service, Stack, Task, World } from '../world.ts'
 import { addCounts, countTasks, isCurrent, noTasks, tasksOf } from './counts.ts'
-import { heldBy, servicesOf, stackProgress } from './progress.ts'
+import { heldBy, outcomeOf, serviceStage, servicesOf } from './progress.ts'
 import { waitReasons } from './refusal-words.ts'
 import { isoTime } from './words.ts'
 
-export function viewService(world: World, service: Service): ServiceDocument {
-  const tasks = tasksOf(world, service.name)
+/** `tasks`: as they count, for whoever has them at hand. */
+export function viewService(
+  world: World,
+  service: Service,
+  tasks: Task[] = tasksOf(world, service.name),
+): ServiceDocument {
   const spec = service.versions.get(service.version)?.spec
   return {
     name: service.name,
@@ -20,7 +31,7 @@ export function viewService(world: World, service: Service): ServiceDocument {
     createdAt: isoTime(service.createdAt),
     removing: service.removing,
     counts: countTasks(service, tasks),
-    rollout: viewRollout(world, service),
+    rollout: viewRollout(service, tasks),
     heldBy: heldBy(service),
     waits: waitReasons(tasks),
     ports: (spec?.task.container.ports ?? []).map((port) => ({
@@ -45,24 +56,37 @@ export function viewServiceDetail(world: World, service: Service): ServiceDetail
   }
 }
 
-export function viewStack(world: World, stack: Stack): StackDocument {
-  const services = servicesOf(world, stack.name)
+/** What a stack's document says of each of its services. */
+export type ServiceSummary = { name: string; counts: TaskCounts; stage: ServiceStage }
+
+/** `services`: the stack's, for whoever has looked at them already. */
+export function viewStack(
+  world: World,
+  stack: Stack,
+  services: ServiceSummary[] = servicesOf(world, stack.name).map((service) => summaryOf(world, service)),
+): StackDocument {
   const counts = noTasks()
-  for (const service of services) addCounts(counts, countTasks(service, tasksOf(world, service.name)))
+  for (const service of services) addCounts(counts, service.counts)
   return {
     name: stack.name,
     deployment: stack.deployment,
     deployedAt: isoTime(stack.deployedAt),
     services: services.map((service) => service.name).sort(),
     counts,
-    outcome: stackProgress(world, stack.name)?.outcome ?? 'gone',
+    outcome: outcomeOf(services),
   }
 }
 
-function viewRollout(world: World, service: Service): RolloutDocument {
+function summaryOf(world: World, service: Service): ServiceSummary {
+  const tasks = tasksOf(world, service.name)
+  const counts = countTasks(service, tasks)
+  return { name: service.name, counts, stage: serviceStage(world, service, tasks, counts) }
+}
+
+function viewRollout(service: Service, tasks: Task[]): RolloutDocument {
   const { rollout } = service
   let done = 0
-  for (const task of tasksOf(world, service.name)) {
+  for (const task of tasks) {
     if (task.desired === 'running' && isCurrent(service, task) && isUp(task)) done += 1
   }
   return {

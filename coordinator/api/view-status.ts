@@ -1,19 +1,34 @@
 /** The whole cluster in one document. */
-import type { NodeDocument, StatusDocument } from '../../shared/api.ts'
+import type { NodeDocument, ServiceDocument, StatusDocument } from '../../shared/api.ts'
 import type { Instant } from '../../shared/clock.ts'
 import type { World } from '../world.ts'
-import { addCounts, noTasks } from './counts.ts'
+import { addCounts, noTasks, tasksOf } from './counts.ts'
 import { problemsOf } from './problems.ts'
+import { serviceStage } from './progress.ts'
 import { viewNode } from './view-node.ts'
-import { viewService, viewStack } from './view-service.ts'
+import { type ServiceSummary, viewService, viewStack } from './view-service.ts'
 import { isoTime } from './words.ts'
 
 export type CoordinatorFacts = { version: string; url: string; startedAt: Instant; storeBytes: number }
 
 export function viewStatus(world: World, facts: CoordinatorFacts, now: Instant): StatusDocument {
   const nodes = byName([...world.nodes.values()].map((node) => viewNode(world, node)))
-  const services = byName([...world.services.values()].map((service) => viewService(world, service)))
-  const stacks = byName([...world.stacks.values()].map((stack) => viewStack(world, stack)))
+  const services: ServiceDocument[] = []
+  const ofStacks = new Map<string, ServiceSummary[]>()
+  // Each task is looked at once for its service, and the stacks are told what that came to.
+  for (const service of world.services.values()) {
+    const tasks = tasksOf(world, service.name)
+    const document = viewService(world, service, tasks)
+    const stage = serviceStage(world, service, tasks, document.counts)
+    services.push(document)
+    const ofStack = ofStacks.get(service.stack) ?? []
+    ofStacks.set(service.stack, ofStack)
+    ofStack.push({ name: service.name, counts: document.counts, stage })
+  }
+  byName(services)
+  const stacks = byName(
+    [...world.stacks.values()].map((stack) => viewStack(world, stack, ofStacks.get(stack.name) ?? [])),
+  )
   const { wanted: _wanted, healthy: _healthy, unhealthy: _unhealthy, ...tasks } = sumCounts(services)
   return {
     cluster: world.cluster,

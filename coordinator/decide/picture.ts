@@ -168,7 +168,8 @@ export function without(seen: NodePicture, task: TaskId, service: ServiceName, v
   return left
 }
 
-function promise(seen: NodePicture, { spec }: ServiceVersion, by: 1 | -1): void {
+/** Adds to the sums what a task of the version is promised, or takes it away. */
+export function promise(seen: NodePicture, { spec }: ServiceVersion, by: 1 | -1 = 1): void {
   const { container } = spec.task
   const { reservation } = container.resources
   seen.cpuCoresPromised += by * reservation.cpuCores

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { page } from '../../../coordinator/api/paging.ts'
 import { fieldsError } from '../../../coordinator/api/problem-answers.ts'
 import { refusalWords } from '../../../coordinator/api/refusal-words.ts'
+import { viewStack } from '../../../coordinator/api/view-service.ts'
 import { viewStatus } from '../../../coordinator/api/view-status.ts'
 import { findTask, viewTask } from '../../../coordinator/api/view-task.ts'
 import { StatusDocument } from '../../../shared/api.ts'
@@ -37,6 +38,33 @@ describe('the status of the cluster', () => {
       '1 of 3 tasks of shop_web wait for a node: liveness: quietMs 9 (b); since 8 min',
       'shop_web.2 on a exited 137 (out of memory), attempt 4',
     ])
+  })
+
+  test("looks at a service's tasks once, whatever is told of them, and says of a stack what the stack says of itself", () => {
+    const world = aWorld({
+      services: [aService({ shortName: 'web', spec: { replicas: 2 } }), aService({ shortName: 'db' })],
+      tasks: [
+        aTask({ service: 'shop_web', slot: 1 }),
+        aTask({ service: 'shop_web', slot: 2, state: 'starting' }),
+        aTask({ service: 'shop_db', slot: 1 }),
+      ],
+      nodes: [aNode({ name: 'n1' })],
+    })
+    const alone = [...world.stacks.values()].map((stack) => viewStack(world, stack))
+    const looks = new Map<string, number>()
+    const ofService = world.tasksByService
+    world.tasksByService = new Map(ofService)
+    world.tasksByService.get = (service) => {
+      looks.set(service, (looks.get(service) ?? 0) + 1)
+      return ofService.get(service)
+    }
+    expect(viewStatus(world, facts, NOW).stacks).toEqual(alone)
+    expect(looks).toEqual(
+      new Map([
+        ['shop_web', 1],
+        ['shop_db', 1],
+      ]),
+    )
   })
 
   test('of an empty cluster has no problems', () => {
