@@ -11,6 +11,7 @@ import { WebSocket } from 'ws'
 import { loadIdentity, ownKey, requestFor } from '../../agent/link/identity.ts'
 import { openSecurity } from '../../coordinator/security/open.ts'
 import { formatJoinToken, parseJoinToken } from '../../shared/join-token.ts'
+import { LOG_FRAME_MARK } from '../../shared/wire/log-block.ts'
 import { BERTH, type Cluster } from '../engines/berth.ts'
 import type { BerthProcess } from '../engines/berth-process.ts'
 import { assertExactly, type Snapshot } from '../engines/exactly.ts'
@@ -280,7 +281,12 @@ describe('on the port', () => {
 
   test.each<[string, string | Buffer, RegExp]>([
     ['text', 'hello', /^closed 1008 .*a text message; frames are binary/],
-    ['what is not msgpack', Buffer.from([0xc1, 0xc1, 0xc1]), /^closed 1008 .*the frame cannot be read/],
+    ['what is not msgpack', Buffer.from([0xd9, 0xff, 0x41]), /^closed 1008 .*the frame cannot be read/],
+    [
+      'log blocks that are cut short',
+      Buffer.from([LOG_FRAME_MARK, 0xff, 0xff]),
+      /^closed 1008 .*blocks of log lines: it ends in the middle/,
+    ],
     [
       'a message of an unknown kind',
       Buffer.from([0x81, 0xa4, ...Buffer.from('kind'), 0xa4, ...Buffer.from('nope')]),
