@@ -1,5 +1,5 @@
 /** The part of a log stream that one container gives: from its log file where that can be read, else from the Engine. */
-import { closeSync, openSync } from 'node:fs'
+import { accessSync, constants, lstatSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { LineJoiner, parseJsonLog } from '../../shared/json-log.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
@@ -43,10 +43,11 @@ export function openPart(request: PartRequest, engineLogs: EngineLogs | undefine
   return new NoPart(`the log of container ${containerId.slice(0, 12)} cannot be read (${logPath ?? 'no file'})`, target)
 }
 
+/** A link is not followed: whoever can write beside the log would read the host's files through us. */
 export function isReadable(path: string): boolean {
   try {
-    closeSync(openSync(path, 'r'))
-    return true
+    accessSync(path, constants.R_OK)
+    return lstatSync(path).isFile()
   } catch {
     return false
   }

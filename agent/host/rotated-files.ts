@@ -1,5 +1,5 @@
 /** A container's log and what the Engine has rotated away of it: `path` is the newest, then `path.1`, `path.2` and so on. */
-import { statSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 
 export type RotatedFile = { path: string; inode: number; sizeBytes: number; modifiedAtMs: number }
 
@@ -8,14 +8,14 @@ const ROTATED_FILES_MAX = 100
 
 /**
  * Newest first. The list ends where a file is missing: compressed ones (`.gz`) are not read. Renaming may go on meanwhile, so
- * a file is known by its inode and not by its name.
+ * a file is known by its inode and not by its name. What is no plain file, such as a link to one of the host's, is as good as missing.
  */
 export function rotatedFiles(path: string): RotatedFile[] {
   const files: RotatedFile[] = []
   for (let number = 0; number < ROTATED_FILES_MAX; number++) {
     const name = number === 0 ? path : `${path}.${number}`
-    const stat = statSync(name, { throwIfNoEntry: false })
-    if (stat === undefined) {
+    const stat = lstatSync(name, { throwIfNoEntry: false })
+    if (!stat?.isFile()) {
       // Between renaming and making anew there is no newest one, but there are older ones.
       if (number === 0) continue
       break

@@ -109,7 +109,7 @@ class Reading {
     const missingNodes = nodes.filter((node) => !this.#needs.isOpen(node))
     if (missingNodes.length > 0) yield { lines: [], dropped: 0, missingNodes }
     if (tailLines !== 0 || !follow) await this.#needs.look(nodes)
-    const past = this.#past(tasks)
+    const past = await this.#past(tasks)
     const lines = tailLines === undefined ? this.#merged(past) : this.#tail(past, tailLines)
     for await (const some of lines) {
       if (signal.aborted) return
@@ -125,8 +125,8 @@ class Reading {
 
   // ---------------------------------------------------------------- the past
 
-  /** Blocks of these tasks that may hold wanted lines; the cursors stand behind them. */
-  #past(tasks: LogTarget[]): BlockRef[] {
+  /** Blocks of these tasks that may hold wanted lines; the cursors stand behind them. Others have their turn after each segment. */
+  async #past(tasks: LogTarget[]): Promise<BlockRef[]> {
     const { store } = this.#needs
     const { since, until } = this.#query
     const starts = tasks.map(({ after }) => after?.at ?? since ?? 0)
@@ -135,11 +135,14 @@ class Reading {
     const refs: BlockRef[] = []
     for (const service of this.#services(tasks)) {
       this.#follow(service)
-      for (const { path, number, summary } of store.segments(service)) {
-        this.#cursors.set(service, { segment: number, at: summary.bytes })
+      for (const { path, number, summary } of [...store.segments(service)]) {
+        const end = summary.bytes
+        this.#cursors.set(service, { segment: number, at: end })
         if (summary.to < from || summary.from > to) continue
         if (!tasks.some(({ task }) => task in summary.tasks)) continue
-        for (const ref of refsIn(path, 0, summary.bytes)) {
+        if (this.#query.signal.aborted) return []
+        await new Promise((resolve) => setImmediate(resolve))
+        for (const ref of refsIn(path, 0, end)) {
           if (ref.head.to < from || ref.head.from > to || !this.#targets.has(ref.head.task)) continue
           refs.push(ref)
           if (refs.length > BLOCKS_MAX) throw tooMuch()

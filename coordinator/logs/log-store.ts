@@ -96,7 +96,7 @@ export class LogStore {
         }
       }
     }
-    this.#sweeper = setInterval(() => this.#sweepSoon(), SWEEP_MS)
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_MS)
     this.#sweeper.unref()
   }
 
@@ -158,7 +158,7 @@ export class LogStore {
       } catch (error) {
         this.#sayTrouble(error)
         // Retention may make room.
-        this.#sweepSoon()
+        void this.sweep()
         if (this.#isClosed) return
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
         if (this.#isClosed) return
@@ -189,7 +189,7 @@ export class LogStore {
       for (const tell of this.#roomListeners) tell(stalled)
     }
     const last = this.#services.get(service)?.segments.at(-1)
-    if (last !== undefined && last.summary.bytes >= SEGMENT_BYTES_MAX) this.#sweepSoon()
+    if (last !== undefined && last.summary.bytes >= SEGMENT_BYTES_MAX) void this.sweep()
   }
 
   #logOf(service: string): ServiceLog {
@@ -264,33 +264,39 @@ export class LogStore {
 
   // ---------------------------------------------------------------- retention
 
-  #sweepSoon(): void {
+  /** What there is no room or time for goes; done each minute, and when a segment is full. */
+  sweep(): Promise<void> {
     this.#sweeping = this.#sweeping.then(() => this.#sweep()).catch(() => {})
+    return this.#sweeping
   }
 
-  /** By age, then what a service has too much, then the oldest of all. Places outlive the lines: nothing is taken twice. */
+  /** Places outlive the lines: nothing is taken twice. */
   async #sweep(): Promise<void> {
-    if (this.#isClosed) return
+    for (let overdue = this.#overdue(); overdue.length > 0 && !this.#isClosed; overdue = this.#overdue()) {
+      await this.#keepPlaces().catch(() => {})
+      for (const { log, segment } of overdue) {
+        if (!(await log.drop(segment))) continue
+        this.#stats.segmentsDropped += 1
+        const left = new Set(this.tasks(log.service).map(({ task }) => task))
+        for (const task of Object.keys(segment.summary.tasks)) if (!left.has(task)) this.#owners.delete(task)
+      }
+    }
+  }
+
+  /** What is too old; else what a service has too much; else, if all have, the oldest: of those that are written to, only then. */
+  #overdue(): { log: ServiceLog; segment: Segment }[] {
     const { bytesMax, ageMaxMs, now } = this.#options
-    const drop: ServiceLog[] = []
-    const firsts = () => [...this.#services.values()].filter(({ segments }) => segments[0]?.sealed)
-    for (const log of firsts()) if (log.segments[0]!.summary.to < now() - ageMaxMs) drop.push(log)
-    for (const log of firsts()) if (!drop.includes(log) && log.bytes > bytesMax * SERVICE_SHARE_MAX) drop.push(log)
-    const total = [...this.#services.values()].reduce((sum, { bytes }) => sum + bytes, 0)
-    if (drop.length === 0 && total > bytesMax) {
-      const oldest = firsts().sort((a, b) => a.segments[0]!.summary.to - b.segments[0]!.summary.to)[0]
-      if (oldest !== undefined) drop.push(oldest)
-    }
-    if (drop.length === 0) return
-    await this.#keepPlaces().catch(() => {})
-    for (const log of drop) {
-      const gone = await log.dropOldest()
-      if (gone === null) continue
-      this.#stats.segmentsDropped += 1
-      const left = new Set(this.tasks(log.service).map(({ task }) => task))
-      for (const task of Object.keys(gone.summary.tasks)) if (!left.has(task)) this.#owners.delete(task)
-    }
-    await this.#sweep()
+    const firsts = [...this.#services.values()].flatMap((log) =>
+      log.segments.slice(0, 1).map((segment) => ({ log, segment })),
+    )
+    const old = firsts.filter(({ segment }) => segment.summary.to < now() - ageMaxMs)
+    if (old.length > 0) return old
+    const sealed = firsts.filter(({ segment }) => segment.sealed)
+    const large = sealed.filter(({ log }) => log.bytes > bytesMax * SERVICE_SHARE_MAX)
+    if (large.length > 0) return large
+    if (this.stats().bytes <= bytesMax) return []
+    const byAge = (sealed.length > 0 ? sealed : firsts).sort((a, b) => a.segment.summary.to - b.segment.summary.to)
+    return byAge.slice(0, 1)
   }
 
   async #keepPlaces(): Promise<void> {

@@ -28,7 +28,11 @@ export class ServiceLog {
   readonly service: string
   readonly #dir: string
   readonly segments: Segment[]
+  /** Never given twice while we live, as readers hold places by it. */
+  #lastNumber: number
   #handle: FileHandle | null = null
+  /** What is asked of the files is done in turn. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   /** Opens what is there; the tail that a crash left half-written is cut off when it is written to next. */
   constructor(dir: string, service: string) {
@@ -37,6 +41,7 @@ export class ServiceLog {
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     const numbers = readdirSync(dir).flatMap((name) => /^(\d{8})\.log$/.exec(name)?.[1] ?? [])
     this.segments = numbers.sort().map((number) => openSegment(join(dir, `${number}.log`), Number(number)))
+    this.#lastNumber = this.segments.at(-1)?.number ?? 0
   }
 
   get bytes(): number {
@@ -44,7 +49,11 @@ export class ServiceLog {
   }
 
   /** Durable once it resolves. @throws what the disk says; nothing is kept of it then */
-  async append(blocks: { head: KeptHead; bytes: Uint8Array }[]): Promise<void> {
+  append(blocks: { head: KeptHead; bytes: Uint8Array }[]): Promise<void> {
+    return this.#inTurn(() => this.#append(blocks))
+  }
+
+  async #append(blocks: { head: KeptHead; bytes: Uint8Array }[]): Promise<void> {
     const segment = await this.#writable()
     const before = segment.summary.bytes
     const parts = blocks.flatMap(({ head, bytes }) => encodeRecord(head, bytes))
@@ -64,14 +73,15 @@ export class ServiceLog {
 
   async #writable(): Promise<Segment> {
     let last = this.segments.at(-1)
-    if (last !== undefined && !last.sealed && last.summary.bytes >= SEGMENT_BYTES_MAX) await this.seal()
+    if (last !== undefined && !last.sealed && last.summary.bytes >= SEGMENT_BYTES_MAX) await this.#seal(last)
     last = this.segments.at(-1)
     if (last === undefined || last.sealed) {
-      const number = (last?.number ?? 0) + 1
+      const number = this.#lastNumber + 1
       const path = join(this.#dir, `${String(number).padStart(8, '0')}.log`)
       last = { number, path, sealed: false, summary: emptySummary() }
       this.#handle = await open(path, 'w', 0o600)
       await syncFolder(this.#dir)
+      this.#lastNumber = number
       this.segments.push(last)
     }
     if (this.#handle === null) {
@@ -81,27 +91,34 @@ export class ServiceLog {
     return last
   }
 
-  /** No more is written to the last segment; what is known of it is kept beside it. */
-  async seal(): Promise<void> {
-    const last = this.segments.at(-1)
-    if (last === undefined || last.sealed) return
+  /** No more is written to it; what is known of it is kept beside it. */
+  async #seal(last: Segment): Promise<void> {
     await this.#close()
     await writeThrough(indexPath(last.path), JSON.stringify(last.summary))
     last.sealed = true
   }
 
-  /** The oldest goes, if it is not the one that is written to. Null: there is none to go. */
-  async dropOldest(): Promise<Segment | null> {
-    const first = this.segments[0]
-    if (first === undefined || !first.sealed) return null
-    this.segments.shift()
-    await rm(first.path, { force: true })
-    await rm(indexPath(first.path), { force: true })
-    return first
+  /** Takes away this segment, if it is the oldest still and nothing was written to it since. False: it stays. */
+  drop(segment: Segment): Promise<boolean> {
+    const { bytes } = segment.summary
+    return this.#inTurn(async () => {
+      if (this.segments[0] !== segment || segment.summary.bytes !== bytes) return false
+      if (!segment.sealed) await this.#close()
+      this.segments.shift()
+      await rm(segment.path, { force: true })
+      await rm(indexPath(segment.path), { force: true })
+      return true
+    })
   }
 
-  async close(): Promise<void> {
-    await this.#close()
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#close())
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => {})
+    return done
   }
 
   async #close(): Promise<void> {

@@ -57,6 +57,10 @@ export class EngineLogFile {
     }
   }
 
+  skipMs(ms: number): void {
+    this.#ms += ms
+  }
+
   rotate(): void {
     for (let number = this.#maxFiles - 1; number > 1; number--) {
       if (existsSync(`${this.path}.${number - 1}`)) renameSync(`${this.path}.${number - 1}`, `${this.path}.${number}`)

@@ -1,4 +1,4 @@
-import { rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { aFolder, aLogBed, EngineLogFile } from './log-bed.ts'
@@ -96,6 +96,21 @@ describe('what a container writes is kept', () => {
     expect(textsOf(await bed.read()).join('')).toBe(`${long.join('')}the end`)
   })
 
+  test('nothing of a file that stands behind a link', async () => {
+    const bed = aLogBed()
+    const dir = aFolder()
+    const secret = join(dir, 'secret')
+    writeFileSync(secret, '{"log":"a secret of the host\\n","stream":"stdout","time":"2026-11-26T10:00:00Z"}\n')
+    const log = new EngineLogFile(join(dir, 'engine'))
+    bed.run('c1', log.path)
+    log.write(['own'])
+    expect(textsOf(await bed.read())).toEqual(['own'])
+    rmSync(log.path)
+    symlinkSync(secret, log.path)
+    bed.run('c2', log.path)
+    expect(textsOf(await bed.read())).toEqual(['own'])
+  })
+
   test('what is no line of a log harms nothing', async () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder())
@@ -161,13 +176,58 @@ describe('the store', () => {
     expect(troubles).toEqual([expect.stringContaining('log lines cannot be kept'), null])
   })
 
-  test('knows the places of containers whose lines retention has taken', async () => {
-    const bed = aLogBed({ bytesMax: 1, ageMaxMs: 0 })
+  test('lets go of lines that are too old, of which nobody has written more, too; their places stay', async () => {
+    const day = 24 * 60 * 60 * 1_000
+    let now = Date.parse('2026-11-26T10:00:00Z')
+    const bed = aLogBed({ ageMaxMs: day, now: () => now })
     const log = new EngineLogFile(aFolder())
     bed.run('c1', log.path)
     log.write(numbered(10))
     await bed.read()
+    await bed.store.sweep()
+    expect(textsOf(await bed.read())).toEqual(numbered(10))
+    now += 2 * day
+    await bed.store.sweep()
+    expect(bed.store.stats()).toMatchObject({ bytes: 0, segmentsDropped: 1 })
+    bed.killCoordinator()
     expect(bed.store.placeOf('c1')?.offset).toBe(log.bytes)
+    expect(await bed.read()).toEqual([])
+    log.write(['again'])
+    expect(textsOf(await bed.read())).toEqual(['again'])
+  })
+
+  test('lets the oldest go first when there is no room for all', async () => {
+    const bed = aLogBed({ bytesMax: 900 })
+    for (const [index, name] of ['a', 'b', 'c'].entries()) {
+      const own = new EngineLogFile(aFolder())
+      own.skipMs(index)
+      bed.run(name, own.path, `shop_${name}.1`, `shop_${name}`)
+      own.write([`first ${name}`])
+      await bed.read()
+    }
+    await bed.store.sweep()
+    expect(bed.store.stats().bytes).toBeLessThanOrEqual(900)
+    expect(textsOf(await bed.read({}, ['shop_a.1', 'shop_b.1', 'shop_c.1']))).toEqual(['first b', 'first c'])
+  })
+
+  test('a reader that follows hears what is written after retention has taken all that there was', async () => {
+    let now = 0
+    const bed = aLogBed({ ageMaxMs: 1, now: () => now })
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    log.write(['before'])
+    await bed.read()
+    const stop = new AbortController()
+    const query = { tasks: [{ task: 'shop_api.1', node: 'n1' }], follow: true, signal: stop.signal }
+    const reading = bed.reader().read(query)[Symbol.asyncIterator]()
+    expect(textsOf((await reading.next()).value?.lines ?? [])).toEqual(['before'])
+    now = Number.MAX_SAFE_INTEGER
+    await bed.store.sweep()
+    expect(bed.store.stats().bytes).toBe(0)
+    now = 0
+    log.write(['after'])
+    expect(textsOf((await reading.next()).value?.lines ?? [])).toEqual(['after'])
+    stop.abort()
   })
 })
 
