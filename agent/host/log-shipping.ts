@@ -5,6 +5,8 @@
  * One loop: each container that was written to is marked; a round takes a block of each, packs them, sends one frame. Rounds go on
  * while there is something to take and not too much is under way.
  */
+import { statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import type { LogPlaces } from '../../shared/wire/down.ts'
@@ -36,6 +38,9 @@ const LOOK_MS = 250
 const POLL_MS = 1_000
 /** While nothing may be sent, files are opened before the Engine throws them away. */
 const HOLD_MS = 20
+/** A minute of 50 MB/s. */
+const HOST_HELD_BYTES_MAX = 4 * 1024 ** 3
+const FREE_SHARE_MAX = 0.25
 const ENGINE_LOOK_MS = 20
 const ENGINE_RETRY_MS = 5_000
 const GAP_NOTICE_MS = 60_000
@@ -74,6 +79,8 @@ export class LogShipping implements LogShipper {
   #isWorking = false
   #workTimer: NodeJS.Timeout | null = null
   #blocksUnderWay = 0
+  /** For each container. */
+  #heldBytesMax = HOST_HELD_BYTES_MAX
 
   constructor(needs: LogShippingNeeds) {
     this.#needs = needs
@@ -212,7 +219,7 @@ export class LogShipping implements LogShipper {
     if (!isFile && this.#needs.engineLogs === undefined) return null
     const shipment: Shipment = {
       handle,
-      spool: isFile ? new LogSpool(logPath) : null,
+      spool: isFile ? new LogSpool(logPath, () => this.#heldBytesMax) : null,
       watch: null,
       state: 'asking',
       isMarked: true,
@@ -319,11 +326,20 @@ export class LogShipping implements LogShipper {
   }
 
   #markAll(): void {
+    this.#shareRoom()
     for (const shipment of this.#shipments.values()) {
       shipment.isMarked = true
       if (!this.#maySend(shipment)) shipment.spool?.look()
     }
     this.#workSoon(0)
+  }
+
+  /** What has lost its name takes room all the same: never more than a part of what is free, shared by all. */
+  #shareRoom(): void {
+    const path = this.#shipments.values().find(({ spool }) => spool instanceof LogSpool)?.handle.logPath
+    if (!path) return
+    const freeBytes = freeBytesAt(dirname(path))
+    this.#heldBytesMax = Math.min(HOST_HELD_BYTES_MAX, freeBytes * FREE_SHARE_MAX) / this.#shipments.size
   }
 
   #maySend({ state, underWay }: Shipment): boolean {
@@ -457,4 +473,14 @@ export class LogShipping implements LogShipper {
 /** What a log driver says that keeps nothing, as `none` does. */
 function isUnreadable(error: Error): boolean {
   return /does not support reading|not supported for|configured logging driver/i.test(error.message)
+}
+
+function freeBytesAt(dir: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(dir)
+    return bavail * bsize
+  } catch {
+    // Its container has gone meanwhile.
+    return Number.POSITIVE_INFINITY
+  }
 }

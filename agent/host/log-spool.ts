@@ -18,9 +18,8 @@ export type SpoolBlock = {
   gap: boolean
 }
 
-/** Files that the Engine threw away and that are held for what is in them; a spool is bounded, too. */
-export const HELD_FILES_MAX = 1024
-export const HELD_BYTES_MAX = 1024 * 1024 * 1024
+/** Of files that are held although the Engine threw them away. */
+export const HELD_FILES_MAX = 4096
 /** The first line of a file names it. */
 const FIRST_LINE_BYTES_MAX = 256 * 1024
 /** The last bytes before the place: if they are others now, the file was emptied and written anew. They hold a line's time. */
@@ -32,6 +31,7 @@ type HeldFile = { inode: number; descriptor: number; name: string | null; sizeBy
 
 export class LogSpool {
   readonly #path: string
+  readonly #heldBytesMax: () => number
   /** Oldest first: those that are not kept yet, as they may have to be read again. */
   readonly #files: HeldFile[] = []
   /** Which of them is being read. */
@@ -42,8 +42,10 @@ export class LogSpool {
   #gap = false
   #place: LogPlace | null | undefined
 
-  constructor(path: string) {
+  /** `heldBytesMax`: room that files may take which the Engine threw away, held for what is in them. */
+  constructor(path: string, heldBytesMax: () => number) {
     this.#path = path
+    this.#heldBytesMax = heldBytesMax
     this.look()
   }
 
@@ -82,6 +84,9 @@ export class LogSpool {
         closeSync(descriptor)
         return
       }
+      const before = this.#files.at(-1)
+      // It has grown since it was the newest, and does no more.
+      if (before !== undefined) before.sizeBytes = fstatSync(before.descriptor).size
       this.#files.push({ inode, descriptor, name: null, sizeBytes })
     }
     this.#bound()
@@ -173,7 +178,7 @@ export class LogSpool {
   #bound(): void {
     let bytes = 0
     for (const { sizeBytes } of this.#files) bytes += sizeBytes
-    while (this.#files.length > 1 && (this.#files.length > HELD_FILES_MAX || bytes > HELD_BYTES_MAX)) {
+    while (this.#files.length > 1 && (this.#files.length > HELD_FILES_MAX || bytes > this.#heldBytesMax())) {
       bytes -= this.#files[0]!.sizeBytes
       if (this.#reading === 0) {
         this.#gap = true
