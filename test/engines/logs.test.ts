@@ -14,7 +14,7 @@ i=0
 trap 'echo "farewell after $$i"; exit 0' TERM
 while :; do
   n=0
-  while [ $$n -lt 40 ]; do echo "line $$i"; i=$$((i+1)); n=$$((n+1)); done
+  while [ $$n -lt 40 ]; do echo "line $$((i++))"; n=$$((n+1)); done
   sleep 0.1 & wait $$!
 done`
 
