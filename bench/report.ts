@@ -1,6 +1,6 @@
 /** What a measure is, how it is judged and how it is printed. Shared by every bench. */
 
-export type Unit = 'ms' | 's' | 'percent of a core' | 'MB' | 'count' | 'per second' | 'ratio' | '× real time'
+export type Unit = 'ms' | 's' | 'percent of a core' | 'MB' | 'count' | 'per second' | 'bytes' | 'ratio' | '× real time'
 
 /** One figure, with what was measured beside it in the same run. */
 export type Measure = {

@@ -17,6 +17,7 @@ export type CoordinatorFlags = {
   /** bytes */
   logsSize?: number
   logsAge?: number
+  metricsSize?: number
   logLevel?: string
   checkTwice?: boolean
 }
@@ -34,6 +35,7 @@ export function addCoordinatorFlags(command: Command): Command {
     .option('--journal-size <SIZE>', 'room for what `berth record` hands out (default: 64M; 0: keep none)', size)
     .option('--logs-size <SIZE>', 'room for the log lines of all services (default: 10G; 0: keep none)', size)
     .option('--logs-age <TIME>', 'how long log lines are kept (default: 30d)', ms)
+    .option('--metrics-size <SIZE>', 'room for metrics over time (default: 512M; 0: keep none)', size)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
     .option('--check-twice', 'for tests: after each beat, assert that nothing is left to decide')
 }

@@ -24,6 +24,7 @@ export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
       journalBytes: flags.journalSize,
       logsBytes: flags.logsSize,
       logsAgeMs: flags.logsAge,
+      metricsBytes: flags.metricsSize,
       logLevel: logLevel as Given['logLevel'],
       checkTwice,
     }),

@@ -22,6 +22,7 @@ import { createKeptReader } from './logs/kept-reader.ts'
 import { LogStore } from './logs/log-store.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { type MetricsHistory, openMetricsHistory } from './metrics-store/history.ts'
 import { type CoordinatorOptions, certificateNames, urlOf } from './options.ts'
 import { openSecurity } from './security/open.ts'
 import { createSessions, type Sessions } from './sessions/sessions.ts'
@@ -63,6 +64,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
     journal: null,
     alerting: null,
     logStore: null,
+    history: null,
   }
   try {
     return await serve(options, opened, startedAt, log, signal)
@@ -82,6 +84,7 @@ type Opened = {
   /** Until what alerts have told is kept. */
   alerting: Promise<void> | null
   logStore: LogStore | null
+  history: MetricsHistory | null
 }
 
 async function serve(
@@ -116,6 +119,15 @@ async function serve(
     checkTwice: options.checkTwice,
   })
   const { heartbeatIntervalMs } = options
+  const history = openMetricsHistory({
+    dir: join(options.dataDir, 'metrics'),
+    bytesMax: options.metricsBytes,
+    world: () => loop.world,
+    clock: systemClock,
+    heartbeatIntervalMs,
+    log,
+  })
+  opened.history = history
   const port = createPort({ log })
   const logStore = options.logsBytes === 0 ? null : new LogStore(logStoreOptions(options, log))
   opened.logStore = logStore
@@ -140,6 +152,7 @@ async function serve(
     alerts: () => alerter.counts(),
     ...(logStore && { logs: () => logStore.stats() }),
     port: port.stats,
+    history: history.stats,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const alerter = createAlerter({
@@ -163,6 +176,7 @@ async function serve(
       log.error({ err: error, ...record }, 'a change could not be put into the audit log'),
     ),
     alerter,
+    history,
     version,
     port,
     log,
@@ -222,6 +236,7 @@ async function closeAll(opened: Opened): Promise<void> {
   await opened.alerting
   await opened.journal?.close()
   await opened.logStore?.close()
+  await opened.history?.close()
   await opened.store.close()
 }
 

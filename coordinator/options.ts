@@ -8,6 +8,9 @@ export const PORT_DEFAULT = 23784
 export const DATA_DIR_DEFAULT = '/var/lib/berth/coordinator'
 const HEARTBEAT_INTERVAL_MS_DEFAULT = 1_000
 const JOURNAL_BYTES_DEFAULT = 64 * 1024 * 1024
+const METRICS_BYTES_DEFAULT = 512 * 1024 * 1024
+/** Each of the three tiers has twelve files, and a frame of a small cluster must fit into one. */
+const METRICS_BYTES_MIN = 8 * 1024 * 1024
 /** Less would hold no more than a moment beside the picture that each of its parts begins with. */
 const JOURNAL_BYTES_MIN = 1024 * 1024
 const LOGS_BYTES_DEFAULT = 10 * 1024 ** 3
@@ -34,6 +37,8 @@ export type CoordinatorOptions = Graces & {
   logsBytes: number
   /** Log lines older than this go. */
   logsAgeMs: number
+  /** Room for metrics over time; 0: none are kept. */
+  metricsBytes: number
   logLevel: (typeof LOG_LEVELS)[number]
   /** For tests: after each beat asserts that deciding again decides nothing. */
   checkTwice: boolean
@@ -57,6 +62,7 @@ export function coordinatorOptions(given: Partial<CoordinatorOptions> = {}): Coo
     journalBytes: journalSize(given.journalBytes ?? JOURNAL_BYTES_DEFAULT),
     logsBytes: logsSize(given.logsBytes ?? LOGS_BYTES_DEFAULT),
     logsAgeMs: given.logsAgeMs ?? LOGS_AGE_MS_DEFAULT,
+    metricsBytes: metricsSize(given.metricsBytes ?? METRICS_BYTES_DEFAULT),
     startGraceMs: milliseconds('start grace', given.startGraceMs ?? graces.startGraceMs),
     agentGraceMs: milliseconds('agent grace', given.agentGraceMs ?? graces.agentGraceMs),
     goodbyeGraceMs: milliseconds('goodbye grace', given.goodbyeGraceMs ?? graces.goodbyeGraceMs),
@@ -108,6 +114,11 @@ function journalSize(bytes: number): number {
 function logsSize(bytes: number): number {
   if (Number.isInteger(bytes) && (bytes === 0 || bytes >= LOGS_BYTES_MIN)) return bytes
   throw invalid(`the logs must have at least ${LOGS_BYTES_MIN} bytes (64M), or 0 to keep none, not ${bytes}`)
+}
+
+function metricsSize(bytes: number): number {
+  if (Number.isInteger(bytes) && (bytes === 0 || bytes >= METRICS_BYTES_MIN)) return bytes
+  throw invalid(`metrics must have at least ${METRICS_BYTES_MIN} bytes (8M), or 0 for none, not ${bytes}`)
 }
 
 function nonEmpty(what: string, text: string): string {

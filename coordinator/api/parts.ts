@@ -7,6 +7,7 @@ import type { AuditLog } from '../audit/audit-log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, LogReader } from '../core.ts'
 import type { Journal } from '../journal/journal.ts'
+import type { MetricsHistory } from '../metrics-store/history.ts'
 import type { Security } from '../security/security.ts'
 import type { StreamLimits } from './stream.ts'
 
@@ -33,6 +34,8 @@ export type ApiParts = {
   alerter?: Alerter
   /** Absent: changes are not told anywhere (tests). */
   audit?: AuditLog
+  /** Absent: none is kept. */
+  history?: Pick<MetricsHistory, 'store' | 'why'>
   version: string
   /** Told of each connection that has shown the operator's token. */
   port?: Port

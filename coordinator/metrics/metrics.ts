@@ -5,6 +5,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { AlertCounts } from '../alerts/alerter.ts'
 import type { PortCounts } from '../connections/port.ts'
 import type { LogStoreStats } from '../logs/log-store.ts'
+import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
 import type { Decision, World } from '../world.ts'
 import { worldFigures } from './world-metrics.ts'
 
@@ -19,6 +20,7 @@ export type MetricSources = {
   logs?: () => LogStoreStats
   port?: () => PortCounts
   alerts?: () => AlertCounts
+  history?: () => MetricsStoreStats | null
 }
 
 export type WireCounts = {
@@ -62,6 +64,7 @@ export function createMetrics(): Metrics {
     'result',
   ])
   const logs = logMetrics(registry)
+  const history = historyMetrics(registry)
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -98,6 +101,8 @@ export function createMetrics(): Metrics {
           for (const [result, count] of Object.entries({ sent, failed, 'timed-out': timedOut }))
             notifications.set({ result }, count)
         }
+        const kept = sources.history?.()
+        if (kept) history(kept)
       }
       return registry.metrics()
     },
@@ -221,6 +226,25 @@ function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 })
   for (const name of registry.getMetricsAsArray().map((metric) => metric.name)) {
     if (name.startsWith('nodejs_eventloop_lag')) registry.removeSingleMetric(name)
+  }
+}
+
+function historyMetrics(registry: Registry): (stats: MetricsStoreStats) => void {
+  const series = gauge(registry, 'berth_metrics_series', 'Series of nodes and tasks with new points')
+  const subjects = gauge(registry, 'berth_metrics_subjects', 'Nodes and tasks of which points are kept')
+  const leftOut = gauge(registry, 'berth_metrics_series_left_out', 'Series beyond the bound, of which nothing is kept')
+  const bytes = gauge(registry, 'berth_metrics_size_bytes', 'Size of the metrics store on disk')
+  const samples = counter(registry, 'berth_metrics_samples_total', 'Points taken into the metrics store')
+  const lost = counter(registry, 'berth_metrics_frames_lost_total', 'Minutes of metrics that could not be written')
+  return (stats) => {
+    series.set(stats.series)
+    subjects.set(stats.subjects)
+    leftOut.set(stats.seriesLeftOut)
+    bytes.set(stats.bytes)
+    samples.reset()
+    samples.inc(stats.samples)
+    lost.reset()
+    lost.inc(stats.framesLost)
   }
 }
 

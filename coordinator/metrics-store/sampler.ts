@@ -1,0 +1,124 @@
+/**
+ * Each second, what the World says of the load of nodes and tasks goes into the metrics store: not on the way of a heartbeat, and a
+ * few nodes at a time, so that nobody waits. A container that a heartbeat does not name uses about what it did.
+ */
+import type { Clock, Instant } from '../../shared/clock.ts'
+import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
+import { taskName } from '../api/view-task.ts'
+import type { Node, Task, World } from '../world.ts'
+import type { MetricsStore } from './metrics-store.ts'
+
+export const SAMPLE_EVERY_MS = 1_000
+/** A node that was not heard for so many heartbeats is not known to be as it was. */
+const HEARTBEATS_MISSED_MAX = 2.5
+/** After so many points others have their turn: a millisecond or so. */
+const POINTS_AT_ONCE = 2_000
+
+export type SamplerOptions = {
+  store: Pick<MetricsStore, 'append'>
+  world: () => World
+  clock: Clock
+  heartbeatIntervalMs: number
+}
+
+/** Until stopped. A second whose sampling is still under way when the next begins takes that one's place. */
+export function startSampler({ store, world, clock, heartbeatIntervalMs }: SamplerOptions): { stop(): void } {
+  let isSampling = false
+  let isStopped = false
+  const quietMsMax = heartbeatIntervalMs * HEARTBEATS_MISSED_MAX
+  const timer = clock.every(SAMPLE_EVERY_MS, () => {
+    if (!isSampling) void sampleAll(clock.now())
+  })
+
+  async function sampleAll(now: Instant): Promise<void> {
+    isSampling = true
+    let points = 0
+    for (const name of [...world().nodes.keys()]) {
+      if (isStopped) break
+      const node = world().nodes.get(name)
+      if (node) points += sampleNode(store, world(), node, now, quietMsMax)
+      if (points < POINTS_AT_ONCE) continue
+      points = 0
+      await new Promise<void>((resolve) => clock.soon(resolve))
+    }
+    isSampling = false
+  }
+
+  return {
+    stop() {
+      isStopped = true
+      timer.stop()
+    },
+  }
+}
+
+/** How many points it gave. */
+export function sampleNode(
+  store: Pick<MetricsStore, 'append'>,
+  world: World,
+  node: Node,
+  now: Instant,
+  quietMsMax: number,
+): number {
+  if (node.load === null || now - node.heard.lastBeatAt > quietMsMax) return 0
+  const second = Math.floor(now / 1000)
+  const ofHost = hostValues(node.load)
+  store.append({ kind: 'node', node: node.name }, second, ofHost)
+  let points = ofHost.length
+  for (const load of node.containerLoads.values()) {
+    const task = world.tasks.get(load.task)
+    if (task?.node !== node.name) continue
+    const values = containerValues(load, task)
+    const stack = world.services.get(task.service)?.stack ?? ''
+    const facts = {
+      kind: 'task',
+      id: task.id,
+      name: taskName(task),
+      service: task.service,
+      stack,
+      node: node.name,
+    } as const
+    store.append(facts, second, values)
+    points += values.length
+  }
+  return points
+}
+
+type Values = [metric: string, value: number][]
+
+export function hostValues(load: HostLoad): Values {
+  return present([
+    ['cpu', load.cpuCoresUsed],
+    ['memory', load.memoryBytesUsed],
+    ['memory-limit', load.memoryBytesTotal],
+    ['network-receive', load.networkReceiveBytesPerSecond],
+    ['network-send', load.networkSendBytesPerSecond],
+    ['disk-read', load.diskReadBytesPerSecond],
+    ['disk-write', load.diskWriteBytesPerSecond],
+    ['load', load.loadAverage1m],
+    ['disk-used', load.diskBytesUsed],
+    ['disk-size', load.diskBytesTotal],
+    ['pressure-cpu', load.pressure?.cpuSome],
+    ['pressure-memory', load.pressure?.memorySome],
+    ['pressure-memory-full', load.pressure?.memoryFull],
+    ['pressure-io', load.pressure?.ioSome],
+    ['pressure-io-full', load.pressure?.ioFull],
+  ])
+}
+
+export function containerValues(load: ContainerLoad, { observed }: Task): Values {
+  return present([
+    ['cpu', load.cpuCoresUsed],
+    ['memory', load.memoryBytesUsed],
+    ['memory-limit', load.memoryBytesLimit],
+    ['network-receive', load.networkReceiveBytesPerSecond],
+    ['network-send', load.networkSendBytesPerSecond],
+    ['throttled', load.cpuThrottledShare],
+    ['processes', load.processes],
+    ['restarts', Math.max(0, observed.attempt - 1)],
+  ])
+}
+
+function present(values: [string, number | undefined][]): Values {
+  return values.filter((value): value is [string, number] => value[1] !== undefined)
+}
