@@ -1,5 +1,6 @@
 /** Every command with its options. What a command does is loaded when it runs, so that each starts fast. */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { METRIC_GROUPINGS, REDUCTIONS, TOP_SORTS } from '../shared/metric-names.ts'
 import type { Context } from './context.ts'
 import { addAgentFlags, addCoordinatorFlags } from './daemon-flags.ts'
 import { parseDuration, parseMoment } from './figures.ts'
@@ -98,6 +99,7 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('-n, --limit <N>', 'the last N changes', atLeastOne)
     .option('--since <TIME>', 'only younger than this: 30s, 10m, 2h', milliseconds)
     .action(async ({ json, ...options }) => (await import('./commands/audit.ts')).audit(context(json), options))
+  addMetrics(program, context)
   const recordings = () => import('./commands/record.ts')
   addJson(program.command('record').description('keep in a file what was observed and decided of late'))
     .option('-o, --output <FILE>', 'the file (default: berth-TIME.recording)')
@@ -130,6 +132,32 @@ function addAlerts(program: Command, context: MakeContext): void {
   addJson(alerts.command('unsilence <SILENCE>').description('end a silence')).action(async (id, { json }) =>
     (await commands()).unsilenceAlerts(context(json), id),
   )
+}
+
+function addMetrics(program: Command, context: MakeContext): void {
+  addJson(program.command('stats <SERVICE|TASK|STACK|NODE>').description('what was used over time, as a plot'))
+    .option('--since <TIME>', 'from so long ago: 10m, 2h, 7d', lifetime, 3_600_000)
+    .option('--until <TIME>', 'up to so long ago (default: now)', lifetime)
+    .option(
+      '--metric <METRIC>',
+      'cpu, memory, network-receive, …; several may be given (default: cpu and memory)',
+      collect,
+    )
+    .addOption(new Option('--by <WHAT>', 'a row for each').choices(METRIC_GROUPINGS))
+    .addOption(new Option('--reduce <HOW>', 'what becomes of the points of a step (default: mean)').choices(REDUCTIONS))
+    .action(async (name, { json, ...options }) =>
+      (await import('./commands/stats.ts')).stats(context(json), name, options),
+    )
+  addJson(program.command('top').description('who uses most now: live on a terminal, else once'))
+    .option('--nodes', 'nodes rather than tasks')
+    .addOption(new Option('--sort <WHAT>', 'by what (default: cpu)').choices(TOP_SORTS).default('cpu', ''))
+    .option('--reverse', 'smallest first')
+    .option('-n, --limit <N>', 'so many rows', atLeastOne, 100)
+    .option('--stack <STACK>', 'only of this stack')
+    .option('--service <SERVICE>', 'only of this service')
+    .option('--node <NODE>', 'only on this node')
+    .option('--interval <TIME>', 'how often it is drawn anew', milliseconds, 2_000)
+    .action(async ({ json, ...options }) => (await import('./commands/top.ts')).top(context(json), options))
 }
 
 function addChanging(program: Command, context: MakeContext): void {

@@ -1,6 +1,20 @@
 /** What is kept of nodes and tasks over time: names as operators write them, their units, and how finely each is stored. */
 
-export type MetricOf = 'node' | 'task'
+export const METRIC_OF = ['node', 'task'] as const
+export type MetricOf = (typeof METRIC_OF)[number]
+
+/** A line for each of these, or one for all. */
+export const METRIC_GROUPINGS = ['task', 'node', 'service', 'all'] as const
+export type MetricGrouping = (typeof METRIC_GROUPINGS)[number]
+
+/** What becomes of the points of a step; percentiles are over all points of a line. */
+export const REDUCTIONS = ['mean', 'max', 'min', 'rate', 'p50', 'p75', 'p90', 'p95', 'p99'] as const
+export type Reduction = (typeof REDUCTIONS)[number]
+
+/** What `berth top` sorts by. */
+export const TOP_SORTS = ['cpu', 'memory', 'network', 'disk', 'throttled', 'processes', 'restarts', 'name'] as const
+export type TopSort = (typeof TOP_SORTS)[number]
+
 export type MetricUnit = 'cores' | 'bytes' | 'bytes/s' | 'share' | 'percent' | 'count' | 'seconds'
 
 export type Metric = {

@@ -13,6 +13,7 @@ import { auditRoutes } from './routes/audit.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { eventRoutes } from './routes/events.ts'
 import { logRoutes } from './routes/logs.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { progressRoutes } from './routes/progress.ts'
 import { questionRoutes } from './routes/questions.ts'
@@ -87,4 +88,5 @@ const ROUTES = [
   tokenRoutes,
   recordingRoutes,
   rebalanceRoutes,
+  metricsRoutes,
 ]

@@ -1,14 +1,10 @@
 /** Questions to the metrics store: which series are meant, and what a line of a plot makes of their points. */
 import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
-import { METRICS, type Metric, metricNamed } from '../../shared/metric-names.ts'
+import { METRICS, type Metric, type MetricGrouping, metricNamed } from '../../shared/metric-names.ts'
 import type { MetricsStore } from './metrics-store.ts'
 import { type Subject, seriesOfSubject } from './subjects.ts'
 import { TIERS, tierFor } from './tiers.ts'
-
-/** A line for each of these, or one for all. */
-export const GROUPINGS = ['task', 'node', 'service', 'all'] as const
-export type Grouping = (typeof GROUPINGS)[number]
 
 /** What becomes of the points of a step. A percentile is over all points of all series of the group. */
 export type Reduce = { kind: 'mean' | 'max' | 'min' | 'rate' } | { kind: 'percentile'; percent: number }
@@ -27,7 +23,7 @@ export type MetricsQuery = {
   to: number
   stepSeconds: number
   reduce: Reduce
-  by: Grouping
+  by: MetricGrouping
 }
 
 export type MetricsLine = {
@@ -109,8 +105,8 @@ export async function askMetrics(store: MetricsStore, query: MetricsQuery, now: 
 // ---------------------------------------------------------------- which series
 
 function subjectKind(metric: Metric, { stack, service, task }: MetricsQuery): 'node' | 'task' {
-  if (metric.of.length === 1) return metric.of[0]!
-  return stack !== undefined || service !== undefined || task !== undefined ? 'task' : 'node'
+  if (stack !== undefined || service !== undefined || task !== undefined) return 'task'
+  return metric.of.includes('node') ? 'node' : 'task'
 }
 
 function subjectsOf(store: MetricsStore, { stack, service, task, node }: MetricsQuery, of: 'node' | 'task'): Subject[] {
@@ -127,7 +123,7 @@ function subjectsOf(store: MetricsStore, { stack, service, task, node }: Metrics
   return found
 }
 
-function lineOf(subject: Subject, by: Grouping): string {
+function lineOf(subject: Subject, by: MetricGrouping): string {
   if (by === 'all') return 'all'
   if (by === 'node' || subject.kind === 'node') return subject.node
   return by === 'service' ? subject.service : subject.name

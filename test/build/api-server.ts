@@ -10,6 +10,7 @@ import { openAuditLog } from '../../coordinator/audit/audit-log.ts'
 import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
 import type { Journal } from '../../coordinator/journal/journal.ts'
+import type { MetricsHistory } from '../../coordinator/metrics-store/history.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
 import { createMemoryStore } from '../../coordinator/store/memory.ts'
 import type { EventRecord } from '../../coordinator/world.ts'
@@ -54,6 +55,8 @@ export type ApiServerOptions = {
   before?: ApiServer
   /** Told of all that happens, and handed out. */
   journal?: Journal
+  /** What was measured over time. */
+  history?: Pick<MetricsHistory, 'store' | 'why'>
 }
 
 export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiServerOptions = {}): Promise<ApiServer> {
@@ -102,6 +105,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     version: '0.1.0',
     journal: options.journal,
     audit: openAuditLog(createMemoryStore()),
+    history: options.history,
     streams: options.streams,
   })
   await api.listen({ host: '127.0.0.1', port: before ? Number(new URL(before.url).port) : 0 })

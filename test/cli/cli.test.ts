@@ -33,7 +33,11 @@ async function composeFile(text = compose): Promise<string> {
 
 describe('wrong usage exits 2 and says what was probably meant', () => {
   test.each([
-    [['stats'], 'Did you mean status?'],
+    [['statuss'], 'Did you mean status?'],
+    [['stats'], "missing required argument 'SERVICE|TASK|STACK|NODE'"],
+    [['stats', 'shop_api', '--reduce', 'median'], 'Allowed choices are mean, max, min'],
+    [['stats', 'shop_api', '--since', 'yesterday'], 'Write it like 30m, 24h or 7d.'],
+    [['top', '--sort', 'cpus'], 'Allowed choices are cpu, memory'],
     [['status', '--jsn'], 'Did you mean --json?'],
     [['scale'], "missing required argument 'SERVICE=N'"],
     [['scale', 'shop_api'], 'write it like shop_api=5'],
