@@ -13,6 +13,21 @@ export const Pressure = Type.Object({
 })
 export type Pressure = Static<typeof Pressure>
 
+/** What moves slowly or is seldom asked for: told in every few samples, the last told counts meanwhile. */
+export const HostDetail = Type.Object({
+  /** Cores in each mode: nice is user's, interrupts are system's. */
+  cpuCoresUser: Amount,
+  cpuCoresSystem: Amount,
+  cpuCoresIowait: Amount,
+  cpuCoresSteal: Amount,
+  loadAverage5m: Amount,
+  loadAverage15m: Amount,
+  swapBytesUsed: Amount,
+  swapBytesTotal: Amount,
+  uptimeSeconds: Amount,
+})
+export type HostDetail = Static<typeof HostDetail>
+
 export const HostLoad = Type.Object({
   /** Cores in use, 0 to the number of cores. */
   cpuCoresUsed: Amount,
@@ -26,6 +41,7 @@ export const HostLoad = Type.Object({
   diskWriteBytesPerSecond: Amount,
   networkReceiveBytesPerSecond: Amount,
   networkSendBytesPerSecond: Amount,
+  detail: Type.Optional(HostDetail),
 })
 export type HostLoad = Static<typeof HostLoad>
 
@@ -39,5 +55,9 @@ export const ContainerLoad = Type.Object({
   networkReceiveBytesPerSecond: Type.Optional(Amount),
   networkSendBytesPerSecond: Type.Optional(Amount),
   processes: Type.Optional(Amount),
+  blockReadBytesPerSecond: Type.Optional(Amount),
+  blockWriteBytesPerSecond: Type.Optional(Amount),
+  /** Of its processes, killed for lack of memory in this attempt. */
+  oomKills: Type.Optional(Amount),
 })
 export type ContainerLoad = Static<typeof ContainerLoad>

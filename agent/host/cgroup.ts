@@ -13,6 +13,8 @@ export type Cgroup = {
   memoryStatPath: string
   cpuStatPath: string
   processesPath: string
+  blockPath: string
+  memoryEventsPath: string
 }
 
 /** Looks up the cgroup of a process; null when the process is gone or its account cannot be found. */
@@ -60,6 +62,8 @@ function unifiedCgroup(paths: CgroupPath[], cgroupRoot: string): Cgroup | null {
     memoryStatPath: join(folder, 'memory.stat'),
     cpuStatPath: join(folder, 'cpu.stat'),
     processesPath: join(folder, 'pids.current'),
+    blockPath: join(folder, 'io.stat'),
+    memoryEventsPath: join(folder, 'memory.events'),
   }
 }
 
@@ -81,6 +85,8 @@ function legacyCgroup(paths: CgroupPath[], cgroupRoot: string): Cgroup | null {
     memoryStatPath: join(memory, 'memory.stat'),
     cpuStatPath: join(folderOf('cpu') ?? account, 'cpu.stat'),
     processesPath: join(folderOf('pids') ?? account, 'pids.current'),
+    blockPath: join(folderOf('blkio') ?? account, 'blkio.throttle.io_service_bytes'),
+    memoryEventsPath: join(memory, 'memory.oom_control'),
   }
 }
 
@@ -103,4 +109,16 @@ export function parseInactiveFileBytes(version: Cgroup['version'], text: string)
 export function parseThrottling(text: string): { periods: number; throttled: number } | null {
   const periods = numberAfter(text, 'nr_periods ')
   return periods === null || periods === 0 ? null : { periods, throttled: numberAfter(text, 'nr_throttled ') ?? 0 }
+}
+
+/** Bytes moved since the container began, over all block devices: io.stat, or in v1 blkio.throttle.io_service_bytes. */
+export function parseBlock(version: Cgroup['version'], text: string): { readBytes: number; writtenBytes: number } {
+  const [read, written] = version === 2 ? [/ rbytes=(\d+)/g, / wbytes=(\d+)/g] : [/ Read (\d+)/g, / Write (\d+)/g]
+  const sum = (pattern: RegExp) => text.matchAll(pattern).reduce((total, match) => total + Number(match[1]), 0)
+  return { readBytes: sum(read), writtenBytes: sum(written) }
+}
+
+/** Processes killed for lack of memory; null where the kernel does not count them (v1 before 4.13). */
+export function parseOomKills(text: string): number | null {
+  return numberAfter(text, 'oom_kill ')
 }

@@ -3,7 +3,14 @@ import { readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ContainerLoad } from '../../shared/load.ts'
 import type { ContainerHandle } from '../parts.ts'
-import { type Cgroup, parseCpuUsageMs, parseInactiveFileBytes, parseThrottling } from './cgroup.ts'
+import {
+  type Cgroup,
+  parseBlock,
+  parseCpuUsageMs,
+  parseInactiveFileBytes,
+  parseOomKills,
+  parseThrottling,
+} from './cgroup.ts'
 import { KeptFile, readOnce } from './kept-file.ts'
 import { parseNetwork, type Transfer } from './parse-proc.ts'
 
@@ -20,6 +27,7 @@ export class ContainerMeter {
   readonly #networkPath: string | null
   #cpuBefore: { usedMs: number; atMs: number } | null = null
   #throttlingBefore: { periods: number; throttled: number } | null = null
+  #blockBefore: { readBytes: number; writtenBytes: number; atMs: number } | null = null
   #networkBefore: (Transfer & { atMs: number }) | null = null
   #inactiveFileBytes = 0
   #slow: Partial<ContainerLoad> = {}
@@ -72,6 +80,27 @@ export class ContainerMeter {
       ...(Number.isNaN(processes) ? {} : { processes }),
       ...this.#throttledShare(),
       ...this.#networkRates(atMs),
+      ...this.#blockRates(atMs),
+      ...this.#oomKills(),
+    }
+  }
+
+  #oomKills(): Partial<ContainerLoad> {
+    const oomKills = parseOomKills(readOnce(this.#cgroup.memoryEventsPath) ?? '')
+    return oomKills === null ? {} : { oomKills }
+  }
+
+  #blockRates(atMs: number): Partial<ContainerLoad> {
+    const text = readOnce(this.#cgroup.blockPath)
+    if (text === null) return {}
+    const now = { ...parseBlock(this.#cgroup.version, text), atMs }
+    const before = this.#blockBefore
+    this.#blockBefore = now
+    if (before === null) return {}
+    const seconds = (atMs - before.atMs) / 1000
+    return {
+      blockReadBytesPerSecond: Math.max(0, now.readBytes - before.readBytes) / seconds,
+      blockWriteBytesPerSecond: Math.max(0, now.writtenBytes - before.writtenBytes) / seconds,
     }
   }
 

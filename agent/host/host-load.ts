@@ -1,7 +1,7 @@
 /** The load of the host between one sample and the next, from /proc. */
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { HostLoad, Pressure } from '../../shared/load.ts'
+import type { HostDetail, HostLoad, Pressure } from '../../shared/load.ts'
 import type { HostCgroup } from './host-cgroup.ts'
 import { KeptFile } from './kept-file.ts'
 import {
@@ -10,13 +10,18 @@ import {
   parseCpuTicks,
   parseDisks,
   parseHostNetwork,
+  parseLoadAverages,
   parseMemory,
   parsePressure,
+  parseSwap,
   type Transfer,
 } from './parse-proc.ts'
 
 /** A full disk shows within so many samples; asking more often would tell nothing new. */
 const DISK_SPACE_EVERY_SAMPLES = 10
+
+/** As little changes in it that matters, so often is enough: an operator sees it in `berth stats`. */
+const DETAIL_EVERY_SAMPLES = 5
 
 /** The kernel counts CPU time in ticks of 10 ms: over less than this, a rate says nothing and the one before is given again. */
 const INTERVAL_MS_MIN = 50
@@ -42,6 +47,7 @@ export class HostMeter {
   #rates = NO_RATES
   #diskSpace = { diskBytesUsed: 0, diskBytesTotal: 0 }
   #samples = 0
+  #detailCpuBefore: CpuTicks | null = null
 
   /** `diskPath`: a path on the filesystem that the Engine keeps its data on. */
   constructor({ procRoot, diskPath, cgroup = null }: HostMeterOptions) {
@@ -57,6 +63,7 @@ export class HostMeter {
       cpuPressure: file('pressure/cpu'),
       memoryPressure: file('pressure/memory'),
       ioPressure: file('pressure/io'),
+      uptime: file('uptime'),
     }
   }
 
@@ -64,16 +71,44 @@ export class HostMeter {
   sample(atMs: number): HostLoad {
     this.#measureRates(atMs)
     if (this.#samples++ % DISK_SPACE_EVERY_SAMPLES === 0) this.#diskSpace = diskSpace(this.#diskPath())
-    const memory = parseMemory(this.#files.memory.read() ?? '')
+    const memoryText = this.#files.memory.read() ?? ''
+    const memory = parseMemory(memoryText)
+    const loadAverages = parseLoadAverages(this.#files.loadAverage.read() ?? '')
+    const isDetailed = this.#cgroup === null && this.#samples % DETAIL_EVERY_SAMPLES === 2
+    const detail = isDetailed ? this.#detail(memoryText, loadAverages) : null
     // That of the machine would be told of each of its hosts.
     const pressure = this.#cgroup === null ? this.#pressure() : null
     return {
       ...this.#rates,
       memoryBytesUsed: (this.#cgroup === null ? memory?.usedBytes : this.#cgroup.memoryBytesUsed()) ?? 0,
       memoryBytesTotal: Math.min(memory?.totalBytes ?? 0, this.#cgroup?.memoryBytesLimit() ?? Number.POSITIVE_INFINITY),
-      loadAverage1m: Number.parseFloat(this.#files.loadAverage.read() ?? '') || 0,
+      loadAverage1m: loadAverages[0],
       ...(pressure === null ? {} : { pressure }),
       ...this.#diskSpace,
+      ...(detail === null ? {} : { detail }),
+    }
+  }
+
+  /** Of a host that shares its kernel with others /proc tells of the machine, so it has none. Modes are over the time since the detail before. */
+  #detail(memoryText: string, [, loadAverage5m, loadAverage15m]: [number, number, number]): HostDetail | null {
+    const now = this.#before?.cpu ?? null
+    const before = this.#detailCpuBefore
+    this.#detailCpuBefore = now
+    if (now === null) return null
+    const total = now.total - (before?.total ?? 0)
+    const cores = (mode: 'user' | 'system' | 'iowait' | 'steal') =>
+      total <= 0 ? 0 : (Math.max(0, now[mode] - (before?.[mode] ?? 0)) / total) * now.cores
+    const swap = parseSwap(memoryText)
+    return {
+      cpuCoresUser: cores('user'),
+      cpuCoresSystem: cores('system'),
+      cpuCoresIowait: cores('iowait'),
+      cpuCoresSteal: cores('steal'),
+      loadAverage5m,
+      loadAverage15m,
+      swapBytesUsed: swap.usedBytes,
+      swapBytesTotal: swap.totalBytes,
+      uptimeSeconds: Number.parseFloat(this.#files.uptime.read() ?? '') || 0,
     }
   }
 

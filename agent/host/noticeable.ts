@@ -22,6 +22,9 @@ export function isNoticeable(before: ContainerLoad, now: ContainerLoad): boolean
     moved(before.cpuThrottledShare, now.cpuThrottledShare, THROTTLED) ||
     moved(before.networkReceiveBytesPerSecond, now.networkReceiveBytesPerSecond, NETWORK) ||
     moved(before.networkSendBytesPerSecond, now.networkSendBytesPerSecond, NETWORK) ||
+    before.oomKills !== now.oomKills ||
+    moved(before.blockReadBytesPerSecond, now.blockReadBytesPerSecond, BLOCK) ||
+    moved(before.blockWriteBytesPerSecond, now.blockWriteBytesPerSecond, BLOCK) ||
     moved(before.processes, now.processes, PROCESSES)
   )
 }
@@ -31,6 +34,7 @@ const CPU: Threshold = { amount: 0.02, share: 0.1 }
 const MEMORY: Threshold = { amount: 1024 * 1024, share: 0.02 }
 const THROTTLED: Threshold = { amount: 0.05, share: 0.1 }
 const NETWORK: Threshold = { amount: 10 * 1024, share: 0.25 }
+const BLOCK: Threshold = { amount: 100 * 1024, share: 0.25 }
 const PROCESSES: Threshold = { amount: 2, share: 0.2 }
 
 function moved(before: number | undefined, now: number | undefined, { amount, share }: Threshold): boolean {

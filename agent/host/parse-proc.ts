@@ -1,6 +1,14 @@
 /** What the texts of /proc and of cgroup files say. Pure; texts as the kernel writes them. */
 
-export type CpuTicks = { used: number; total: number; cores: number }
+export type CpuTicks = {
+  used: number
+  total: number
+  cores: number
+  user: number
+  system: number
+  iowait: number
+  steal: number
+}
 
 /**
  * /proc/stat. Time stolen by the hypervisor counts as used: nobody here can have it. Guest time is part of user time already.
@@ -13,7 +21,13 @@ export function parseCpuTicks(text: string): CpuTicks | null {
   const idle = fields[3]! + (fields[4] ?? 0)
   let cores = 0
   for (let at = end + 1; text.startsWith('cpu', at); at = text.indexOf('\n', at) + 1) cores++
-  return { used: total - idle, total, cores }
+  const [user, nice, system, , iowait = 0, interrupts = 0, softInterrupts = 0, steal = 0] = fields as [
+    number,
+    number,
+    number,
+  ]
+  const modes = { user: user + nice, system: system + interrupts + softInterrupts, iowait, steal }
+  return { used: total - idle, total, cores, ...modes }
 }
 
 /** /proc/meminfo, in bytes. */
@@ -27,6 +41,18 @@ export function parseMemory(text: string): { usedBytes: number; totalBytes: numb
       (numberAfter(text, '\nBuffers:') ?? 0) +
       (numberAfter(text, '\nCached:') ?? 0)
   return { usedBytes: Math.max(0, total - available) * 1024, totalBytes: total * 1024 }
+}
+
+/** /proc/meminfo, in bytes; 0 where there is no swap. */
+export function parseSwap(text: string): { usedBytes: number; totalBytes: number } {
+  const total = numberAfter(text, 'SwapTotal:') ?? 0
+  return { usedBytes: Math.max(0, total - (numberAfter(text, 'SwapFree:') ?? 0)) * 1024, totalBytes: total * 1024 }
+}
+
+/** /proc/loadavg: of 1, 5 and 15 minutes. */
+export function parseLoadAverages(text: string): [number, number, number] {
+  const [one = 0, five = 0, fifteen = 0] = text.split(' ').map((part) => Number.parseFloat(part) || 0)
+  return [one, five, fifteen]
 }
 
 /** One file of /proc/pressure: share of the last 10 s, 0 to 100. */

@@ -103,6 +103,12 @@ export function hostValues(load: HostLoad): Values {
     ['pressure-memory-full', load.pressure?.memoryFull],
     ['pressure-io', load.pressure?.ioSome],
     ['pressure-io-full', load.pressure?.ioFull],
+    ['swap-used', load.detail?.swapBytesUsed],
+    ['cpu-user', load.detail?.cpuCoresUser],
+    ['cpu-system', load.detail?.cpuCoresSystem],
+    ['cpu-iowait', load.detail?.cpuCoresIowait],
+    ['cpu-steal', load.detail?.cpuCoresSteal],
+    ['uptime', load.detail?.uptimeSeconds],
   ])
 }
 
@@ -113,6 +119,9 @@ export function containerValues(load: ContainerLoad, { observed }: Task): Values
     ['memory-limit', load.memoryBytesLimit],
     ['network-receive', load.networkReceiveBytesPerSecond],
     ['network-send', load.networkSendBytesPerSecond],
+    ['disk-read', load.blockReadBytesPerSecond],
+    ['disk-write', load.blockWriteBytesPerSecond],
+    ['oom-kills', load.oomKills],
     ['throttled', load.cpuThrottledShare],
     ['processes', load.processes],
     ['restarts', Math.max(0, observed.attempt - 1)],

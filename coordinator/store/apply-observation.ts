@@ -4,6 +4,7 @@
  * its host (a wiped disk) and begins anew, and one that it knows less far was lost count of. Host times are turned into ours by the skew of the hello.
  */
 import type { Instant } from '../../shared/clock.ts'
+import type { HostLoad } from '../../shared/load.ts'
 import { sameData } from '../../shared/same-data.ts'
 import { compareProgress, hasEnded, isRemovalOfEnded, WRONG_PLATFORM } from '../../shared/task-state.ts'
 import type { EngineInfo, TaskObservation } from '../../shared/wire/up.ts'
@@ -45,7 +46,7 @@ export function applyObservation(world: World, observation: Observation, at: Ins
     case 'heartbeat':
       node.heard = heardBeat(node.heard, at)
       node.appliedRevision = observation.revision
-      node.load = observation.load
+      node.load = withDetail(observation.load, node.load)
       addLoad(node.loadHistory, observation.load, node.inventory?.cpuCores ?? 0, at)
       node.clockSkewMs = clockJump(node.clockSkewMs, observation.hostAt, at)?.skewMs ?? node.clockSkewMs
       for (const load of observation.containers) {
@@ -59,6 +60,11 @@ export function applyObservation(world: World, observation: Observation, at: Ins
     case 'notice':
       return
   }
+}
+
+/** An agent tells the detail now and then; meanwhile it is as it was. */
+function withDetail(load: HostLoad, before: HostLoad | null): HostLoad {
+  return load.detail === undefined && before?.detail !== undefined ? { ...load, detail: before.detail } : load
 }
 
 /** What a service uses changes slowly, and there may be a million containers: a sample now and then is enough. */

@@ -4,7 +4,7 @@
  * heartbeat as our agents write it (its own members only, numbers as msgpackr has them, ids in ASCII) is left to the general
  * way, which knows every form and says what is wrong. So nothing is refused here: it is read, or passed on.
  */
-import type { ContainerLoad, HostLoad, Pressure } from '../load.ts'
+import type { ContainerLoad, HostDetail, HostLoad, Pressure } from '../load.ts'
 import type { Heartbeat } from './up.ts'
 
 /** What `decodeUp` would give for it; null when it is to be read in the general way. Never throws. */
@@ -46,12 +46,14 @@ function heartbeatHere(): Heartbeat {
 
 function loadHere(): HostLoad {
   let pressure: Pressure | undefined
+  let detail: HostDetail | undefined
   const { amounts } = HOST
   const seen = eachMember(HOST, mapSize(), (member) => {
     if (member === PRESSURE) pressure = pressureHere()
+    else if (member === DETAIL) detail = detailHere()
     else amounts[member] = amount()
   })
-  if ((seen & ~(1 << PRESSURE)) !== (1 << PRESSURE) - 1) isOdd = true
+  if ((seen & ~((1 << PRESSURE) | (1 << DETAIL))) !== (1 << PRESSURE) - 1) isOdd = true
   const load: HostLoad = {
     cpuCoresUsed: amounts[0]!,
     memoryBytesUsed: amounts[1]!,
@@ -65,7 +67,27 @@ function loadHere(): HostLoad {
     networkSendBytesPerSecond: amounts[9]!,
   }
   if (pressure !== undefined) load.pressure = pressure
+  if (detail !== undefined) load.detail = detail
   return load
+}
+
+function detailHere(): HostDetail {
+  const { amounts } = DETAILS
+  const seen = eachMember(DETAILS, mapSize(), (member) => {
+    amounts[member] = amount()
+  })
+  if (seen !== 0b1_1111_1111) isOdd = true
+  return {
+    cpuCoresUser: amounts[0]!,
+    cpuCoresSystem: amounts[1]!,
+    cpuCoresIowait: amounts[2]!,
+    cpuCoresSteal: amounts[3]!,
+    loadAverage5m: amounts[4]!,
+    loadAverage15m: amounts[5]!,
+    swapBytesUsed: amounts[6]!,
+    swapBytesTotal: amounts[7]!,
+    uptimeSeconds: amounts[8]!,
+  }
 }
 
 function pressureHere(): Pressure {
@@ -107,6 +129,9 @@ function containerHere(): ContainerLoad {
   if (seen & (1 << 5)) load.networkReceiveBytesPerSecond = amounts[5]!
   if (seen & (1 << 6)) load.networkSendBytesPerSecond = amounts[6]!
   if (seen & (1 << 7)) load.processes = amounts[7]!
+  if (seen & (1 << 8)) load.blockReadBytesPerSecond = amounts[8]!
+  if (seen & (1 << 9)) load.blockWriteBytesPerSecond = amounts[9]!
+  if (seen & (1 << 10)) load.oomKills = amounts[10]!
   return load
 }
 
@@ -142,8 +167,21 @@ const HOST = shapeOf(
   'networkReceiveBytesPerSecond',
   'networkSendBytesPerSecond',
   'pressure',
+  'detail',
 )
 const PRESSURE = 10
+const DETAIL = 11
+const DETAILS = shapeOf(
+  'cpuCoresUser',
+  'cpuCoresSystem',
+  'cpuCoresIowait',
+  'cpuCoresSteal',
+  'loadAverage5m',
+  'loadAverage15m',
+  'swapBytesUsed',
+  'swapBytesTotal',
+  'uptimeSeconds',
+)
 const PRESSURES = shapeOf('cpuSome', 'memorySome', 'memoryFull', 'ioSome', 'ioFull')
 const CONTAINER = shapeOf(
   'task',
@@ -154,6 +192,9 @@ const CONTAINER = shapeOf(
   'networkReceiveBytesPerSecond',
   'networkSendBytesPerSecond',
   'processes',
+  'blockReadBytesPerSecond',
+  'blockWriteBytesPerSecond',
+  'oomKills',
 )
 const TASK = 0
 

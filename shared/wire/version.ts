@@ -11,7 +11,7 @@ export const WIRE_VERSION_MIN = 1
 export const WIRE_HISTORY: { version: number; fingerprint: string; brought: string }[] = [
   {
     version: 1,
-    fingerprint: '574606721a0c604bb20a650c72c3c7aa',
+    fingerprint: '71a517422009c50eadbac917d2b7d88c',
     brought:
       'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
   },

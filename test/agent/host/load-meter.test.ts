@@ -68,6 +68,33 @@ describe('the load of a host', () => {
     })
   })
 
+  test('its detail is told in every fifth sample, its modes over the time since the detail before', () => {
+    files.proc({
+      meminfo: 'MemTotal: 100 kB\nMemAvailable: 50 kB\nSwapTotal:  2048 kB\nSwapFree:   1024 kB\n',
+      uptime: '3600.25 7000.00\n',
+    })
+    aMeter()
+    const told = Array.from({ length: 6 }, (_, i) => {
+      const ticks = (i + 1) * 10
+      files.proc({
+        stat: `cpu  ${ticks * 3} ${ticks} ${ticks} ${ticks * 10} ${ticks * 2} ${ticks} ${ticks} ${ticks} 0 0\ncpu0 1\ncpu1 1\n`,
+      })
+      return sampleAfter(1000).load.detail
+    })
+    expect(told.map((detail) => detail !== undefined)).toEqual([true, false, false, false, false, true])
+    expect(told[5]).toEqual({
+      cpuCoresUser: 0.4,
+      cpuCoresSystem: 0.3,
+      cpuCoresIowait: 0.2,
+      cpuCoresSteal: 0.1,
+      loadAverage5m: 0.5,
+      loadAverage15m: 0.25,
+      swapBytesUsed: MiB,
+      swapBytesTotal: 2 * MiB,
+      uptimeSeconds: 3600.25,
+    })
+  })
+
   test('pressure is told where the kernel has it, and left out where it has none', () => {
     aMeter()
     expect(sampleAfter(1000).load).not.toHaveProperty('pressure')
