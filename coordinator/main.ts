@@ -153,6 +153,7 @@ async function serve(
     ...(logStore && { logs: () => logStore.stats() }),
     port: port.stats,
     history: history.stats,
+    totals: history.totals,
   })
   const settings: ApiSettings = { url: urlOf(options, options.port), startedAt, storeBytes: () => store.sizeBytes() }
   const alerter = createAlerter({

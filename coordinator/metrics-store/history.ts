@@ -1,6 +1,7 @@
 /** The metrics store and what feeds it, started beside a coordinator that serves already and in no hurry. */
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import { Totals } from '../metrics/totals.ts'
 import type { World } from '../world.ts'
 import { type MetricsStore, type MetricsStoreStats, openMetricsStore } from './metrics-store.ts'
 import { startSampler } from './sampler.ts'
@@ -12,6 +13,7 @@ export const SERIES_MAX = 50_000
 const OPEN_AFTER_MS = 500
 
 export type MetricsHistory = {
+  readonly totals: Totals
   /** Null: not read yet, not to be read, or not wanted; `why` says which. */
   readonly store: MetricsStore | null
   readonly why: string
@@ -33,7 +35,9 @@ export type MetricsHistoryOptions = {
 export function openMetricsHistory(options: MetricsHistoryOptions): MetricsHistory {
   const { dir, bytesMax, world, clock, heartbeatIntervalMs, log } = options
   let store: MetricsStore | null = null
-  let sampler: { stop(): void } | null = null
+  const totals = new Totals()
+  // Counters are told whether or not anything is kept.
+  const sampler = startSampler({ store: () => store, totals, world, clock, heartbeatIntervalMs })
   let isClosed = false
   let why = 'the metrics are still being read after a start; try again in a moment'
   if (bytesMax === 0) why = 'no metrics are kept: the coordinator was started with --metrics-size 0'
@@ -44,7 +48,6 @@ export function openMetricsHistory(options: MetricsHistoryOptions): MetricsHisto
       await clock.sleep(OPEN_AFTER_MS)
       if (isClosed) return
       store = await openMetricsStore({ dir, bytesMax, seriesMax: SERIES_MAX, log })
-      if (!isClosed) sampler = startSampler({ store, world, clock, heartbeatIntervalMs })
     } catch (error) {
       why = `the metrics in ${dir} cannot be read (${String(error)}); the coordinator's log has more`
       log.error({ error: String(error) }, `${why}. None are kept until the next start`)
@@ -52,6 +55,7 @@ export function openMetricsHistory(options: MetricsHistoryOptions): MetricsHisto
   }
 
   return {
+    totals,
     get store() {
       return store
     },
@@ -62,7 +66,7 @@ export function openMetricsHistory(options: MetricsHistoryOptions): MetricsHisto
     async close() {
       isClosed = true
       await opening
-      sampler?.stop()
+      sampler.stop()
       await store?.close()
     },
   }

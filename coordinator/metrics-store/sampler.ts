@@ -5,6 +5,7 @@
 import type { Clock, Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { taskName } from '../api/view-task.ts'
+import type { Totals } from '../metrics/totals.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { MetricsStore } from './metrics-store.ts'
 
@@ -15,14 +16,16 @@ const HEARTBEATS_MISSED_MAX = 2.5
 const POINTS_AT_ONCE = 2_000
 
 export type SamplerOptions = {
-  store: Pick<MetricsStore, 'append'>
+  /** Null: there is none (yet). */
+  store: () => Pick<MetricsStore, 'append'> | null
+  totals: Totals
   world: () => World
   clock: Clock
   heartbeatIntervalMs: number
 }
 
 /** Until stopped. A second whose sampling is still under way when the next begins takes that one's place. */
-export function startSampler({ store, world, clock, heartbeatIntervalMs }: SamplerOptions): { stop(): void } {
+export function startSampler({ store, totals, world, clock, heartbeatIntervalMs }: SamplerOptions): { stop(): void } {
   let isSampling = false
   let isStopped = false
   const quietMsMax = heartbeatIntervalMs * HEARTBEATS_MISSED_MAX
@@ -36,11 +39,15 @@ export function startSampler({ store, world, clock, heartbeatIntervalMs }: Sampl
     for (const name of [...world().nodes.keys()]) {
       if (isStopped) break
       const node = world().nodes.get(name)
-      if (node) points += sampleNode(store, world(), node, now, quietMsMax)
+      const into = store()
+      if (!node || now - node.heard.lastBeatAt > quietMsMax) continue
+      totals.add(node, now)
+      points += into === null ? node.containerLoads.size : sampleNode(into, world(), node, now, quietMsMax)
       if (points < POINTS_AT_ONCE) continue
       points = 0
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
+    totals.keepOnly((name) => world().nodes.has(name))
     isSampling = false
   }
 

@@ -3,10 +3,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Instant } from '../../shared/clock.ts'
 import type { AlertCounts } from '../alerts/alerter.ts'
+import { viewDiscovery } from '../api/view-discovery.ts'
 import type { PortCounts } from '../connections/port.ts'
 import type { LogStoreStats } from '../logs/log-store.ts'
 import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
 import type { Decision, World } from '../world.ts'
+import { loadText } from './load-text.ts'
+import type { Totals } from './totals.ts'
 import { worldFigures } from './world-metrics.ts'
 
 /** What is asked when somebody asks for the metrics; counts are since the start. */
@@ -20,6 +23,7 @@ export type MetricSources = {
   logs?: () => LogStoreStats
   port?: () => PortCounts
   alerts?: () => AlertCounts
+  totals?: Totals
   history?: () => MetricsStoreStats | null
 }
 
@@ -65,6 +69,11 @@ export function createMetrics(): Metrics {
   ])
   const logs = logMetrics(registry)
   const history = historyMetrics(registry)
+  const undiscovered = gauge(
+    registry,
+    'berth_discovery_tasks_left_out',
+    'Running tasks with the label berth.metrics.port that Prometheus cannot reach',
+  )
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -104,7 +113,10 @@ export function createMetrics(): Metrics {
         const kept = sources.history?.()
         if (kept) history(kept)
       }
-      return registry.metrics()
+      if (sources === null) return registry.metrics()
+      const now = sources.world()
+      undiscovered.set(viewDiscovery(now).leftOut.length)
+      return `${await registry.metrics()}\n${loadText(now, sources.totals)}`
     },
 
     watch(given) {

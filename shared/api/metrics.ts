@@ -104,3 +104,9 @@ export const TopDocument = Type.Object({
   rows: Type.Array(TopRow),
 })
 export type TopDocument = Static<typeof TopDocument>
+
+/** As Prometheus' http_sd reads it. */
+export const DiscoveryDocument = Type.Array(
+  Type.Object({ targets: Type.Array(Type.String()), labels: Type.Record(Type.String(), Type.String()) }),
+)
+export type DiscoveryDocument = Static<typeof DiscoveryDocument>

@@ -1,6 +1,13 @@
 /** Metrics over time, and who uses most now. */
 import type { FastifyInstance } from 'fastify'
-import { MetricNameDocument, MetricsDocument, MetricsQuery, TopDocument, TopQuery } from '../../../shared/api.ts'
+import {
+  DiscoveryDocument,
+  MetricNameDocument,
+  MetricsDocument,
+  MetricsQuery,
+  TopDocument,
+  TopQuery,
+} from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
 import { METRICS, type Reduction } from '../../../shared/metric-names.ts'
 import Type from '../../../shared/schema.ts'
@@ -8,6 +15,7 @@ import type { MetricsStore } from '../../metrics-store/metrics-store.ts'
 import { askMetrics, type MetricsQuery as Question, type Reduce } from '../../metrics-store/query.ts'
 import type { World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
+import { viewDiscovery } from '../view-discovery.ts'
 import { viewTop } from '../view-top.ts'
 import { isoTime } from '../words.ts'
 import { serviceNamed } from './services.ts'
@@ -50,6 +58,12 @@ export function metricsRoutes(api: FastifyInstance, { core, history, clock }: Ro
   api.get('/v1/metrics/names', { schema: names }, () =>
     METRICS.map(({ name, unit, of, isCounter = false, about }) => ({ name, unit, of: [...of], isCounter, about })),
   )
+
+  const discovery = {
+    summary: "Targets for Prometheus' http_sd: running tasks with the label berth.metrics.port",
+    response: { 200: DiscoveryDocument },
+  }
+  api.get('/v1/discovery/prometheus', { schema: discovery }, () => viewDiscovery(core.world).targets)
 
   const top = { summary: 'Which tasks or nodes use most now', querystring: TopQuery, response: { 200: TopDocument } }
   api.get<{ Querystring: TopQuery }>('/v1/top', { schema: top }, ({ query }) => {

@@ -1,0 +1,223 @@
+/**
+ * Nodes, services and tasks in Prometheus' text form, by the names that node_exporter and cAdvisor use where they have one. Written
+ * by hand: with a registry each series of each task would be an object that is kept.
+ */
+import { countTasks, tasksOf } from '../api/counts.ts'
+import { taskName } from '../api/view-task.ts'
+import type { Node, World } from '../world.ts'
+import type { Totals } from './totals.ts'
+import { NODE_SERIES_MAX } from './world-metrics.ts'
+
+/** Of more tasks the first so many by id are told; `berth_tasks_without_series` says how many are not. */
+export const TASK_SERIES_MAX = 5_000
+export const SERVICE_SERIES_MAX = 2_000
+
+type Labels = Record<string, string>
+type Sample = [labels: Labels, value: number]
+
+export function loadText(world: World, totals: Totals | undefined): string {
+  const nodes = [...world.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
+  return [...nodeFamilies(nodes, totals), ...serviceFamilies(world), ...taskFamilies(world, totals)].join('')
+}
+
+// ---------------------------------------------------------------- nodes
+
+function nodeFamilies(nodes: Node[], totals: Totals | undefined): string[] {
+  const each = (values: (node: Node) => (Sample | null)[]) =>
+    nodes.flatMap((node) => values(node).flatMap((sample) => (sample === null ? [] : [withNode(node, sample)])))
+  const gauge = (name: string, help: string, value: (node: Node) => number | undefined) =>
+    family(
+      name,
+      'gauge',
+      help,
+      each((node) => [one(value(node))]),
+    )
+  const counter = (name: string, help: string, value: (totals: NonNullable<ReturnType<Totals['host']>>) => Sample[]) =>
+    family(
+      name,
+      'counter',
+      help,
+      each((node) => {
+        const host = totals?.host(node.name)
+        return host === undefined ? [] : value(host)
+      }),
+    )
+  return [
+    counter('node_cpu_seconds_total', 'Seconds the CPUs spent in each mode.', (host) => [
+      [{ mode: 'user' }, host.cpuSecondsUser],
+      [{ mode: 'system' }, host.cpuSecondsSystem],
+      [{ mode: 'iowait' }, host.cpuSecondsIowait],
+      [{ mode: 'steal' }, host.cpuSecondsSteal],
+    ]),
+    gauge('node_load1', '1m load average.', ({ load }) => load?.loadAverage1m),
+    gauge('node_load5', '5m load average.', ({ load }) => load?.detail?.loadAverage5m),
+    gauge('node_load15', '15m load average.', ({ load }) => load?.detail?.loadAverage15m),
+    gauge('node_memory_MemTotal_bytes', 'Memory of the node.', ({ load }) => load?.memoryBytesTotal),
+    gauge('node_memory_MemAvailable_bytes', 'Memory that can be had without swapping.', ({ load }) =>
+      load ? load.memoryBytesTotal - load.memoryBytesUsed : undefined,
+    ),
+    gauge('node_memory_SwapTotal_bytes', 'Swap of the node.', ({ load }) => load?.detail?.swapBytesTotal),
+    gauge('node_memory_SwapFree_bytes', 'Swap that is free.', ({ load }) =>
+      load?.detail ? load.detail.swapBytesTotal - load.detail.swapBytesUsed : undefined,
+    ),
+    gauge(
+      'node_filesystem_size_bytes',
+      "Size of the file system with the Engine's data.",
+      ({ load }) => load?.diskBytesTotal,
+    ),
+    gauge('node_filesystem_free_bytes', 'Room on that file system.', ({ load }) =>
+      load ? load.diskBytesTotal - load.diskBytesUsed : undefined,
+    ),
+    counter('node_network_receive_bytes_total', 'Bytes received.', (host) => [[{}, host.receivedBytes]]),
+    counter('node_network_transmit_bytes_total', 'Bytes sent.', (host) => [[{}, host.sentBytes]]),
+    counter('node_disk_read_bytes_total', 'Bytes read from disks.', (host) => [[{}, host.readBytes]]),
+    counter('node_disk_written_bytes_total', 'Bytes written to disks.', (host) => [[{}, host.writtenBytes]]),
+    family(
+      'berth_node_pressure_ratio',
+      'gauge',
+      'Share of the last 10 s in which some or all tasks waited (PSI).',
+      each(({ load }) => {
+        const pressure = load?.pressure
+        if (pressure === undefined) return []
+        return [
+          [{ resource: 'cpu', stalled: 'some' }, pressure.cpuSome / 100],
+          [{ resource: 'memory', stalled: 'some' }, pressure.memorySome / 100],
+          [{ resource: 'memory', stalled: 'all' }, pressure.memoryFull / 100],
+          [{ resource: 'io', stalled: 'some' }, pressure.ioSome / 100],
+          [{ resource: 'io', stalled: 'all' }, pressure.ioFull / 100],
+        ]
+      }),
+    ),
+    gauge('berth_node_uptime_seconds', 'Since the host started.', ({ load }) => load?.detail?.uptimeSeconds),
+    gauge('berth_node_engine_up', 'Whether the Docker Engine of the node answers.', ({ engine }) =>
+      engine === null ? undefined : Number(engine.state === 'up'),
+    ),
+  ]
+}
+
+function withNode({ name }: Node, [labels, value]: Sample): Sample {
+  return [{ node: name, ...labels }, value]
+}
+
+// ---------------------------------------------------------------- services and tasks
+
+function serviceFamilies(world: World): string[] {
+  const services = [...world.services.values()].slice(0, SERVICE_SERIES_MAX)
+  const samples = services.flatMap((service) =>
+    Object.entries(countTasks(service, tasksOf(world, service.name))).map(
+      ([state, count]): Sample => [{ service: service.name, stack: service.stack, state }, count],
+    ),
+  )
+  const without = world.services.size - services.length
+  return [
+    family(
+      'berth_service_tasks',
+      'gauge',
+      'Tasks of the service by what they do; wanted: how many there should be.',
+      samples,
+    ),
+    family('berth_services_without_series', 'gauge', 'Services beyond the bound of series.', [[{}, without]]),
+  ]
+}
+
+function taskFamilies(world: World, totals: Totals | undefined): string[] {
+  const measured = [...measuredTasks(world)]
+  const told = measured.slice(0, TASK_SERIES_MAX).map((each) => {
+    const { task, node } = each
+    const of = world.services.get(task.service)
+    const image = of?.versions.get(task.version)?.spec.task.container.image ?? ''
+    const labels = {
+      id: task.id,
+      name: taskName(task),
+      image,
+      service: task.service,
+      stack: of?.stack ?? '',
+      node: node.name,
+    }
+    return { ...each, labels, totals: totals?.task(node.name, task.id) }
+  })
+  const each = (
+    name: string,
+    type: 'gauge' | 'counter',
+    help: string,
+    value: (task: (typeof told)[number]) => number | undefined,
+  ) =>
+    family(
+      name,
+      type,
+      help,
+      told.flatMap((task): Sample[] => {
+        const figure = value(task)
+        return figure === undefined ? [] : [[task.labels, figure]]
+      }),
+    )
+  return [
+    each('container_cpu_usage_seconds_total', 'counter', 'CPU time used.', ({ totals }) => totals?.cpuSeconds),
+    each(
+      'container_memory_working_set_bytes',
+      'gauge',
+      'Memory without what the kernel would drop first.',
+      ({ load }) => load.memoryBytesUsed,
+    ),
+    each('container_spec_memory_limit_bytes', 'gauge', 'Memory limit.', ({ load }) => load.memoryBytesLimit),
+    each('container_oom_events_total', 'counter', 'Processes killed for lack of memory.', ({ load }) => load.oomKills),
+    each('container_network_receive_bytes_total', 'counter', 'Bytes received.', ({ totals }) => totals?.receivedBytes),
+    each('container_network_transmit_bytes_total', 'counter', 'Bytes sent.', ({ totals }) => totals?.sentBytes),
+    each(
+      'container_fs_reads_bytes_total',
+      'counter',
+      'Bytes read from block devices.',
+      ({ totals }) => totals?.readBytes,
+    ),
+    each(
+      'container_fs_writes_bytes_total',
+      'counter',
+      'Bytes written to block devices.',
+      ({ totals }) => totals?.writtenBytes,
+    ),
+    each('container_threads', 'gauge', 'Processes and threads.', ({ load }) => load.processes),
+    each(
+      'berth_task_cpu_throttled_ratio',
+      'gauge',
+      'Share of periods in which the CPU limit held it up.',
+      ({ load }) => load.cpuThrottledShare,
+    ),
+    each('berth_task_restarts_total', 'counter', 'Starts after the first.', ({ task }) =>
+      Math.max(0, task.observed.attempt - 1),
+    ),
+    family('berth_tasks_without_series', 'gauge', 'Measured tasks beyond the bound of series.', [
+      [{}, measured.length - told.length],
+    ]),
+  ]
+}
+
+function* measuredTasks(world: World) {
+  for (const node of world.nodes.values()) {
+    for (const load of node.containerLoads.values()) {
+      const task = world.tasks.get(load.task)
+      if (task?.node === node.name) yield { task, node, load }
+    }
+  }
+}
+
+// ---------------------------------------------------------------- text
+
+function one(value: number | undefined): Sample | null {
+  return value === undefined ? null : [{}, value]
+}
+
+/** '' without samples: a family that nobody has says nothing. */
+function family(name: string, type: 'gauge' | 'counter', help: string, samples: Sample[]): string {
+  if (samples.length === 0) return ''
+  const lines = samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`)
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`
+}
+
+function labelText(labels: Labels): string {
+  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`)
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`
+}
+
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+}

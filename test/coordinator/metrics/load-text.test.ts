@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest'
+import { viewDiscovery } from '../../../coordinator/api/view-discovery.ts'
+import { loadText } from '../../../coordinator/metrics/load-text.ts'
+import { Totals } from '../../../coordinator/metrics/totals.ts'
+import type { World } from '../../../coordinator/world.ts'
+import { aHostLoad, aNode, aService, aTask, aWorld, NOW } from '../../build/world.ts'
+import { parseExposition } from './exposition.ts'
+
+function aMeasuredWorld(): World {
+  const world = aWorld({
+    nodes: [aNode({ name: 'n1' })],
+    services: [aService({ name: 'shop_web' })],
+    tasks: [aTask({ id: 't1', service: 'shop_web', slot: 1, node: 'n1', state: 'running' })],
+  })
+  const node = world.nodes.get('n1')!
+  node.load = aHostLoad({ cpuCoresUsed: 1.5, memoryBytesTotal: 1000, memoryBytesUsed: 400, loadAverage1m: 2 })
+  node.load.detail = {
+    cpuCoresUser: 1,
+    cpuCoresSystem: 0.5,
+    cpuCoresIowait: 0,
+    cpuCoresSteal: 0,
+    loadAverage5m: 3,
+    loadAverage15m: 4,
+    swapBytesUsed: 1,
+    swapBytesTotal: 8,
+    uptimeSeconds: 60,
+  }
+  node.containerLoads.set('t1', {
+    task: 't1',
+    cpuCoresUsed: 0.5,
+    memoryBytesUsed: 64,
+    networkReceiveBytesPerSecond: 10,
+    oomKills: 2,
+  })
+  return world
+}
+
+test('nodes, services and tasks are told by the names that node_exporter and cAdvisor use', () => {
+  const world = aMeasuredWorld()
+  const totals = new Totals()
+  totals.add(world.nodes.get('n1')!, NOW)
+  totals.add(world.nodes.get('n1')!, NOW + 4_000)
+  const { samples } = parseExposition(loadText(world, totals))
+  const value = (name: string, labels: Record<string, string>) =>
+    samples.find((one) => one.name === name && Object.entries(labels).every(([key, text]) => one.labels[key] === text))
+      ?.value
+  expect(value('node_load1', { node: 'n1' })).toBe(2)
+  expect(value('node_load15', { node: 'n1' })).toBe(4)
+  expect(value('node_memory_MemAvailable_bytes', { node: 'n1' })).toBe(600)
+  expect(value('node_memory_SwapFree_bytes', { node: 'n1' })).toBe(7)
+  expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'user' })).toBe(4)
+  expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'system' })).toBe(2)
+  const ofTask = { id: 't1', name: 'shop_web.1', service: 'shop_web', node: 'n1' }
+  expect(value('container_cpu_usage_seconds_total', ofTask)).toBe(2)
+  expect(value('container_memory_working_set_bytes', ofTask)).toBe(64)
+  expect(value('container_network_receive_bytes_total', ofTask)).toBe(40)
+  expect(value('container_oom_events_total', ofTask)).toBe(2)
+  expect(value('berth_service_tasks', { service: 'shop_web', state: 'running' })).toBe(1)
+  expect(value('berth_tasks_without_series', {})).toBe(0)
+})
+
+test('the text follows the form: each family once with help and type, counters end in _total, no series twice', () => {
+  const world = aMeasuredWorld()
+  const service = world.services.get('shop_web')!
+  service.versions.get(service.version)!.spec.task.container.image = 'odd"name\\\n'
+  const { samples, offences } = parseExposition(loadText(world, undefined))
+  expect(offences).toEqual([])
+  expect(samples.find(({ labels }) => labels.image !== undefined)?.labels.image).toBe('odd"name\\\n')
+})
+
+test('a counter stands still while its node is away, and goes on from where it was', () => {
+  const node = aMeasuredWorld().nodes.get('n1')!
+  const totals = new Totals()
+  for (const at of [0, 1_000, 601_000, 602_000]) totals.add(node, NOW + at)
+  expect(totals.task('n1', 't1')?.cpuSeconds).toBe(1)
+})
+
+test('a running task with the label is a target at the host port that its port is published on', () => {
+  const world = aMeasuredWorld()
+  const task = world.tasks.get('t1')!
+  const { versions, version } = world.services.get('shop_web')!
+  const { container } = versions.get(version)!.spec.task
+  const node = world.nodes.get('n1')!
+  node.connection = { instance: 'i', openedAt: NOW, address: '10.0.0.7', wireVersion: 1 }
+  expect(viewDiscovery(world)).toEqual({ targets: [], leftOut: [] })
+  container.labels = { 'berth.metrics.port': '9100', 'berth.metrics.path': '/stats' }
+  expect(viewDiscovery(world)).toEqual({
+    targets: [],
+    leftOut: [{ task: 'shop_web.1', why: 'its port 9100 is not published' }],
+  })
+  task.observed.ports = [{ containerPort: 9100, hostPort: 32768, protocol: 'tcp' }]
+  expect(viewDiscovery(world)).toMatchObject({
+    targets: [
+      {
+        targets: ['10.0.0.7:32768'],
+        labels: { __metrics_path__: '/stats', berth_service: 'shop_web', berth_task: 'shop_web.1', berth_node: 'n1' },
+      },
+    ],
+    leftOut: [],
+  })
+  container.labels = { 'berth.metrics.port': 'http' }
+  expect(viewDiscovery(world).leftOut).toEqual([
+    { task: 'shop_web.1', why: 'berth.metrics.port is "http", not a port' },
+  ])
+})
