@@ -84,7 +84,7 @@ async function look(coordinator: CoordinatorProcess, looking: Looking): Promise<
       looking.tasks = (status.body as StatusDocument).totals.tasks
     }
     const { body } = await coordinator.ask('GET', '/metrics')
-    const p99 = /^berth_event_loop_delay_seconds\{[^}]*quantile="0\.99"[^}]*\} (\S+)$/m.exec(String(body))?.[1]
+    const p99 = /^berth_event_loop_delay_seconds\{[^}]*percentile="99"[^}]*\} (\S+)$/m.exec(String(body))?.[1]
     if (p99 !== undefined) looking.delayMs.push(Number(p99) * 1000)
     await sleep(LOOK_MS)
   }

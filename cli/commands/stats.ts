@@ -22,7 +22,7 @@ export type StatsOptions = {
 type Named = { stack: string } | { service: string } | { task: string } | { node: string }
 
 const METRICS_DEFAULT = ['cpu', 'memory']
-const ROWS = 6
+const ROWS = 8
 const COLUMNS_MAX = 140
 /** Of many lines those that used most. */
 const ROWS_MAX = 20

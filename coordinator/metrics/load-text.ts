@@ -52,14 +52,8 @@ function nodeFamilies(nodes: Node[], totals: Totals | undefined): string[] {
     gauge('node_load1', '1m load average.', ({ load }) => load?.loadAverage1m),
     gauge('node_load5', '5m load average.', ({ load }) => load?.detail?.loadAverage5m),
     gauge('node_load15', '15m load average.', ({ load }) => load?.detail?.loadAverage15m),
-    gauge('node_memory_MemTotal_bytes', 'Memory of the node.', ({ load }) => load?.memoryBytesTotal),
-    gauge('node_memory_MemAvailable_bytes', 'Memory that can be had without swapping.', ({ load }) =>
-      load ? load.memoryBytesTotal - load.memoryBytesUsed : undefined,
-    ),
-    gauge('node_memory_SwapTotal_bytes', 'Swap of the node.', ({ load }) => load?.detail?.swapBytesTotal),
-    gauge('node_memory_SwapFree_bytes', 'Swap that is free.', ({ load }) =>
-      load?.detail ? load.detail.swapBytesTotal - load.detail.swapBytesUsed : undefined,
-    ),
+    gauge('berth_node_swap_bytes', 'Swap of the node.', ({ load }) => load?.detail?.swapBytesTotal),
+    gauge('berth_node_swap_bytes_used', 'Swap in use.', ({ load }) => load?.detail?.swapBytesUsed),
     gauge(
       'node_filesystem_size_bytes',
       "Size of the file system with the Engine's data.",

@@ -81,7 +81,7 @@ export function createMetrics(): Metrics {
     registry,
     'berth_event_loop_delay_seconds',
     'Delay of the event loop since the last reading',
-    ['quantile'],
+    ['percentile'],
   )
   let sources: MetricSources | null = null
 
@@ -89,8 +89,8 @@ export function createMetrics(): Metrics {
     contentType: registry.contentType,
 
     async metrics() {
-      for (const [quantile, share] of Object.entries({ '0.5': 50, '0.99': 99, '1': 100 })) {
-        loopDelay.set({ quantile }, delay.percentile(share) / 1e9)
+      for (const percentile of [50, 99, 100]) {
+        loopDelay.set({ percentile }, delay.percentile(percentile) / 1e9)
       }
       delay.reset()
       if (sources !== null) {
@@ -169,10 +169,10 @@ function worldMetrics(registry: Registry): (world: World, now: Instant, heartbea
   const services = gauge(registry, 'berth_services', 'Services')
   const rollouts = gauge(registry, 'berth_rollouts', 'Services by state of their rollout', ['state'])
   const byNode = [
-    ['cpuCoresTotal', gauge(registry, 'berth_node_cpu_cores_total', 'Cores of the node', ['node'])],
+    ['cpuCoresTotal', gauge(registry, 'berth_node_cpu_cores', 'Cores of the node', ['node'])],
     ['cpuCoresUsed', gauge(registry, 'berth_node_cpu_cores_used', 'Cores in use', ['node'])],
     ['cpuCoresPromised', gauge(registry, 'berth_node_cpu_cores_promised', 'Cores reserved by tasks', ['node'])],
-    ['memoryBytesTotal', gauge(registry, 'berth_node_memory_bytes_total', 'Memory of the node', ['node'])],
+    ['memoryBytesTotal', gauge(registry, 'berth_node_memory_bytes', 'Memory of the node', ['node'])],
     ['memoryBytesUsed', gauge(registry, 'berth_node_memory_bytes_used', 'Memory in use', ['node'])],
     ['memoryBytesPromised', gauge(registry, 'berth_node_memory_bytes_promised', 'Memory reserved by tasks', ['node'])],
     ['quietSeconds', gauge(registry, 'berth_node_quiet_seconds', 'Since the agent was last heard', ['node'])],
@@ -237,7 +237,9 @@ function countEach(metric: Counter, label: string, values: Record<string, number
 function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1000 })
   for (const name of registry.getMetricsAsArray().map((metric) => metric.name)) {
-    if (name.startsWith('nodejs_eventloop_lag')) registry.removeSingleMetric(name)
+    // Of the latter there are others by type; these are no counters, whatever their names say.
+    if (name.startsWith('nodejs_eventloop_lag') || /^nodejs_active_.*_total$/.test(name))
+      registry.removeSingleMetric(name)
   }
 }
 

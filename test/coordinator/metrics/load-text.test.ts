@@ -46,8 +46,7 @@ test('nodes, services and tasks are told by the names that node_exporter and cAd
       ?.value
   expect(value('node_load1', { node: 'n1' })).toBe(2)
   expect(value('node_load15', { node: 'n1' })).toBe(4)
-  expect(value('node_memory_MemAvailable_bytes', { node: 'n1' })).toBe(600)
-  expect(value('node_memory_SwapFree_bytes', { node: 'n1' })).toBe(7)
+  expect(value('berth_node_swap_bytes_used', { node: 'n1' })).toBe(1)
   expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'user' })).toBe(4)
   expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'system' })).toBe(2)
   const ofTask = { id: 't1', name: 'shop_web.1', service: 'shop_web', node: 'n1' }

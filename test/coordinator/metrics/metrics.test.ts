@@ -3,6 +3,7 @@ import { createMetrics, type Metrics, type WireCounts } from '../../../coordinat
 import { NODE_SERIES_MAX, worldFigures } from '../../../coordinator/metrics/world-metrics.ts'
 import type { World } from '../../../coordinator/world.ts'
 import { aNode, aService, aTask, aWorld, NOW, nodes } from '../../build/world.ts'
+import { parseExposition } from './exposition.ts'
 
 const GiB = 1024 ** 3
 let metrics: Metrics
@@ -49,7 +50,7 @@ describe('the world in figures', () => {
       'berth_tasks{state="failed"}': 1,
       'berth_tasks{state="waiting"}': 1,
       berth_tasks_waiting: 1,
-      'berth_node_cpu_cores_total{node="n1"}': 4,
+      'berth_node_cpu_cores{node="n1"}': 4,
       'berth_node_cpu_cores_promised{node="n1"}': 1,
       'berth_node_memory_bytes_promised{node="n1"}': 2 * GiB,
       berth_store_size_bytes: 4096,
@@ -57,7 +58,7 @@ describe('the world in figures', () => {
     world = aWorld({ nodes: [aNode({ name: 'n3' })] })
     const later = await told()
     expect(later).toMatchObject({ 'berth_nodes{status="lost"}': 0, berth_tasks_waiting: 0 })
-    expect(later).not.toHaveProperty('berth_node_cpu_cores_total{node="n1"}')
+    expect(later).not.toHaveProperty('berth_node_cpu_cores{node="n1"}')
   })
 
   test('a task that has ended holds no promise', () => {
@@ -115,8 +116,16 @@ describe('what is counted elsewhere', () => {
 test('the process and its event loop are told before there is a world', async () => {
   const figures = await told()
   expect(figures.process_resident_memory_bytes).toBeGreaterThan(0)
-  expect(figures).toHaveProperty('berth_event_loop_delay_seconds{quantile="0.99"}')
+  expect(figures).toHaveProperty('berth_event_loop_delay_seconds{percentile="99"}')
   expect(Object.keys(figures).filter((name) => name.startsWith('nodejs_eventloop_lag'))).toEqual([])
+})
+
+test('nothing in the text offends against the form', async () => {
+  metrics.watch({ world: aBusyWorld, now: () => NOW })
+  metrics.beat({ durationMs: 1, decisions: [], stallMs: 1 })
+  const { samples, offences } = parseExposition(await metrics.metrics())
+  expect(offences).toEqual([])
+  expect(samples.length).toBeGreaterThan(100)
 })
 
 test('two coordinators in one process do not share figures', async () => {
