@@ -1,13 +1,13 @@
 /**
  * Where Prometheus finds what services tell of themselves, as its http_sd wants it: a target for each running task with the label
- * `berth.metrics.port`, at the host port that this container port is published on.
+ * `prometheus.io/port`, at the host port that this container port is published on.
  */
 import type { DiscoveryDocument } from '../../shared/api.ts'
 import type { Node, Task, World } from '../world.ts'
 import { taskName } from './view-task.ts'
 
-const PORT_LABEL = 'berth.metrics.port'
-const PATH_LABEL = 'berth.metrics.path'
+const PORT_LABEL = 'prometheus.io/port'
+const PATH_LABEL = 'prometheus.io/path'
 export const TARGETS_MAX = 20_000
 
 /** `leftOut`: tasks that have the label and cannot be reached, each with the reason. */

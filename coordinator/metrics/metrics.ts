@@ -72,7 +72,7 @@ export function createMetrics(): Metrics {
   const undiscovered = gauge(
     registry,
     'berth_discovery_tasks_left_out',
-    'Running tasks with the label berth.metrics.port that Prometheus cannot reach',
+    'Running tasks with the label prometheus.io/port that Prometheus cannot reach',
   )
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')

@@ -16,7 +16,7 @@ const COMPOSE = `services:
     image: "bb:1"
     command: ["sh", "-c", "mkdir /w && echo up 1 > /w/metrics && httpd -f -p 9100 -h /w"]
     ports: ["9100"]
-    labels: { berth.metrics.port: "9100" }
+    labels: { "prometheus.io/port": "9100" }
 `
 
 let bed: Bed

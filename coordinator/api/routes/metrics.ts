@@ -60,7 +60,7 @@ export function metricsRoutes(api: FastifyInstance, { core, history, clock }: Ro
   )
 
   const discovery = {
-    summary: "Targets for Prometheus' http_sd: running tasks with the label berth.metrics.port",
+    summary: "Targets for Prometheus' http_sd: running tasks with the label prometheus.io/port",
     response: { 200: DiscoveryDocument },
   }
   api.get('/v1/discovery/prometheus', { schema: discovery }, () => viewDiscovery(core.world).targets)

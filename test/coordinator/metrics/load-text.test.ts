@@ -82,7 +82,7 @@ test('a running task with the label is a target at the host port that its port i
   const node = world.nodes.get('n1')!
   node.connection = { instance: 'i', openedAt: NOW, address: '10.0.0.7', wireVersion: 1 }
   expect(viewDiscovery(world)).toEqual({ targets: [], leftOut: [] })
-  container.labels = { 'berth.metrics.port': '9100', 'berth.metrics.path': '/stats' }
+  container.labels = { 'prometheus.io/port': '9100', 'prometheus.io/path': '/stats' }
   expect(viewDiscovery(world)).toEqual({
     targets: [],
     leftOut: [{ task: 'shop_web.1', why: 'its port 9100 is not published' }],
@@ -97,8 +97,8 @@ test('a running task with the label is a target at the host port that its port i
     ],
     leftOut: [],
   })
-  container.labels = { 'berth.metrics.port': 'http' }
+  container.labels = { 'prometheus.io/port': 'http' }
   expect(viewDiscovery(world).leftOut).toEqual([
-    { task: 'shop_web.1', why: 'berth.metrics.port is "http", not a port' },
+    { task: 'shop_web.1', why: 'prometheus.io/port is "http", not a port' },
   ])
 })
