@@ -18,6 +18,7 @@ export type CoordinatorFlags = {
   logsSize?: number
   logsAge?: number
   metricsSize?: number
+  metricsSeries?: number
   logLevel?: string
   checkTwice?: boolean
 }
@@ -36,6 +37,7 @@ export function addCoordinatorFlags(command: Command): Command {
     .option('--logs-size <SIZE>', 'room for the log lines of all services (default: 10G; 0: keep none)', size)
     .option('--logs-age <TIME>', 'how long log lines are kept (default: 30d)', ms)
     .option('--metrics-size <SIZE>', 'room for metrics over time (default: 512M; 0: keep none)', size)
+    .option('--metrics-series <N>', 'of how many series points are kept at once (default: 50000)', Number)
     .option('--log-level <LEVEL>', 'debug, info, warn, error or silent')
     .option('--check-twice', 'for tests: after each beat, assert that nothing is left to decide')
 }

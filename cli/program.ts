@@ -136,8 +136,8 @@ function addAlerts(program: Command, context: MakeContext): void {
 
 function addMetrics(program: Command, context: MakeContext): void {
   addJson(program.command('stats <SERVICE|TASK|STACK|NODE>').description('what was used over time, as a plot'))
-    .option('--since <TIME>', 'from so long ago: 10m, 2h, 7d', lifetime, 3_600_000)
-    .option('--until <TIME>', 'up to so long ago (default: now)', lifetime)
+    .option('--since <TIME>', 'from then on: 10m, 2h, 7d ago, or since 2026-11-26T10:00:00Z (default: 1h)', moment)
+    .option('--until <TIME>', 'up to then (default: now)', moment)
     .option(
       '--metric <METRIC>',
       'cpu, memory, network-receive, …; several may be given (default: cpu and memory)',

@@ -25,6 +25,7 @@ export async function startCoordinator(flags: CoordinatorFlags): Promise<void> {
       logsBytes: flags.logsSize,
       logsAgeMs: flags.logsAge,
       metricsBytes: flags.metricsSize,
+      metricsSeries: flags.metricsSeries,
       logLevel: logLevel as Given['logLevel'],
       checkTwice,
     }),

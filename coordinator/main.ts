@@ -122,6 +122,7 @@ async function serve(
   const history = openMetricsHistory({
     dir: join(options.dataDir, 'metrics'),
     bytesMax: options.metricsBytes,
+    seriesMax: options.metricsSeries,
     world: () => loop.world,
     clock: systemClock,
     heartbeatIntervalMs,

@@ -8,6 +8,9 @@ export const PORT_DEFAULT = 23784
 export const DATA_DIR_DEFAULT = '/var/lib/berth/coordinator'
 const HEARTBEAT_INTERVAL_MS_DEFAULT = 1_000
 const JOURNAL_BYTES_DEFAULT = 64 * 1024 * 1024
+const METRICS_SERIES_DEFAULT = 50_000
+/** More would not fit into the 32 bits that a frame has for the place of a block. */
+const METRICS_SERIES_MAX = 5_000_000
 const METRICS_BYTES_DEFAULT = 512 * 1024 * 1024
 /** Each of the three tiers has twelve files, and a frame of a small cluster must fit into one. */
 const METRICS_BYTES_MIN = 8 * 1024 * 1024
@@ -39,6 +42,8 @@ export type CoordinatorOptions = Graces & {
   logsAgeMs: number
   /** Room for metrics over time; 0: none are kept. */
   metricsBytes: number
+  /** Series of nodes and tasks that get new points; each takes about a kilobyte of memory. */
+  metricsSeries: number
   logLevel: (typeof LOG_LEVELS)[number]
   /** For tests: after each beat asserts that deciding again decides nothing. */
   checkTwice: boolean
@@ -63,6 +68,7 @@ export function coordinatorOptions(given: Partial<CoordinatorOptions> = {}): Coo
     logsBytes: logsSize(given.logsBytes ?? LOGS_BYTES_DEFAULT),
     logsAgeMs: given.logsAgeMs ?? LOGS_AGE_MS_DEFAULT,
     metricsBytes: metricsSize(given.metricsBytes ?? METRICS_BYTES_DEFAULT),
+    metricsSeries: metricsSeries(given.metricsSeries ?? METRICS_SERIES_DEFAULT),
     startGraceMs: milliseconds('start grace', given.startGraceMs ?? graces.startGraceMs),
     agentGraceMs: milliseconds('agent grace', given.agentGraceMs ?? graces.agentGraceMs),
     goodbyeGraceMs: milliseconds('goodbye grace', given.goodbyeGraceMs ?? graces.goodbyeGraceMs),
@@ -119,6 +125,11 @@ function logsSize(bytes: number): number {
 function metricsSize(bytes: number): number {
   if (Number.isInteger(bytes) && (bytes === 0 || bytes >= METRICS_BYTES_MIN)) return bytes
   throw invalid(`metrics must have at least ${METRICS_BYTES_MIN} bytes (8M), or 0 for none, not ${bytes}`)
+}
+
+function metricsSeries(count: number): number {
+  if (Number.isInteger(count) && count >= 1 && count <= METRICS_SERIES_MAX) return count
+  throw invalid(`the series of metrics must be a whole number from 1 to ${METRICS_SERIES_MAX}, not ${count}`)
 }
 
 function nonEmpty(what: string, text: string): string {

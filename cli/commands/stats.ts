@@ -11,9 +11,9 @@ import { parseTarget } from '../target.ts'
 
 export type StatsOptions = {
   metric?: string[]
-  /** ms */
-  since: number
-  /** ms */
+  /** Epoch ms. */
+  since?: number
+  /** Epoch ms. */
   until?: number
   by?: string
   reduce?: string
@@ -21,6 +21,7 @@ export type StatsOptions = {
 
 type Named = { stack: string } | { service: string } | { task: string } | { node: string }
 
+const SINCE_DEFAULT_MS = 3_600_000
 const METRICS_DEFAULT = ['cpu', 'memory']
 const ROWS = 8
 const COLUMNS_MAX = 140
@@ -28,17 +29,16 @@ const COLUMNS_MAX = 140
 const ROWS_MAX = 20
 
 export async function stats(context: Context, name: string, options: StatsOptions): Promise<void> {
-  const { metric: metrics = METRICS_DEFAULT, since, until = 0, by, reduce } = options
-  if (since <= until) throw new BerthError('invalid-request', '--until must be later than --since: less time ago')
+  const { metric: metrics = METRICS_DEFAULT, by, reduce } = options
+  // One time for all that is asked: plots and pages must have the same steps.
+  const { until = Date.now(), since = until - SINCE_DEFAULT_MS } = options
   await withClient(context, async (client) => {
     const named = await whatIsNamed(client, name)
-    const now = Date.now()
-    const time = { since: now - since, ...(until > 0 && { until: now - until }) }
     const answers: { whole: MetricsDocument; parts: MetricsDocument }[] = []
     for (const metric of metrics) {
-      const query = { metric, ...named, ...time, reduce }
+      const query = { metric, ...named, since, until, reduce }
       const whole = await client.get<MetricsDocument>('/v1/metrics', { ...query, by: 'all' })
-      const parts = await client.get<MetricsDocument>('/v1/metrics', { ...query, by: by ?? partsOf(named) })
+      const parts = await allLines(client, { ...query, by: by ?? partsOf(named) })
       answers.push({ whole, parts })
     }
     if (context.json) return context.out.document(answers.map(({ parts }) => parts))
@@ -47,6 +47,17 @@ export async function stats(context: Context, name: string, options: StatsOption
       for (const line of textOf(name, answer, context)) context.out.line(line)
     }
   })
+}
+
+/** All pages as one. */
+async function allLines(client: Client, query: Parameters<Client['get']>[1]): Promise<MetricsDocument> {
+  const answer = await client.get<MetricsDocument>('/v1/metrics', query)
+  while (answer.next !== null) {
+    const page = await client.get<MetricsDocument>('/v1/metrics', { ...query, after: answer.next })
+    answer.lines.push(...page.lines)
+    answer.next = page.next
+  }
+  return answer
 }
 
 function partsOf(named: Named): string {

@@ -6,9 +6,6 @@ import type { World } from '../world.ts'
 import { type MetricsStore, type MetricsStoreStats, openMetricsStore } from './metrics-store.ts'
 import { startSampler } from './sampler.ts'
 
-/** Each takes about a kilobyte of memory. */
-export const SERIES_MAX = 50_000
-
 /** Agents that come back after a start have their turn first. */
 const OPEN_AFTER_MS = 500
 
@@ -25,6 +22,8 @@ export type MetricsHistoryOptions = {
   dir: string
   /** 0: none is kept. */
   bytesMax: number
+  /** With new points. Each takes about a kilobyte of memory. */
+  seriesMax: number
   world: () => World
   clock: Clock
   heartbeatIntervalMs: number
@@ -33,7 +32,7 @@ export type MetricsHistoryOptions = {
 
 /** A store that cannot be opened is said once, and the coordinator goes on without. */
 export function openMetricsHistory(options: MetricsHistoryOptions): MetricsHistory {
-  const { dir, bytesMax, world, clock, heartbeatIntervalMs, log } = options
+  const { dir, bytesMax, seriesMax, world, clock, heartbeatIntervalMs, log } = options
   let store: MetricsStore | null = null
   const totals = new Totals()
   // Counters are told whether or not anything is kept.
@@ -47,7 +46,7 @@ export function openMetricsHistory(options: MetricsHistoryOptions): MetricsHisto
     try {
       await clock.sleep(OPEN_AFTER_MS)
       if (isClosed) return
-      store = await openMetricsStore({ dir, bytesMax, seriesMax: SERIES_MAX, log })
+      store = await openMetricsStore({ dir, bytesMax, seriesMax, log })
     } catch (error) {
       why = `the metrics in ${dir} cannot be read (${String(error)}); the coordinator's log has more`
       log.error({ error: String(error) }, `${why}. None are kept until the next start`)

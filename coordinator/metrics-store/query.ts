@@ -24,6 +24,8 @@ export type MetricsQuery = {
   stepSeconds: number
   reduce: Reduce
   by: MetricGrouping
+  /** Only lines behind the one of this name. */
+  after?: string
 }
 
 export type MetricsLine = {
@@ -42,9 +44,11 @@ export type MetricsAnswer = {
   /** How finely what was read is kept. */
   resolutionSeconds: number
   lines: MetricsLine[]
+  /** For `after`: there are more lines than the bounds let one answer have; null: these were the last. */
+  next: string | null
 }
 
-/** Series that one question reads. */
+/** Series that one answer is made of. */
 export const SERIES_READ_MAX = 5_000
 export const LINES_MAX = 500
 export const STEPS_MAX = 2_000
@@ -62,17 +66,8 @@ export async function askMetrics(store: MetricsStore, query: MetricsQuery, now: 
   const subjects = subjectsOf(store, query, of)
   const tier = tierFor(query.from, query.stepSeconds, Math.floor(now / 1000), query.reduce.kind === 'percentile')
   const resolutionSeconds = TIERS[tier]!.stepSeconds
-  refuseTooMuch(query, metric, subjects.length, resolutionSeconds)
-
-  const groups = new Map<string, Subject[]>()
-  for (const subject of subjects) {
-    const name = lineOf(subject, query.by)
-    const group = groups.get(name)
-    if (group) group.push(subject)
-    else groups.set(name, [subject])
-  }
-  if (groups.size > LINES_MAX) throw tooManyLines(query, groups.size)
-  const lines = [...groups].map(([name, members]) => ({ name, members, reducers: [] as Reducer[] }))
+  const { groups, next } = pageOf(query, metric, groupsOf(subjects, query.by), resolutionSeconds)
+  const lines = groups.map(({ name, members }) => ({ name, members, reducers: [] as Reducer[] }))
   const bySeries = new Map<number, Reducer>()
   for (const line of lines) {
     const pool = query.reduce.kind === 'percentile' ? reducerFor(query.reduce, metric, steps, query.stepSeconds) : null
@@ -98,8 +93,7 @@ export async function askMetrics(store: MetricsStore, query: MetricsQuery, now: 
       points: combine(reducers, steps, across, metric),
     }))
     .filter(({ points }) => points.some((point) => point !== null))
-    .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
-  return { metric, of, from: query.from, stepSeconds: query.stepSeconds, resolutionSeconds, lines: answered }
+  return { metric, of, from: query.from, stepSeconds: query.stepSeconds, resolutionSeconds, lines: answered, next }
 }
 
 // ---------------------------------------------------------------- which series
@@ -127,6 +121,44 @@ function lineOf(subject: Subject, by: MetricGrouping): string {
   if (by === 'all') return 'all'
   if (by === 'node' || subject.kind === 'node') return subject.node
   return by === 'service' ? subject.service : subject.name
+}
+
+type Group = { name: string; members: Subject[] }
+
+const byName = new Intl.Collator('en', { numeric: true })
+
+/** In the order of their names. */
+function groupsOf(subjects: Subject[], by: MetricGrouping): Group[] {
+  const groups = new Map<string, Group>()
+  for (const subject of subjects) {
+    const name = lineOf(subject, by)
+    const group = groups.get(name)
+    if (group) group.members.push(subject)
+    else groups.set(name, { name, members: [subject] })
+  }
+  return [...groups.values()].sort((a, b) => byName.compare(a.name, b.name))
+}
+
+/** As many lines as the bounds let one answer have, and after which one the next answer begins. */
+function pageOf(
+  query: MetricsQuery,
+  metric: Metric,
+  groups: Group[],
+  resolutionSeconds: number,
+): { groups: Group[]; next: string | null } {
+  const { after } = query
+  const left = after === undefined ? groups : groups.filter(({ name }) => byName.compare(name, after) > 0)
+  const pointsOfSeries = (query.to - query.from) / resolutionSeconds
+  let series = 0
+  let fitting = 0
+  for (const { members } of left.slice(0, LINES_MAX)) {
+    series += members.length
+    if (series > SERIES_READ_MAX || series * pointsOfSeries > POINTS_READ_MAX) break
+    fitting++
+  }
+  if (fitting === left.length) return { groups: left, next: null }
+  if (fitting === 0) throw tooMuch(query, metric, left[0]!, Math.ceil(left[0]!.members.length * pointsOfSeries))
+  return { groups: left.slice(0, fitting), next: left[fitting - 1]!.name }
 }
 
 // ---------------------------------------------------------------- what becomes of the points of a step
@@ -236,30 +268,14 @@ function rounded(value: number): number {
 
 // ---------------------------------------------------------------- what is refused
 
-function refuseTooMuch(query: MetricsQuery, metric: Metric, series: number, resolutionSeconds: number): void {
-  const details = { series, seriesMax: SERIES_READ_MAX }
-  if (series > SERIES_READ_MAX) {
-    throw new BerthError(
-      'invalid-request',
-      `${metric.name} of ${inWords(query)} is ${series} series; one question reads at most ${SERIES_READ_MAX}. Narrow it: name a service, a node or a task`,
-      { details },
-    )
-  }
-  const points = Math.ceil((series * (query.to - query.from)) / resolutionSeconds)
-  if (points <= POINTS_READ_MAX) return
-  throw new BerthError(
-    'invalid-request',
-    `${metric.name} of ${inWords(query)} is ${points} points of ${series} series; one question reads at most ${POINTS_READ_MAX}. ` +
-      'Narrow it: a shorter time, a longer step, or name a service, a node or a task',
-    { details: { ...details, points, pointsMax: POINTS_READ_MAX } },
-  )
-}
-
-function tooManyLines(query: MetricsQuery, lines: number): BerthError {
+/** One line that is more than a whole answer may read. */
+function tooMuch(query: MetricsQuery, metric: Metric, { name, members }: Group, points: number): BerthError {
+  const line = query.by === 'all' ? 'one line' : `the line of ${query.by} ${name}`
   return new BerthError(
     'invalid-request',
-    `that would be ${lines} lines, one for each ${query.by}; at most ${LINES_MAX} are told. Group them by another thing, or name a service or a node`,
-    { details: { lines, linesMax: LINES_MAX } },
+    `${metric.name} of ${inWords(query)} is ${points} points of ${members.length} series in ${line}; one answer reads at most ` +
+      `${POINTS_READ_MAX} points of ${SERIES_READ_MAX} series. Narrow it: a shorter time, a line for each service or task (by), or name a service, a node or a task`,
+    { details: { points, pointsMax: POINTS_READ_MAX, series: members.length, seriesMax: SERIES_READ_MAX } },
   )
 }
 

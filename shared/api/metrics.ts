@@ -24,6 +24,7 @@ export const MetricsQuery = Type.Object(
     since: Type.Optional(Amount),
     until: Type.Optional(Amount),
     stepSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 * 30 })),
+    after: Type.Optional(Name),
   },
   strict,
 )
@@ -48,6 +49,8 @@ export const MetricsDocument = Type.Object({
       points: Type.Array(Type.Union([Type.Number(), Type.Null()])),
     }),
   ),
+  /** In the order of their names. `next` goes into `after` for those behind these; null: there are none. */
+  next: Type.Union([Type.String(), Type.Null()]),
 })
 export type MetricsDocument = Static<typeof MetricsDocument>
 

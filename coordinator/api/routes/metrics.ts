@@ -39,7 +39,7 @@ export function metricsRoutes(api: FastifyInstance, { core, history, clock }: Ro
     refuseUnknownNames(core.world, store, query)
     const now = clock.now()
     const question = questionOf(query, Math.floor(now / 1000))
-    const { metric, of, from, stepSeconds, resolutionSeconds, lines } = await askMetrics(store, question, now)
+    const { metric, of, from, stepSeconds, resolutionSeconds, lines, next } = await askMetrics(store, question, now)
     const { reduce = 'mean' } = query
     return {
       metric: metric.name,
@@ -51,6 +51,7 @@ export function metricsRoutes(api: FastifyInstance, { core, history, clock }: Ro
       stepSeconds,
       resolutionSeconds,
       lines,
+      next,
     }
   })
 
@@ -77,7 +78,7 @@ export function metricsRoutes(api: FastifyInstance, { core, history, clock }: Ro
 
 /** Steps begin at whole multiples of their length, so that the same question a little later draws the same steps. */
 function questionOf(query: MetricsQuery, nowSeconds: number): Question {
-  const { metric, stack, service, task, node, of, reduce = 'mean' } = query
+  const { metric, stack, service, task, node, of, reduce = 'mean', after } = query
   const to = query.until === undefined ? nowSeconds + 1 : Math.ceil(query.until / 1000)
   const since = query.since === undefined ? to - HOUR_SECONDS : Math.floor(query.since / 1000)
   const stepSeconds = query.stepSeconds ?? stepFor(to - since)
@@ -85,7 +86,8 @@ function questionOf(query: MetricsQuery, nowSeconds: number): Question {
   const names = { ...(stack && { stack }), ...(service && { service }), ...(task && { task }), ...(node && { node }) }
   const by =
     query.by ?? (task !== undefined || service !== undefined ? 'task' : stack !== undefined ? 'service' : 'node')
-  return { metric, ...names, ...(of && { of }), from, to, stepSeconds, reduce: reduceOf(reduce), by }
+  const rest = { ...(of && { of }), ...(after !== undefined && { after }) }
+  return { metric, ...names, ...rest, from, to, stepSeconds, reduce: reduceOf(reduce), by }
 }
 
 function stepFor(seconds: number): number {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { MetricsStore } from '../../../coordinator/metrics-store/metrics-store.ts'
-import { askMetrics, type MetricsQuery, SERIES_READ_MAX } from '../../../coordinator/metrics-store/query.ts'
+import { askMetrics, LINES_MAX, type MetricsQuery, SERIES_READ_MAX } from '../../../coordinator/metrics-store/query.ts'
 import { type Subject, seriesOfSubject } from '../../../coordinator/metrics-store/subjects.ts'
 import { tierFor } from '../../../coordinator/metrics-store/tiers.ts'
 import { metricNamed } from '../../../shared/metric-names.ts'
@@ -103,19 +103,44 @@ test('the rate of a counter counts what was added, also after it began anew', as
   expect(await lines(store, { metric: 'restarts', reduce: { kind: 'rate' } })).toEqual([['shop_web.1', 1, 0.5]])
 })
 
-test('a question that millions of series match is refused with figures and how to narrow it, before any is read', async () => {
-  const many = function* (): Iterable<Subject> {
-    for (let number = 1; number <= SERIES_READ_MAX + 1; number++) yield { ...WEB1, number, id: `t${number}` }
-  }
-  const store = {
-    subjects: many,
+/** So many tasks, of which no point may be read. */
+const manyTasks = (count: number) =>
+  ({
+    *subjects(): Iterable<Subject> {
+      for (let number = 1; number <= count; number++)
+        yield { ...WEB1, number, id: `t${number}`, name: `shop_web.${number}` }
+    },
     read: () => Promise.reject(new Error('it was read')),
-  } as Partial<MetricsStore> as MetricsStore
-  await expect(askMetrics(store, query({ of: 'task', by: 'all' }), NOW)).rejects.toMatchObject({
-    code: 'invalid-request',
-    message: expect.stringMatching(/cpu of everything is 5001 series; .* at most 5000\. Narrow it: name a service/),
-    details: { series: SERIES_READ_MAX + 1, seriesMax: SERIES_READ_MAX },
-  })
+  }) as Partial<MetricsStore> as MetricsStore
+
+test('one line of more series than an answer may read is refused with figures and how to narrow it, before any is read', async () => {
+  await expect(askMetrics(manyTasks(SERIES_READ_MAX + 1), query({ of: 'task', by: 'all' }), NOW)).rejects.toMatchObject(
+    {
+      code: 'invalid-request',
+      message: expect.stringMatching(
+        /cpu of everything is 20004 points of 5001 series in one line; .* 5000 series\. Narrow it: /,
+      ),
+      details: { series: SERIES_READ_MAX + 1, seriesMax: SERIES_READ_MAX },
+    },
+  )
+})
+
+test('more lines than one answer may have come in pages, in the order of their names, none twice and none left out', async () => {
+  const count = 2 * LINES_MAX + 1
+  const store = manyTasks(count)
+  const sizes: number[] = []
+  const asked: string[] = []
+  let after: string | undefined
+  do {
+    const seen: number[] = []
+    const paged = { ...store, read: async ({ series }: { series: readonly number[] }) => void seen.push(...series) }
+    const answer = await askMetrics(paged, query({ of: 'task', by: 'task', ...(after && { after }) }), NOW)
+    sizes.push(seen.length)
+    asked.push(...seen.map(String))
+    after = answer.next ?? undefined
+  } while (after !== undefined)
+  expect(sizes).toEqual([LINES_MAX, LINES_MAX, 1])
+  expect(new Set(asked).size).toBe(count)
 })
 
 test.each([
