@@ -301,9 +301,11 @@ run_tests() {
   need_root
   need_checkout
   say 'Tests: installs what they need (an Engine, an image registry, a bootstrapper for a systemd host), then runs all.'
-  # On a host with systemd the package would start a registry that nobody asked for.
-  ! has_systemd || is_installed docker-registry || systemctl mask docker-registry >/dev/null 2>&1 || true
-  need_packages ca-certificates curl openssl iproute2 iptables docker.io busybox-static docker-registry debootstrap strace podman
+  # On a host with systemd these packages would start what nobody asked for.
+  for service in docker-registry prometheus; do
+    ! has_systemd || is_installed "$service" || systemctl mask "$service" >/dev/null 2>&1 || true
+  done
+  need_packages ca-certificates curl openssl iproute2 iptables docker.io busybox-static docker-registry debootstrap strace podman prometheus
   if apt-cache show docker-compose-v2 >/dev/null 2>&1; then need_packages docker-compose-v2; else need_packages docker-compose; fi
   mountpoint -q /sys/fs/cgroup || { need_packages cgroupfs-mount && cgroupfs-mount; }
   need_node_modules

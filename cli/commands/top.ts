@@ -39,8 +39,9 @@ const KEYS: Record<string, TopSort> = {
   s: 'restarts',
   a: 'name',
 }
+/** The way out comes first: a narrow terminal cuts the end off. */
 const HELP =
-  'sort: c cpu  m memory  n network  t throttled  p processes  s restarts  a name   r reverse   o nodes/tasks   q quit'
+  'q quit  o nodes/tasks  r reverse  sort: c cpu  m memory  n network  d disk  t throttled  p procs  s restarts  a name'
 
 export async function top(context: Context, options: TopOptions): Promise<void> {
   const { out, json } = context
@@ -48,7 +49,7 @@ export async function top(context: Context, options: TopOptions): Promise<void> 
     if (!json && out.isTerminal && process.stdin.isTTY) return fullScreen(context, client, options)
     const answer = await ask(client, options)
     if (json) return out.document(answer)
-    for (const line of topLines(answer, options.nodes === true, out.columns)) out.line(line)
+    for (const line of topLines(answer, options, out.columns)) out.line(line)
   })
 }
 
@@ -89,9 +90,8 @@ async function fullScreen({ out }: Context, client: Client, given: TopOptions): 
         if (!(error instanceof BerthError) || error.code !== 'unreachable') throw error
         away = error.message
       }
-      const lines = answer === null ? [] : topLines(answer, options.nodes === true, out.columns)
-      const order = `by ${options.sort}${options.reverse ? ', smallest first' : ''}`
-      const screen = [...lines.slice(0, out.rows - 2), '', away === '' ? `${order}   ${HELP}` : away]
+      const lines = answer === null ? [] : topLines(answer, options, out.columns)
+      const screen = [...lines.slice(0, out.rows - 2), '', away === '' ? HELP : away]
       out.raw(
         `${HOME}${screen.map((line) => `${cut(forTerminal(line, true), out.columns)}${CLEAR_LINE}`).join('\r\n')}${CLEAR_BELOW}`,
       )
@@ -106,7 +106,8 @@ async function fullScreen({ out }: Context, client: Client, given: TopOptions): 
   }
 }
 
-const TASK_COLUMNS: Column[] = [
+/** Beside what everybody wants to see there is room for two: what goes over the network, or to and from disks when sorted by it. */
+const taskColumns = (sort: TopSort): Column[] => [
   { title: 'TASK', shrinkTo: 16 },
   { title: 'NODE', shrinkTo: 8 },
   { title: 'CPU', align: 'right' },
@@ -114,8 +115,8 @@ const TASK_COLUMNS: Column[] = [
   { title: 'THROTTLED', align: 'right' },
   { title: 'MEMORY', align: 'right' },
   { title: 'OF', align: 'right' },
-  { title: 'RECEIVED', align: 'right' },
-  { title: 'SENT', align: 'right' },
+  { title: sort === 'disk' ? 'READ' : 'RECEIVED', align: 'right' },
+  { title: sort === 'disk' ? 'WRITTEN' : 'SENT', align: 'right' },
   { title: 'PROCS', align: 'right' },
   { title: 'RESTARTS', align: 'right' },
 ]
@@ -132,17 +133,27 @@ const NODE_COLUMNS: Column[] = [
   { title: 'WRITTEN', align: 'right' },
 ]
 
-export function topLines(answer: TopDocument, isOfNodes: boolean, columns: number): string[] {
+export function topLines(
+  answer: TopDocument,
+  { nodes = false, sort, reverse = false }: Pick<TopOptions, 'nodes' | 'sort' | 'reverse'>,
+  columns: number,
+): string[] {
   const { count, cpuCoresUsed, memoryBytesUsed, rows } = answer
-  const what = plural(count, isOfNodes ? 'node' : 'task')
+  const what = plural(count, nodes ? 'node' : 'task')
   const shown = rows.length < count ? `, ${rows.length} shown` : ''
+  const order = `by ${sort}${reverse ? ', smallest first' : ''}`
+  const cells = rows.map(nodes ? nodeCells : (row) => taskCells(row, sort))
   return [
-    `${what}${shown}: ${cpuCoresUsed.toFixed(2)} cores, ${bytes(memoryBytesUsed)}`,
-    ...tableLines(isOfNodes ? NODE_COLUMNS : TASK_COLUMNS, rows.map(isOfNodes ? nodeCells : taskCells), columns),
+    `${what}${shown}: ${cpuCoresUsed.toFixed(2)} cores, ${bytes(memoryBytesUsed)}; ${order}`,
+    ...tableLines(nodes ? NODE_COLUMNS : taskColumns(sort), cells, columns),
   ]
 }
 
-function taskCells(row: TopRow): string[] {
+function taskCells(row: TopRow, sort: TopSort): string[] {
+  const moved =
+    sort === 'disk'
+      ? [row.diskReadBytesPerSecond, row.diskWriteBytesPerSecond]
+      : [row.networkReceiveBytesPerSecond, row.networkSendBytesPerSecond]
   return [
     row.name,
     row.node,
@@ -151,8 +162,7 @@ function taskCells(row: TopRow): string[] {
     row.throttledShare === null ? '-' : percent(row.throttledShare, 1),
     bytes(row.memoryBytesUsed),
     orNone(row.memoryBytesMax, bytes),
-    orNone(row.networkReceiveBytesPerSecond, perSecond),
-    orNone(row.networkSendBytesPerSecond, perSecond),
+    ...moved.map((figure) => orNone(figure, perSecond)),
     orNone(row.processes, String),
     orNone(row.restarts, String),
   ]

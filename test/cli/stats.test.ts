@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { topLines } from '../../cli/commands/top.ts'
 import { type MetricsStore, openMetricsStore } from '../../coordinator/metrics-store/metrics-store.ts'
-import type { MetricsDocument, TopDocument } from '../../shared/api.ts'
+import type { MetricsDocument, TopDocument, TopRow } from '../../shared/api.ts'
 import { type ApiServer, anApiServer } from '../build/api-server.ts'
 import { temporaryFolder } from '../build/temporary-folder.ts'
 import { run } from '../engines/processes.ts'
@@ -102,4 +103,36 @@ test('berth top, where its output is no terminal, is a table of what uses most, 
   expect(text.stdout).toMatch(/^n1 /m)
   const { stdout } = await berth('top', '--sort', 'memory', '--json')
   expect(JSON.parse(stdout) as TopDocument).toMatchObject({ count: 0, rows: [] })
+})
+
+describe('the table of berth top', () => {
+  const row: TopRow = {
+    name: 'a-stack-with-a-name_a-service-with-one.12',
+    node: 'a-node-with-a-long-name.example.com',
+    cpuCoresUsed: 1.5,
+    cpuCoresMax: 2,
+    memoryBytesUsed: 300 * 2 ** 20,
+    memoryBytesMax: 512 * 2 ** 20,
+    networkReceiveBytesPerSecond: 1024,
+    networkSendBytesPerSecond: 2048,
+    diskReadBytesPerSecond: 3 * 2 ** 20,
+    diskWriteBytesPerSecond: 0,
+    throttledShare: 0.25,
+    processes: 12,
+    restarts: 3,
+  }
+  const answer: TopDocument = { at: '', count: 2, cpuCoresUsed: 1.5, memoryBytesUsed: 300 * 2 ** 20, rows: [row] }
+
+  test('fits 100 columns, and says what it is sorted by and how many it leaves out', () => {
+    const lines = topLines(answer, { sort: 'memory', reverse: true }, 100)
+    expect(lines[0]).toBe('2 tasks, 1 shown: 1.50 cores, 300 MiB; by memory, smallest first')
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(100)
+  })
+
+  test('shows the network, and disks in its place when they are what it is sorted by', () => {
+    expect(topLines(answer, { sort: 'cpu' }, 140)[2]).toMatch(/1 KiB\/s +2 KiB\/s/)
+    const ofDisks = topLines(answer, { sort: 'disk' }, 140)
+    expect(ofDisks[1]).toMatch(/READ +WRITTEN/)
+    expect(ofDisks[2]).toMatch(/3 MiB\/s +0 B\/s/)
+  })
 })

@@ -1,9 +1,10 @@
 /** What an operator sees of load on two hosts: now, over time, after the coordinator was killed and the tasks are gone. */
 import { spawnSync } from 'node:child_process'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { DiscoveryDocument, MetricsDocument, TopDocument } from '../../shared/api.ts'
 import { parseExposition } from '../coordinator/metrics/exposition.ts'
 import type { Cluster } from '../engines/berth.ts'
+import { HAS_PROMETHEUS, startPrometheus } from '../engines/prometheus.ts'
 import { until } from '../engines/until.ts'
 import { type Bed, exits, expectShape, makeBed, remake } from './bed.ts'
 
@@ -14,7 +15,7 @@ const COMPOSE = `services:
     deploy: { replicas: 2, resources: { limits: { cpus: "0.3" } } }
   told:
     image: "bb:1"
-    command: ["sh", "-c", "mkdir /w && echo up 1 > /w/metrics && httpd -f -p 9100 -h /w"]
+    command: ["sh", "-c", "mkdir /w && echo shop_orders_total 7 > /w/metrics && httpd -f -p 9100 -h /w"]
     ports: ["9100"]
     labels: { "prometheus.io/port": "9100" }
 `
@@ -81,12 +82,40 @@ test('what Prometheus reads is well formed, and it is told where services tell o
   expect(offences).toEqual([])
   expect(samples.filter(({ name }) => name === 'node_load1')).toHaveLength(2)
   expect(text).toMatch(/^berth_service_tasks\{service="shop_busy",stack="shop",state="running"\} 2$/m)
-  const promtool = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
-  if (promtool.error === undefined) expect(`${promtool.stdout}${promtool.stderr}`).toBe('')
 
   const targets = await cluster.api<DiscoveryDocument>('GET', '/v1/discovery/prometheus')
   expectShape(DiscoveryDocument, targets)
   expect(targets.map(({ labels }) => labels.berth_task)).toEqual(['shop_told.1'])
-  const answer = await fetch(`http://${targets[0]!.targets[0]}${targets[0]!.labels.__metrics_path__}`)
-  expect(await answer.text()).toBe('up 1\n')
 })
+
+test.skipIf(!HAS_PROMETHEUS)(
+  "Prometheus reads the coordinator's metrics and finds services' own (Debian's package prometheus)",
+  async () => {
+    exits(await cluster.deploy('shop', COMPOSE), 0)
+    const prometheus = await startPrometheus(bed.hosts.slot, cluster)
+    onTestFinished(() => prometheus.stop())
+
+    const read = (job: string) => prometheus.query(`up{job="${job}"} == 1`)
+    await until(async () => (await read('berth')).length === 1, "Prometheus to have read the coordinator's metrics")
+    await until(async () => (await read('services')).length === 1, "Prometheus to have read the service's metrics")
+    expect((await read('services'))[0]!.labels).toMatchObject({
+      berth_stack: 'shop',
+      berth_service: 'shop_told',
+      berth_task: 'shop_told.1',
+      berth_node: expect.stringMatching(/^host-[12]$/),
+    })
+    const rate = 'sum(rate(container_cpu_usage_seconds_total{service="shop_busy"}[10s]))'
+    await until(async () => ((await prometheus.query(rate))[0]?.value ?? 0) > 0.1, 'Prometheus to see the tasks busy')
+    expect(await prometheus.query('shop_orders_total')).toMatchObject([{ value: 7 }])
+    expect((await prometheus.targets()).map(({ job, error }) => [job, error]).sort()).toEqual([
+      ['berth', ''],
+      ['services', ''],
+    ])
+    expect(await prometheus.query('sum(berth_service_tasks{service="shop_busy",state="running"})')).toEqual([
+      { labels: {}, value: 2 },
+    ])
+    const { text } = await cluster.request('GET', '/metrics')
+    const promtool = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
+    expect(`${promtool.stdout}${promtool.stderr}`).toBe('')
+  },
+)
