@@ -30,6 +30,9 @@ test.each([
   [{ heartbeatIntervalMs: 10 }, 'the heartbeat interval must be 50 ms'],
   [{ agentGraceMs: -1 }, 'the agent grace'],
   [{ dataDir: '' }, 'the data folder'],
+  [{ metricsBytes: 1_000 }, 'metrics must have at least 8388608 bytes (8M), or 0 for none, not 1000'],
+  [{ metricsSeries: 0 }, 'the series of metrics must be a whole number from 1 to 5000000, not 0'],
+  [{ metricsSeries: Number.NaN }, 'the series of metrics'],
   [{ host: 'a b' }, 'the address to listen on'],
   [{ advertise: [''] }, 'the name to advertise'],
 ])('%o is refused with a sentence that names the option', (given, words) => {
