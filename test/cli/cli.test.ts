@@ -36,7 +36,7 @@ describe('wrong usage exits 2 and says what was probably meant', () => {
     [['statuss'], 'Did you mean status?'],
     [['stats'], "missing required argument 'SERVICE|TASK|STACK|NODE'"],
     [['stats', 'shop_api', '--reduce', 'median'], 'Allowed choices are mean, max, min'],
-    [['stats', 'shop_api', '--since', 'yesterday'], 'Write it like 30m, 24h or 7d.'],
+    [['stats', 'shop_api', '--since', 'yesterday'], 'Write it like 30s, 10m, 2h or 2026-11-26T10:00:00Z.'],
     [['top', '--sort', 'cpus'], 'Allowed choices are cpu, memory'],
     [['status', '--jsn'], 'Did you mean --json?'],
     [['scale'], "missing required argument 'SERVICE=N'"],
