@@ -8,6 +8,8 @@ export type Plot = {
   /** Of the whole, axis included. */
   columns: number
   rows: number
+  /** The values are bytes: the axis is in KiB, MiB and so on. */
+  isOfBytes?: boolean
   format: (value: number) => string
 }
 
@@ -23,8 +25,9 @@ const DOT = [
 const BRAILLE = 0x2800
 
 /** From 0 up to a round value above the largest; a gap where there are no points. */
-export function plotLines({ points, fromMs, stepMs, columns, rows, format }: Plot): string[] {
-  const top = roundAbove(Math.max(0, ...points.filter((point) => point !== null)))
+export function plotLines({ points, fromMs, stepMs, columns, rows, isOfBytes = false, format }: Plot): string[] {
+  const highest = Math.max(0, ...points.filter((point) => point !== null))
+  const top = isOfBytes ? roundBytesAbove(highest) : roundAbove(highest)
   const labels = Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? format((top * (rows - row)) / rows) : ''))
   const labelWidth = Math.max(...labels.map((label) => label.length), format(0).length)
   const width = Math.max(10, columns - labelWidth - 2)
@@ -77,6 +80,15 @@ export function roundAbove(value: number): number {
   const round = [1, 1.5, 2, 3, 5, 8, 10].find((factor) => factor * power >= value * 0.999_999) ?? 10
   return round * power
 }
+
+/** The same of bytes: so many of a unit that a quarter of them is whole, as labels stand at quarters. */
+export function roundBytesAbove(value: number): number {
+  let unit = 1
+  while (value > 1024 * unit) unit *= 1024
+  return unit * (QUARTERED.find((count) => count * unit >= value) ?? 1024)
+}
+
+const QUARTERED = [4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 400, 512, 640, 768, 1024]
 
 /** Times under the axis: at its begin, middle and end, with the date when it spans more than a day. */
 function timeAxis(fromMs: number, spanMs: number, indent: number, width: number): string {

@@ -95,6 +95,7 @@ function textOf(
     stepMs: stepSeconds * 1000,
     columns: Math.min(out.columns, COLUMNS_MAX),
     rows: ROWS,
+    isOfBytes: unit.startsWith('bytes'),
     format,
   })
   return [title, ...plot, ...tableOf(parts, format, out.columns)]

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { plotLines, roundAbove } from '../../cli/plot.ts'
+import { plotLines, roundAbove, roundBytesAbove } from '../../cli/plot.ts'
 
 const HOUR = 3_600_000
 const plot = (points: (number | null)[]) =>
@@ -43,4 +43,16 @@ test('no line is longer than the terminal is wide, however many points there are
 
 test('the axis ends at a round value above the largest', () => {
   expect([0, 0.07, 0.1, 1.2, 4.1, 9.3, 120].map(roundAbove)).toEqual([1, 0.08, 0.1, 1.5, 5, 10, 150])
+})
+
+test.each([
+  [0, 4],
+  [5, 8],
+  [700 * 1024, 768 * 1024],
+  [1024 ** 2, 1024 ** 2],
+  [1024 ** 2 + 1, 4 * 1024 ** 2],
+  [300 * 1024 ** 2, 320 * 1024 ** 2],
+])('an axis of bytes above %d ends at %d, of which each quarter is whole', (value, top) => {
+  expect(roundBytesAbove(value)).toBe(top)
+  expect(top % 4).toBe(0)
 })

@@ -1,6 +1,6 @@
 /** A real Prometheus (Debian's package) that reads a coordinator's metrics and finds services by its discovery. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cluster } from './berth.ts'
 import { end, launch } from './processes.ts'
@@ -18,6 +18,8 @@ export type Prometheus = {
   query(expression: string): Promise<Sample[]>
   /** The error of the latest scrape of each target; empty: it went well. */
   targets(): Promise<{ job: string; url: string; error: string }[]>
+  /** What it says is wrong. */
+  complaints(): string
   stop(): Promise<void>
 }
 
@@ -53,7 +55,8 @@ export async function startPrometheus(slot: Slot, cluster: Cluster, port = 9_790
     `--storage.tsdb.path=${join(dir, 'data')}`,
     `--web.listen-address=${address}`,
   ]
-  const { identity } = launch('prometheus', options, join(slot.runDir, 'prometheus.log'))
+  const log = join(slot.runDir, 'prometheus.log')
+  const { identity } = launch('prometheus', options, log)
   record(slot, identity)
 
   async function ask<T>(path: string): Promise<T> {
@@ -78,6 +81,12 @@ export async function startPrometheus(slot: Slot, cluster: Cluster, port = 9_790
         error: lastError,
       }))
     },
+    complaints: () =>
+      readFileSync(log, 'utf8')
+        .split('\n')
+        .filter((line) => /level=(warn|error)/.test(line))
+        .slice(-5)
+        .join('\n'),
     async stop() {
       await end(identity, 2_000)
       rmSync(dir, { recursive: true, force: true })

@@ -96,8 +96,11 @@ test.skipIf(!HAS_PROMETHEUS)(
     onTestFinished(() => prometheus.stop())
 
     const read = (job: string) => prometheus.query(`up{job="${job}"} == 1`)
-    await until(async () => (await read('berth')).length === 1, "Prometheus to have read the coordinator's metrics")
-    await until(async () => (await read('services')).length === 1, "Prometheus to have read the service's metrics")
+    const haveRead = async () => {
+      if ((await read('berth')).length === 1 && (await read('services')).length === 1) return true
+      throw new Error(`${JSON.stringify(await prometheus.targets())}; ${prometheus.complaints()}`)
+    }
+    await until(haveRead, 'Prometheus to have read the metrics of coordinator and service')
     expect((await read('services'))[0]!.labels).toMatchObject({
       berth_stack: 'shop',
       berth_service: 'shop_told',
