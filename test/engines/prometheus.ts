@@ -35,7 +35,7 @@ export async function startPrometheus(slot: Slot, cluster: Cluster, port = 9_790
   ]
   writeFileSync(ca, cluster.caPem)
   writeFileSync(token, cluster.operatorToken)
-  const access = { tls_config: { ca_file: ca }, authorization: { credentials_file: token } }
+  const access = { tls_config: { ca_file: ca }, authorization: { type: 'Bearer', credentials_file: token } }
   // JSON is YAML too.
   writeFileSync(
     config,
