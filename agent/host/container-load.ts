@@ -24,6 +24,8 @@ export class ContainerMeter {
   readonly #cgroup: Cgroup
   readonly #cpu: KeptFile
   readonly #memory: KeptFile
+  readonly #block: KeptFile
+  readonly #memoryEvents: KeptFile
   readonly #networkPath: string | null
   #cpuBefore: { usedMs: number; atMs: number } | null = null
   #throttlingBefore: { periods: number; throttled: number } | null = null
@@ -37,6 +39,8 @@ export class ContainerMeter {
     this.#cgroup = cgroup
     this.#cpu = new KeptFile(cgroup.cpuUsagePath)
     this.#memory = new KeptFile(cgroup.memoryUsagePath)
+    this.#block = new KeptFile(cgroup.blockPath)
+    this.#memoryEvents = new KeptFile(cgroup.memoryEventsPath)
     this.#networkPath = sharesHostNetwork(pid, procRoot) ? null : join(procRoot, String(pid), 'net/dev')
   }
 
@@ -60,8 +64,7 @@ export class ContainerMeter {
   }
 
   close(): void {
-    this.#cpu.close()
-    this.#memory.close()
+    for (const file of [this.#cpu, this.#memory, this.#block, this.#memoryEvents]) file.close()
   }
 
   #readCpu(atMs: number): number | null {
@@ -86,12 +89,12 @@ export class ContainerMeter {
   }
 
   #oomKills(): Partial<ContainerLoad> {
-    const oomKills = parseOomKills(readOnce(this.#cgroup.memoryEventsPath) ?? '')
+    const oomKills = parseOomKills(this.#memoryEvents.read() ?? '')
     return oomKills === null ? {} : { oomKills }
   }
 
   #blockRates(atMs: number): Partial<ContainerLoad> {
-    const text = readOnce(this.#cgroup.blockPath)
+    const text = this.#block.read()
     if (text === null) return {}
     const now = { ...parseBlock(this.#cgroup.version, text), atMs }
     const before = this.#blockBefore

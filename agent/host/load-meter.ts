@@ -17,7 +17,7 @@ export type LoadMeterOptions = {
   now?: () => number
 }
 
-/** Two descriptors each; what is beyond is not measured, so that the agent never runs out of them for its real work. */
+/** Four descriptors each; what is beyond is not measured, so that the agent never runs out of them for its real work. */
 export const CONTAINERS_MEASURED_MAX = 2000
 
 /** Measures the host and its containers; the rates of the first sample are over the time since this call. */
