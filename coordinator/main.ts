@@ -160,7 +160,12 @@ async function serve(
   const alerter = createAlerter({
     files: await openAlertFiles(join(options.dataDir, 'alerts')),
     world: () => loop.world,
-    own: () => ({ certificateEndsAt: security.serverCertificateEndsAt(), storeBytes: store.sizeBytes() }),
+    own: () => ({
+      certificateEndsAt: security.serverCertificateEndsAt(),
+      nodeCertificates: sessions.certificateEnds(),
+      storeBytes: store.sizeBytes(),
+      logsTrouble: logStore?.trouble ?? null,
+    }),
     url: () => settings.url,
     tell: loop.tell,
     deliver,

@@ -21,8 +21,6 @@ export type LogStoreOptions = {
   ageMaxMs: number
   now: () => number
   log: Log
-  /** Told when the disk does not take anything, with what it says, and when it does again (null). */
-  onTrouble?: (trouble: string | null) => void
 }
 
 /** Whose lines a block is of: what the world says, not the agent. */
@@ -204,16 +202,14 @@ export class LogStore {
   #sayTrouble(error: unknown): void {
     if (this.#trouble !== null) return
     this.#trouble = error instanceof Error ? error.message : String(error)
-    const sentence = `log lines cannot be kept: ${this.#trouble}. Agents wait with theirs; make room in ${this.#options.dir}, or lower --logs-size`
-    this.#options.log.error({ code: 'disk-full' }, sentence)
-    this.#options.onTrouble?.(sentence)
+    const advice = `agents wait with theirs; make room in ${this.#options.dir}, or lower --logs-size`
+    this.#options.log.error({ code: 'disk-full' }, `log lines cannot be kept: ${this.#trouble}; ${advice}`)
   }
 
   #saySaved(): void {
     if (this.#trouble === null) return
     this.#trouble = null
     this.#options.log.info({}, 'log lines are kept again')
-    this.#options.onTrouble?.(null)
   }
 
   onKept(listener: (places: KeptPlace[]) => void): void {
@@ -254,6 +250,11 @@ export class LogStore {
       followers.delete(wake)
       if (followers.size === 0) this.#followers.delete(service)
     }
+  }
+
+  /** What the disk said when it did not take any lines; null: it takes them. */
+  get trouble(): string | null {
+    return this.#trouble
   }
 
   stats(): LogStoreStats {

@@ -1,4 +1,5 @@
 /** What each message of an agent does, and in which state of the session it may come. */
+import { X509Certificate } from 'node:crypto'
 import { decodeUp } from '../../shared/wire/codec.ts'
 import { decodeLogFrame, isLogFrame } from '../../shared/wire/log-block.ts'
 import type { CertificateRequest, ObservationMessage, UpMessage } from '../../shared/wire/up.ts'
@@ -152,7 +153,10 @@ async function renew(shared: Sessionry, session: Session, { request }: Certifica
   try {
     const { certificatePem, keyFingerprint } = await shared.security.sign(request, session.node)
     if (keyFingerprint !== session.keyFingerprint) refuse(shared, session, otherKey(session.node))
-    else send(shared, session, { kind: 'certificate', certificate: certificatePem })
+    else {
+      session.certificateEndsAt = new X509Certificate(certificatePem).validToDate.getTime()
+      send(shared, session, { kind: 'certificate', certificate: certificatePem })
+    }
   } catch (error) {
     shared.log.warn({ node: session.node, error }, `could not sign a certificate for ${session.node}`)
     refuse(shared, session, badRequest(error))

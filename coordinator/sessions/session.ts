@@ -28,6 +28,8 @@ export type Session = {
   readonly node: string
   /** Of the key that the certificate is for. */
   readonly keyFingerprint: string
+  /** Of the latest that was signed for it. */
+  certificateEndsAt: Instant
   readonly address: string
   readonly socket: AgentSocket
   readonly bucket: TokenBucket

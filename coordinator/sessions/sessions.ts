@@ -45,6 +45,8 @@ export interface Sessions extends Dispatcher, LogReader {
   onNodeClosed(listener: (node: string) => void): () => void
   /** Resolves when all that was written on these nodes by now is kept, or after a moment. */
   look(nodes: Iterable<string>): Promise<void>
+  /** Of the connected nodes. */
+  certificateEnds(): { node: string; endsAt: Instant }[]
   /** For metrics; counts are since the start. */
   stats(): SessionCounts & { sessions: number; welcomed: number }
   /** Says goodbye to every agent and lets none in any more. Agents connect again to whoever comes next. */
@@ -181,6 +183,11 @@ export function createSessions({
     isOpen,
     onNodeClosed: (listener) => shared.keeping?.onNodeClosed(listener) ?? (() => {}),
     look: async (nodes) => shared.keeping?.look(nodes),
+    certificateEnds: () =>
+      shared.byNode
+        .values()
+        .map(({ node, certificateEndsAt: endsAt }) => ({ node, endsAt }))
+        .toArray(),
     stats: () => ({ ...shared.counts, sessions: shared.all.size, welcomed: shared.byNode.size }),
     async close() {
       closing = true
@@ -204,6 +211,7 @@ function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, 
   const session: Session = {
     node: caller.node,
     keyFingerprint: caller.keyFingerprint,
+    certificateEndsAt: caller.validUntil,
     address,
     socket,
     bucket: fullBucket(shared.limits.messagesBurst, now),

@@ -20,10 +20,12 @@ export const AlertRules = Type.Object(
     /** Space that, as it went on lately, is used up within `withinMs`. */
     'disk-running-out': Type.Object({ ...common, withinMs: Ms }, strict),
     'memory-running-out': Type.Object({ ...common, withinMs: Ms }, strict),
-    /** The coordinator's own certificate, which it renews itself when a third of its life is left. */
+    /** The coordinator's own certificate, which it renews itself when a third of its life is left; or a node's, in its last hours. */
     'certificate-ends-soon': Type.Object({ ...common, withinMs: Ms }, strict),
     /** The coordinator's store, which ordinarily takes some ten MiB for each thousand tasks. */
     'store-near-bound': Type.Object({ ...common, bytes: Type.Integer({ minimum: 1_048_576 }) }, strict),
+    /** The disk takes no log lines. */
+    'logs-not-kept': Type.Object(common, strict),
   },
   strict,
 )
@@ -39,6 +41,7 @@ export const ALERT_RULES_DEFAULT: AlertRules = {
   'memory-running-out': { enabled: true, severity: 'warning', forMs: 60_000, withinMs: 1_800_000 },
   'certificate-ends-soon': { enabled: true, severity: 'critical', forMs: 0, withinMs: 14 * 86_400_000 },
   'store-near-bound': { enabled: true, severity: 'critical', forMs: 60_000, bytes: 2 * 1024 ** 3 },
+  'logs-not-kept': { enabled: true, severity: 'critical', forMs: 10_000 },
 }
 
 /** Nothing in it can end a line or a bracket of the dialogue with a mail server. */

@@ -19,8 +19,15 @@ export type Condition = {
   forMs?: number
 }
 
-/** About the coordinator itself, which is not in the world. */
-export type OwnFacts = { certificateEndsAt: Instant; storeBytes: number }
+/** What the coordinator itself knows, and is not in the world. */
+export type OwnFacts = {
+  certificateEndsAt: Instant
+  /** Of connected nodes. */
+  nodeCertificates: { node: string; endsAt: Instant }[]
+  storeBytes: number
+  /** What the disk said when it did not take any log lines; null: it takes them. */
+  logsTrouble: string | null
+}
 
 export function conditionsOf(
   world: World,
@@ -34,6 +41,7 @@ export function conditionsOf(
     ...crashLoops(world, history, rules, now),
     ...servicesBelowCount(world, rules),
     ...runningOut(world, history, rules, now),
+    ...nodeCertificates(world, own, now),
     ...ownTrouble(own, rules, now),
   ].filter(({ rule }) => rules[rule].enabled)
 }
@@ -127,7 +135,19 @@ function runningOut(world: World, history: AlertHistory, rules: AlertRules, now:
   return found
 }
 
-function ownTrouble({ certificateEndsAt, storeBytes }: OwnFacts, rules: AlertRules, now: Instant) {
+/** A node's holds for a day, is renewed when a third of that is left, and asked for again every quarter of an hour. */
+const NODE_CERTIFICATE_LEFT_MS = 3 * 3_600_000
+
+function nodeCertificates(world: World, own: OwnFacts, now: Instant): Condition[] {
+  return own.nodeCertificates.flatMap(({ node, endsAt }) => {
+    if (endsAt - now > NODE_CERTIFICATE_LEFT_MS) return []
+    const end = new Date(endsAt).toISOString()
+    const reason = `the certificate of ${node} ends at ${end} and was not renewed: its agent cannot connect after that`
+    return [nodeCondition(world, 'certificate-ends-soon', node, reason)]
+  })
+}
+
+function ownTrouble({ certificateEndsAt, storeBytes, logsTrouble }: OwnFacts, rules: AlertRules, now: Instant) {
   const found: Condition[] = []
   const tell = (rule: AlertRuleName, reason: string) =>
     found.push({ id: rule, rule, labels: {}, reason, isDrained: false })
@@ -141,6 +161,9 @@ function ownTrouble({ certificateEndsAt, storeBytes }: OwnFacts, rules: AlertRul
       'store-near-bound',
       `the coordinator's store has ${mebibytes(storeBytes)}, and ${mebibytes(bytes)} were allowed it`,
     )
+  }
+  if (logsTrouble !== null) {
+    tell('logs-not-kept', `log lines cannot be kept: ${logsTrouble}. Agents wait with theirs: make room on the disk`)
   }
   return found
 }

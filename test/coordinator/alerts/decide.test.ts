@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Condition, conditionsOf } from '../../../coordinator/decide/alerts/conditions.ts'
+import { type Condition, conditionsOf, type OwnFacts } from '../../../coordinator/decide/alerts/conditions.ts'
 import { type Alert, evaluateAlerts, type Silence } from '../../../coordinator/decide/alerts/evaluate.ts'
 import { fullAt, newAlertHistory, remember } from '../../../coordinator/decide/alerts/history.ts'
 import {
@@ -11,7 +11,12 @@ import {
 import { ALERT_RULES_DEFAULT, ALERTS_CONFIG_DEFAULT, type AlertsConfig } from '../../../shared/alerts/config.ts'
 import { aNode, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 
-const own = { certificateEndsAt: NOW + 90 * 86_400_000, storeBytes: 1 }
+const own: OwnFacts = {
+  certificateEndsAt: NOW + 90 * 86_400_000,
+  nodeCertificates: [],
+  storeBytes: 1,
+  logsTrouble: null,
+}
 const rules = ALERT_RULES_DEFAULT
 const look = (world: ReturnType<typeof aWorld>, history = newAlertHistory(), facts = own) =>
   conditionsOf(world, facts, history, rules, NOW).map(({ id, reason }) => [id, reason])
@@ -56,10 +61,28 @@ describe('conditions', () => {
   })
 
   test("the coordinator's own certificate and store", () => {
-    const facts = { certificateEndsAt: NOW + 86_400_000, storeBytes: 3 * 2 ** 30 }
+    const facts = { ...own, certificateEndsAt: NOW + 86_400_000, storeBytes: 3 * 2 ** 30 }
     expect(look(aWorld(), newAlertHistory(), facts)).toEqual([
       ['certificate-ends-soon', "the coordinator's certificate ends at 2026-11-24T12:00:00.000Z and was not renewed"],
       ['store-near-bound', "the coordinator's store has 3072 MiB, and 2048 MiB were allowed it"],
+    ])
+  })
+
+  test('a node whose certificate is in its last hours, since it is renewed long before', () => {
+    const hours = (left: number) => NOW + left * 3_600_000
+    const nodeCertificates = [
+      { node: 'n1', endsAt: hours(8) },
+      { node: 'n2', endsAt: hours(2) },
+    ]
+    const world = aWorld({ nodes: [aNode({ name: 'n1' }), aNode({ name: 'n2' })] })
+    expect(look(world, newAlertHistory(), { ...own, nodeCertificates })).toEqual([
+      ['certificate-ends-soon/n2', expect.stringContaining('the certificate of n2 ends at')],
+    ])
+  })
+
+  test('a disk that takes no log lines', () => {
+    expect(look(aWorld(), newAlertHistory(), { ...own, logsTrouble: 'ENOSPC: no space left on device' })).toEqual([
+      ['logs-not-kept', expect.stringContaining('log lines cannot be kept: ENOSPC')],
     ])
   })
 })

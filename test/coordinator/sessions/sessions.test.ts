@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { request } from 'node:https'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -86,7 +87,9 @@ describe('a session', () => {
     const agent = await aRawAgent(door, 'web-1', credentials)
     await agent.open()
     agent.say({ kind: 'certificate-request', request: requestFor(credentials.keyPem, 'web-1') })
-    expect((await agent.next('certificate')).certificate).toContain('BEGIN CERTIFICATE')
+    const { certificate } = await agent.next('certificate')
+    const endsAt = new X509Certificate(certificate).validToDate.getTime()
+    expect(door.sessions.certificateEnds()).toEqual([{ node: 'web-1', endsAt }])
     const other = await credentialsOf(door, 'web-2')
     agent.say({ kind: 'certificate-request', request: requestFor(other.keyPem, 'web-1') })
     expect(await agent.next('refused')).toMatchObject({ code: 'certificate-mismatch', retry: false })
