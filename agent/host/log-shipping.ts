@@ -36,6 +36,8 @@ const GATHER_MS = 5
 const PACKED_BYTES_MIN = 1024
 const LOOK_MS = 250
 const POLL_MS = 1_000
+/** A watch may miss something: what it watches is looked at all the same, once in so many polls. */
+const POLLS_OF_WATCHED = 10
 /** While nothing may be sent, files are opened before the Engine throws them away. */
 const HOLD_MS = 20
 /** A minute of 50 MB/s. */
@@ -79,12 +81,13 @@ export class LogShipping implements LogShipper {
   #isWorking = false
   #workTimer: NodeJS.Timeout | null = null
   #blocksUnderWay = 0
+  #polls = 0
   /** For each container. */
   #heldBytesMax = HOST_HELD_BYTES_MAX
 
   constructor(needs: LogShippingNeeds) {
     this.#needs = needs
-    this.#timers = [setInterval(() => this.#find(), LOOK_MS), setInterval(() => this.#markAll(), POLL_MS)]
+    this.#timers = [setInterval(() => this.#find(), LOOK_MS), setInterval(() => this.#poll(), POLL_MS)]
     for (const timer of this.#timers) timer.unref()
   }
 
@@ -325,9 +328,11 @@ export class LogShipping implements LogShipper {
     setTimeout(() => shipment.watch?.arm(), HOLD_MS).unref()
   }
 
-  #markAll(): void {
+  #poll(): void {
     this.#shareRoom()
+    this.#polls = (this.#polls + 1) % POLLS_OF_WATCHED
     for (const shipment of this.#shipments.values()) {
+      if (this.#polls !== 0 && shipment.watch?.isArmed) continue
       shipment.isMarked = true
       if (!this.#maySend(shipment)) shipment.spool?.look()
     }
