@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { BerthError } from '../../shared/errors.ts'
+import { PLAIN_IN_FILES, requiredLiteral } from './required-literal.ts'
 
 export type Pattern = {
   /** In raw blocks this text is there if a line has it; null: nothing is known of raw blocks. */
@@ -16,8 +17,6 @@ export type Pattern = {
 export const BATCH_MS_MAX = 2_000
 export const PATTERN_CHARS_MAX = 1_000
 const META = /[\\^$.*+?()[\]{}|]/
-/** What the Engine writes into its files as it is. */
-const PLAIN_IN_FILES = /^[A-Za-z0-9 _\-:.=/,;@#%!]+$/
 
 /** @throws BerthError `invalid-request` for what is no regular expression */
 export function checkPattern(source: string): void {
@@ -40,7 +39,7 @@ export function openPattern(source: string): Pattern {
 
 function plainText(text: string): Pattern {
   return {
-    raw: PLAIN_IN_FILES.test(text) ? Buffer.from(text) : null,
+    raw: [...text].every((char) => PLAIN_IN_FILES.test(char)) ? Buffer.from(text) : null,
     find: async (texts) => texts.map((each) => each.includes(text)),
     close: () => {},
   }
@@ -53,7 +52,7 @@ parentPort.on('message', (texts) => parentPort.postMessage(texts.map((text) => e
 `
 
 class ExpressionThread implements Pattern {
-  readonly raw = null
+  readonly raw: Buffer | null
   readonly #source: string
   #worker: Worker | null = null
   /** Settles when the thread is free: it answers in order, and not to whom. */
@@ -61,6 +60,8 @@ class ExpressionThread implements Pattern {
 
   constructor(source: string) {
     this.#source = source
+    const literal = requiredLiteral(source)
+    this.raw = literal === null ? null : Buffer.from(literal)
   }
 
   find(texts: string[]): Promise<boolean[]> {

@@ -1,0 +1,51 @@
+/** What must be in every line that an expression finds, so that blocks without it are not split into lines. */
+
+/** What the Engine writes into its files as it is. */
+export const PLAIN_IN_FILES = /^[A-Za-z0-9 _\-:.=/,;@#%!]$/
+
+/**
+ * The longest plain text that each match of `source` (an expression in the mode `u`) holds; null: none is known. Expressions
+ * with groups or alternatives are not looked into.
+ */
+export function requiredLiteral(source: string): string | null {
+  if (/[(|]/.test(source)) return null
+  let best = ''
+  let run = ''
+  const end = () => {
+    if (run.length > best.length) best = run
+    run = ''
+  }
+  for (let at = 0; at < source.length; ) {
+    const atom = atomAt(source, at)
+    if (atom === null) return null
+    at += atom.chars
+    const quantifier = /^(?:[*+?]|\{[^}]*\})\??/.exec(source.slice(at))?.[0] ?? ''
+    at += quantifier.length
+    if (atom.literal === null) {
+      end()
+    } else if (quantifier === '') {
+      run += atom.literal
+    } else {
+      if (quantifier.startsWith('+')) run += atom.literal
+      end()
+    }
+  }
+  end()
+  return best === '' ? null : best
+}
+
+/** One thing that is matched: how long it is in the source, and the plain character that it is, if it is one. */
+function atomAt(source: string, at: number): { chars: number; literal: string | null } | null {
+  const char = source[at]!
+  if (char === '[') {
+    const set = /^\[(?:\\.|[^\]\\])*\]/s.exec(source.slice(at))
+    return set && { chars: set[0].length, literal: null }
+  }
+  if (char === '\\') {
+    const next = source[at + 1] ?? ''
+    // Those that go on behind their letter, such as \u0041, are not looked into.
+    if (!/[dDwWsSbBntrfv]/.test(next) && /[A-Za-z0-9]/.test(next)) return null
+    return { chars: 2, literal: PLAIN_IN_FILES.test(next) && !/[A-Za-z0-9]/.test(next) ? next : null }
+  }
+  return { chars: 1, literal: char !== '.' && PLAIN_IN_FILES.test(char) ? char : null }
+}
