@@ -114,6 +114,11 @@ export class LogStore {
     return this.#taken.get(container) ?? placeIn(this.#kept.get(container))
   }
 
+  /** Some of what was taken of it is not on the disk yet. */
+  isWaiting(container: string): boolean {
+    return this.#taken.has(container)
+  }
+
   take({ head, bytes }: LogBlock, { service, name, node }: LogOwner): Taking {
     const { container, file, offset, end } = head
     const place = this.beginOf(container)

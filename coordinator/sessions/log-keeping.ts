@@ -32,6 +32,8 @@ const LOOK_MS_MAX = 1_000
 export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds): LogKeeping {
   /** By node: containers that were told where to go on; until they do, what comes of them was sent before. */
   const told = new Map<string, Set<string>>()
+  /** By container: nodes that are told where to go on when what was taken of it is on the disk. */
+  const asking = new Map<string, string>()
   const looks = new Map<number, { node: string; done: () => void }>()
   const closedListeners = new Set<(node: string) => void>()
   let lookNumber = 0
@@ -41,9 +43,17 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
     told.set(node, known)
     return known
   }
-  const beginOf = (container: string): Places[number] => {
+  /**
+   * Where it is to go on; nothing as long as some of what was taken is not on the disk yet, which is told then. An agent takes
+   * what is before its place for kept: it lets go of files, and tells readers that all is there.
+   */
+  const beginOf = (node: string, container: string): Places => {
+    if (store.isWaiting(container)) {
+      asking.set(container, node)
+      return []
+    }
     const place = store.beginOf(container)
-    return { container, what: 'begin', ...(place && { place }) }
+    return [{ container, what: 'begin', ...(place && { place }) }]
   }
 
   /** A node speaks for its own tasks, and for those of which it has told lines before. */
@@ -62,22 +72,27 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
         kind: 'log-places',
         places: kept.map(({ container, place }) => ({ container, what: 'kept', place })),
       })
+      const answered = kept.filter(({ container }) => asking.get(container) === node && !store.isWaiting(container))
+      for (const { container } of answered) asking.delete(container)
+      const places = answered.flatMap(({ container }) => beginOf(node, container))
+      if (places.length > 0) send(node, { kind: 'log-places', places })
     }
   })
   store.onRoom((containers) => {
     for (const [node, waiting] of Map.groupBy(containers, ([, of]) => of)) {
-      if (isOpen(node)) send(node, { kind: 'log-places', places: waiting.map(([container]) => beginOf(container)) })
+      const places = waiting.flatMap(([container]) => beginOf(node, container))
+      if (isOpen(node) && places.length > 0) send(node, { kind: 'log-places', places })
     }
   })
 
   return {
     sources(node, { sources }) {
-      const places = sources.map(({ container, task }): Places[number] => {
-        if (ownerOf(node, container, task) === null) return { container, what: 'refused' }
+      const places = sources.flatMap(({ container, task }): Places => {
+        if (ownerOf(node, container, task) === null) return [{ container, what: 'refused' }]
         toldOf(node).add(container)
-        return beginOf(container)
+        return beginOf(node, container)
       })
-      send(node, { kind: 'log-places', places })
+      if (places.length > 0) send(node, { kind: 'log-places', places })
     },
     blocks(node, blocks) {
       const places: Places = []
@@ -89,7 +104,7 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
         else if (taking === 'refused') places.push({ container, what: 'refused' })
         else if (!toldOf(node).has(container)) {
           toldOf(node).add(container)
-          if (taking !== 'full') places.push(beginOf(container))
+          if (taking !== 'full') places.push(...beginOf(node, container))
         }
       }
       if (places.length > 0) send(node, { kind: 'log-places', places })
@@ -100,6 +115,7 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
     },
     nodeClosed(node) {
       told.delete(node)
+      for (const [container, asks] of asking) if (asks === node) asking.delete(container)
       for (const waiting of looks.values()) if (waiting.node === node) waiting.done()
       for (const tell of closedListeners) tell(node)
     },

@@ -1,6 +1,7 @@
 /** An agent's shipping and a coordinator's store in one process, over a line that encodes; either can be killed at any moment. */
 import {
   appendFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -76,7 +77,7 @@ export class EngineLogFile {
 }
 
 export function aLogBed(options: Partial<LogStoreOptions> = {}) {
-  const dir = options.dir ?? join(aFolder(), 'logs')
+  let dir = options.dir ?? join(aFolder(), 'logs')
   const handles = new Map<string, ContainerHandle>()
   const notices: { code: string; message: string }[] = []
   const tasks = new Map<string, { service: string; slot: number; node: string }>()
@@ -107,7 +108,7 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
   }
 
   function openStore(): void {
-    store = new LogStore({ dir, bytesMax: 1e9, ageMaxMs: 1e15, now: Date.now, log: SILENT, ...options })
+    store = new LogStore({ bytesMax: 1e9, ageMaxMs: 1e15, now: Date.now, log: SILENT, ...options, dir })
     const own = store
     keeping = createLogKeeping({
       store,
@@ -164,7 +165,9 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
 
   return {
     notices,
-    dir,
+    get dir() {
+      return dir
+    },
     get store() {
       return store
     },
@@ -189,9 +192,13 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
       keeping.nodeClosed('n1')
       connect()
     },
+    /** What it was writing goes on into the folder that it had: the next one finds the files as they are at this moment. */
     killCoordinator(): void {
       isUp = false
       shipping.end()
+      const before = dir
+      dir = join(aFolder(), 'logs')
+      cpSync(before, dir, { recursive: true })
       openStore()
       connect()
     },

@@ -38,6 +38,19 @@ describe('what a container writes is kept', () => {
     expect(bed.notices).toEqual([])
   })
 
+  test('what an agent had sent when it was killed counts as kept for the next one when it is on the disk, not before', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    for (let round = 0; round < 10; round++) {
+      log.write(numbered(500, round * 500))
+      while (!bed.store.isWaiting('c1')) await new Promise((resolve) => setImmediate(resolve))
+      bed.killAgent()
+      await bed.shipping.settled('c1', 10_000)
+      expect(bed.store.placeOf('c1')?.offset).toBe(log.bytes)
+    }
+  })
+
   test('while the coordinator is away: files that the Engine throws away meanwhile are held', async () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder(), 20_000, 2)
