@@ -19,6 +19,7 @@ const OPEN_FILES_MAX = 16
 /** Segments that a reader has open; the one that was used least lately is closed for another. */
 export class BlockFiles {
   readonly #open = new Map<string, FileHandle>()
+  #isClosed = false
 
   /** The Engine's lines as they were written; null: the block is not there any more, or is not what its head says. */
   async read({ path, head, bytesAt }: BlockRef): Promise<Buffer | null> {
@@ -45,6 +46,12 @@ export class BlockFiles {
       return known
     }
     const handle = await open(path, 'r')
+    if (this.#isClosed || this.#open.has(path)) {
+      // The reader has gone meanwhile, or another block of the file was asked for at the same time.
+      await handle.close()
+      if (this.#isClosed) throw new Error('closed')
+      return this.#open.get(path)!
+    }
     this.#open.set(path, handle)
     if (this.#open.size > OPEN_FILES_MAX) {
       const [oldest, file] = this.#open.entries().next().value!
@@ -55,6 +62,7 @@ export class BlockFiles {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const handle of this.#open.values()) void handle.close().catch(() => {})
     this.#open.clear()
   }

@@ -9,7 +9,7 @@ import type { LogBatch, LogReader, LogTarget } from '../core.ts'
 import { BlockFiles, type BlockRef } from './kept-lines.ts'
 import { LineSieve } from './line-filter.ts'
 import type { LogStore } from './log-store.ts'
-import { blockLines, type Joiners, mergeBlocks } from './merge-blocks.ts'
+import { type Joiners, linesIn, mergeBlocks } from './merge-blocks.ts'
 import { openPattern, type Pattern } from './pattern.ts'
 import { readRecords } from './segment.ts'
 
@@ -153,9 +153,10 @@ class Reading {
   }
 
   async *#merged(refs: BlockRef[]): AsyncGenerator<LogLine[]> {
-    const { context = 0 } = this.#query
-    const without = context > 0 ? null : (this.#pattern?.raw ?? null)
-    for await (const lines of mergeBlocks(refs, this.#files, this.#joiners, without)) yield await this.#wanted(lines)
+    const { context = 0, signal } = this.#query
+    const holding = context > 0 ? null : (this.#pattern?.raw ?? null)
+    for await (const lines of mergeBlocks(refs, this.#files, this.#joiners, holding, signal))
+      yield await this.#wanted(lines)
   }
 
   /** The last lines of each task, by reading its blocks from the last backwards until there are enough. */
@@ -171,7 +172,7 @@ class Reading {
         const sieve = new LineSieve(this.#query)
         const joiners: Joiners = new Map()
         for (const ref of some) {
-          const read = await blockLines(ref, this.#files, joiners, null)
+          const read = linesIn(await this.#files.read(ref), ref, joiners, null)
           lines.push(...(await this.#sieved(read, sieve)))
           if (lines.length > 2 * tailLines + 1_000) lines = lines.slice(-tailLines)
         }

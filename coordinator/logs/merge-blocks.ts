@@ -4,9 +4,18 @@ import type { LogLine } from '../../shared/wire/up.ts'
 import { type BlockFiles, type BlockRef, linesOf } from './kept-lines.ts'
 
 /** One container: what is left of the block that is open, and the blocks behind it. */
-type Source = { lines: LogLine[]; at: number; refs: BlockRef[]; next: number }
+type Source = {
+  lines: LogLine[]
+  at: number
+  refs: BlockRef[]
+  next: number
+  /** The next block's bytes, when they are being read already. */
+  ahead: Promise<Buffer | null> | null
+}
 
 const BATCH_LINES = 4_096
+/** With more sources there is enough to do meanwhile, and blocks read ahead take memory. */
+const SOURCES_READ_AHEAD = 8
 
 /** Joiners go on from block to block, so they outlive one merge. */
 export type Joiners = Map<string, LineJoiner>
@@ -18,22 +27,29 @@ export function joinerOf(joiners: Joiners, { container, task }: { container: str
 }
 
 /**
- * `refs` in the order in which they were kept; those of one container follow one another. `without`: a block in which this text
- * is not has no line that is wanted. Every yield is a place where others may go on.
+ * `refs` in the order in which they were kept; those of one container follow one another. `holding`: lines of the file in which
+ * this text is not are not wanted. Every yield is a place where others may go on.
  */
 export async function* mergeBlocks(
   refs: BlockRef[],
   files: BlockFiles,
   joiners: Joiners,
-  without: Buffer | null,
+  holding: Buffer | null,
+  signal: AbortSignal,
 ): AsyncGenerator<LogLine[]> {
   const byContainer = Map.groupBy(refs, ({ head }) => head.container)
   const sources: Source[] = []
-  for (const own of byContainer.values()) insert(sources, { lines: [], at: 0, refs: own, next: 0 })
+  for (const own of byContainer.values()) insert(sources, { lines: [], at: 0, refs: own, next: 0, ahead: null })
+  const readsAhead = sources.length <= SOURCES_READ_AHEAD
   let batch: LogLine[] = []
-  for (let source = sources.shift(); source !== undefined; source = sources.shift()) {
+  for (let source = sources.shift(); source !== undefined && !signal.aborted; source = sources.shift()) {
     if (source.at === source.lines.length) {
-      source.lines = await blockLines(source.refs[source.next++]!, files, joiners, without)
+      const ref = source.refs[source.next++]!
+      const bytes = await (source.ahead ?? files.read(ref))
+      const following = source.refs[source.next]
+      // Unpacked by another thread while this one is looked through.
+      source.ahead = readsAhead && following !== undefined ? files.read(following) : null
+      source.lines = linesIn(bytes, ref, joiners, holding)
       source.at = 0
     } else {
       const until = sources.length === 0 ? Number.POSITIVE_INFINITY : timeOf(sources[0]!)
@@ -53,17 +69,23 @@ export async function* mergeBlocks(
 /** A piece of a long line is as long as the Engine's buffer: a line of the container may be in two of them. */
 const PIECE_BYTES = 16 * 1024
 
-export async function blockLines(
-  ref: BlockRef,
-  files: BlockFiles,
-  joiners: Joiners,
-  without: Buffer | null,
-): Promise<LogLine[]> {
-  const bytes = await files.read(ref)
+/** `bytes` null: the block has gone. */
+export function linesIn(bytes: Buffer | null, { head }: BlockRef, joiners: Joiners, holding: Buffer | null): LogLine[] {
   if (bytes === null) return []
-  const joiner = joinerOf(joiners, ref.head)
-  if (without !== null && ref.head.longest < PIECE_BYTES && joiner.isEmpty && !bytes.includes(without)) return []
-  return linesOf(bytes, joiner)
+  const joiner = joinerOf(joiners, head)
+  const isWhole = head.longest < PIECE_BYTES && joiner.isEmpty
+  return linesOf(holding !== null && isWhole ? rawLinesHolding(bytes, holding) : bytes, joiner)
+}
+
+function rawLinesHolding(bytes: Buffer, text: Buffer): Buffer {
+  const found: Buffer[] = []
+  for (let at = bytes.indexOf(text); at >= 0; ) {
+    const newline = bytes.indexOf(10, at)
+    const end = newline < 0 ? bytes.length : newline + 1
+    found.push(bytes.subarray(bytes.lastIndexOf(10, at) + 1, end))
+    at = bytes.indexOf(text, end)
+  }
+  return Buffer.concat(found)
 }
 
 /** Of its next line; of a block that is not open, of its first. */
