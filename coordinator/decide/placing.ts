@@ -8,7 +8,8 @@
  *   3. who is held even so has the task stopped that it replaces, where that helps; or is promised what others leave;
  *      or has some of lower priority stopped for it
  *
- * A higher one may take what was promised to a lower one, which then looks anew.
+ * A higher one may take what was promised to a lower one, which then looks anew; so does one whose promise is broken by what
+ * was placed on the node meanwhile.
  */
 import type { NodeName, Nomination, Preempted, Refusal, ServiceVersion, Task, TaskId } from '../world.ts'
 import { type Beat, preempt, statusOf, stop } from './beat.ts'
@@ -36,13 +37,18 @@ export function placeAll(beat: Beat): void {
     picture,
     ground: groundOfBeat(beat, picture),
     placed: new Set(),
+    nodesPlacedOn: new Set(),
     promised: new Map(),
     whyNot: new Map(),
   }
   const held = placeByPriority(placing, requests)
   // After all placements: the figures of a refusal are those that the next beat will find as well.
   const refusalsFor = oncePerVersion(placing)
-  for (const request of held) tellWhy(placing, request, refusalsFor(request))
+  const broken = promisesBroken(placing, held)
+  for (const request of held) {
+    if (broken.has(request.task)) takeBack(beat, request, placing.promised.get(request.task))
+    else tellWhy(placing, request, refusalsFor(request))
+  }
 }
 
 /** Who waited for a neighbour is asked again when others have got their places. Returns those that are held. */
@@ -68,6 +74,7 @@ type Placing = {
   ground: Ground
   /** The tasks that have got their places so far. */
   placed: Set<TaskId>
+  nodesPlacedOn: Set<NodeName>
   /** Where those that are held are promised room, as of this beat. */
   promised: Map<TaskId, NodeName>
   /** Why nobody makes room for those that are promised none. */
@@ -119,11 +126,16 @@ function placeLevel(placing: Placing, level: PlaceRequest[]): PlaceRequest[] {
   const { placements, held } = schedule(others, picture, policy, planTogether(others, picture, policy))
   for (const placement of placements) {
     beat.decisions.push(placement)
-    placing.placed.add(placement.task)
+    notePlaced(placing, placement.task, placement.node)
   }
   const finder = finderOn(ground)
   for (const request of held) if (!placing.promised.has(request.task)) makeRoom(placing, finder, request)
   return held
+}
+
+function notePlaced({ placed, nodesPlacedOn }: Placing, task: TaskId, node: NodeName): void {
+  placed.add(task)
+  nodesPlacedOn.add(node)
 }
 
 /** Whether the request has its place now; one that has not, and may still have it, keeps what it was promised. */
@@ -135,7 +147,7 @@ function takePromised(placing: Placing, request: PlaceRequest): boolean {
   if (refusalOf(request, seen) === null) {
     beat.decisions.push({ kind: 'place-task', task: request.task, node, why: PROMISED })
     hold(seen, request.task, request.service.name, request.version)
-    placing.placed.add(request.task)
+    notePlaced(placing, request.task, node)
     return true
   }
   if (!mayStillHave(beat, ground, request, seen)) return false
@@ -207,6 +219,37 @@ function stopFor(
   preempt(beat, victim, preemptedBy(preempted), preempted)
 }
 
+// ---------------------------------------------------------------- promises that are broken
+
+/**
+ * Whose promise does not hold beside what was placed on its node in this beat. Its room is kept for it, but a limit per
+ * node binds only tasks of the version that has it: one of another version may go there all the same. Each is asked as
+ * the next beat will ask it: beside those that were promised room before it, not after.
+ */
+function promisesBroken(
+  { picture, ground, promised, nodesPlacedOn }: Placing,
+  held: readonly PlaceRequest[],
+): Set<TaskId> {
+  const broken = new Set<TaskId>()
+  if (promised.size === 0) return broken
+  const left = new Map<NodeName, NodePicture>()
+  for (const request of held.toReversed()) {
+    const node = promised.get(request.task)
+    if (node === undefined || !nodesPlacedOn.has(node)) continue
+    const seen = left.get(node) ?? picture.get(node)
+    if (!seen) continue
+    const before = without(seen, request.task, request.service.name, request.version)
+    left.set(node, before)
+    if (movingRefusalOf(request, laterOf(ground, before)) !== null) broken.add(request.task)
+  }
+  return broken
+}
+
+/** The next round looks for room for it anew, and tells it what it finds. */
+function takeBack(beat: Beat, { task }: PlaceRequest, node: NodeName | undefined): void {
+  beat.decisions.push({ kind: 'nominate-task', task, nomination: null, why: `${task} no longer gets room on ${node}` })
+}
+
 // ---------------------------------------------------------------- what those that are held are told
 
 function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[]): void {
@@ -214,10 +257,8 @@ function tellWhy(placing: Placing, request: PlaceRequest, refusals: Refusal[]): 
   if (!sameRefusals(refusals, request.waitsFor)) {
     beat.decisions.push({ kind: 'hold-task', task: request.task, refusals })
   }
-  if (!promised.has(request.task) && nominationOf(beat, request.task)) {
-    const why = `${request.task} no longer gets room on ${nominationOf(beat, request.task)?.node}`
-    beat.decisions.push({ kind: 'nominate-task', task: request.task, nomination: null, why })
-  }
+  const nomination = nominationOf(beat, request.task)
+  if (nomination && !promised.has(request.task)) takeBack(beat, request, nomination.node)
   const long = longWaitOf(beat, request.service.name, placing.placed)
   if (long?.task.id !== request.task) return
   const none = whyNot.get(request.task)
