@@ -8,8 +8,8 @@
  *   3. who is held even so has the task stopped that it replaces, where that helps; or is promised what others leave;
  *      or has some of lower priority stopped for it
  *
- * A higher one may take what was promised to a lower one, which then looks anew; so does one whose promise is broken by what
- * was placed on the node meanwhile.
+ * A higher one may take what was promised to a lower one, which then looks anew. So does one whose promise no longer holds
+ * beside what was placed on the node.
  */
 import type { NodeName, Nomination, Preempted, Refusal, ServiceVersion, Task, TaskId } from '../world.ts'
 import { type Beat, preempt, statusOf, stop } from './beat.ts'
