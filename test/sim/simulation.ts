@@ -249,7 +249,8 @@ class Run {
     const twin = [...host.engine.containers.values()].some(
       (other) => other !== container && other.seen.task === seen.task,
     )
-    const isSick = act === 'stop' && seen.health === 'unhealthy'
+    // Killed where the Engine cannot stop it.
+    const isSick = (act === 'stop' || act === 'kill') && seen.health === 'unhealthy'
     if (isWanted && !twin && !isSick && host.agentIsUp) {
       this.violate('nothing is restarted without cause', `${act} ${seen.name} on ${host.name}, which is to run`)
     }
