@@ -100,6 +100,15 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('--since <TIME>', 'only younger than this: 30s, 10m, 2h', milliseconds)
     .action(async ({ json, ...options }) => (await import('./commands/audit.ts')).audit(context(json), options))
   addMetrics(program, context)
+  const incidents = () => import('./commands/incident.ts')
+  const incident = program.command('incident').description('what went bad, with what it printed and why it was there')
+  addJson(incident.command('ls [SERVICE|NODE]').description('what went bad, newest first'))
+    .option('-n, --limit <N>', 'the last N incidents', atLeastOne)
+    .option('--since <TIME>', 'only those that went on in this time: 30s, 10m, 2h', milliseconds)
+    .action(async (about, { json, ...options }) => (await incidents()).listIncidents(context(json), about, options))
+  addJson(incident.command('show <ID>').description('one of them, with its evidence')).action(async (id, { json }) =>
+    (await incidents()).showIncident(context(json), id),
+  )
   const recordings = () => import('./commands/record.ts')
   addJson(program.command('record').description('keep in a file what was observed and decided of late'))
     .option('-o, --output <FILE>', 'the file (default: berth-TIME.recording)')

@@ -52,6 +52,8 @@ export type LoopOptions = {
   metrics?: LoopMetrics
   /** Told of all that is applied, for `berth record`. */
   recorder?: Recorder
+  /** Told of each value before it is applied, for what goes bad. */
+  flightRecorder?: { value(value: WorldValue, world: World): void }
   /** For tests: after each beat asserts that deciding again, about everything, decides nothing. */
   checkTwice?: boolean
 }
@@ -89,7 +91,7 @@ const REST_BEAT_MS_MIN = 2
 const REST_MS_MAX = 50
 
 export function createLoop(options: LoopOptions): Loop {
-  const { store, events, judgement, clock, log, metrics, recorder } = options
+  const { store, events, judgement, clock, log, metrics, recorder, flightRecorder } = options
   const wakeUp = createWakeUp(clock)
   const deafness = createDeafness(clock)
   const beatListeners = new Set<() => void>()
@@ -189,6 +191,7 @@ export function createLoop(options: LoopOptions): Loop {
 
   function take(value: WorldValue): void {
     recorder?.value(value, world, marks.due)
+    flightRecorder?.value(value, world)
     addMarks(marks.due, judgement.marksOf(world, value))
     // With no room for them, events would only grow in memory; the log has what matters.
     const told = diskFull === null ? judgement.eventsOf(world, value) : []

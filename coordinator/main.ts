@@ -16,6 +16,7 @@ import { openAuditLog } from './audit/audit-log.ts'
 import { createPort } from './connections/port.ts'
 import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
+import { FlightRecorder } from './incidents/flight-recorder.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
 import { createKeptReader } from './logs/kept-reader.ts'
@@ -65,6 +66,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
     alerting: null,
     logStore: null,
     history: null,
+    flightRecorder: null,
   }
   try {
     return await serve(options, opened, startedAt, log, signal)
@@ -85,6 +87,7 @@ type Opened = {
   alerting: Promise<void> | null
   logStore: LogStore | null
   history: MetricsHistory | null
+  flightRecorder: FlightRecorder | null
 }
 
 async function serve(
@@ -106,6 +109,14 @@ async function serve(
   const version = versionOf(ROOT)
   const journal = options.journalBytes === 0 ? null : openJournal(journalOptions(options, version, log))
   opened.journal = journal
+  const flightRecorder = new FlightRecorder({
+    dir: join(options.dataDir, 'incidents'),
+    logs: () => logs,
+    tell: (event) => loop.tell(event),
+    clock: systemClock,
+    log,
+  })
+  opened.flightRecorder = flightRecorder
   const loop = createLoop({
     store,
     world: loadWorld(store.range(WORLD_PREFIX), security.cluster),
@@ -116,6 +127,7 @@ async function serve(
     log,
     metrics,
     recorder: journal ?? undefined,
+    flightRecorder,
     checkTwice: options.checkTwice,
   })
   const { heartbeatIntervalMs } = options
@@ -152,6 +164,7 @@ async function serve(
     ...(journal && { journal: () => journal.stats() }),
     alerts: () => alerter.counts(),
     ...(logStore && { logs: () => logStore.stats() }),
+    incidents: () => flightRecorder.stats(),
     port: port.stats,
     history: history.stats,
     totals: history.totals,
@@ -184,6 +197,7 @@ async function serve(
     ),
     alerter,
     history,
+    flightRecorder,
     version,
     port,
     log,
@@ -200,16 +214,17 @@ async function serve(
   // Not needed to serve, hence loaded afterwards.
   const { startUpkeep } = await import('./upkeep.ts')
   opened.upkeep = startUpkeep([{ name: "the server's certificate", schedule: HOURLY, run: security.renewIfDue }], log)
-  void loadLater(signal)
+  void loadLater(flightRecorder, log, signal)
   opened.alerting = alerter.run(signal)
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
 }
 
 /** What the first change of an operator would wait for, once the agents that come back have had their turn. */
-async function loadLater(signal: AbortSignal): Promise<void> {
+async function loadLater(flightRecorder: FlightRecorder, log: Logger, signal: AbortSignal): Promise<void> {
   await systemClock.sleep(LOAD_LATER_MS, signal).catch(() => {})
   if (signal.aborted) return
   await import('./api/check-input.ts')
+  await flightRecorder.resume().catch((error: unknown) => log.error({ err: error }, 'incidents cannot be read'))
   // Node writes its cache of compiled code when the process ends well; after a kill the next start would be slow.
   flushCompileCache()
 }
@@ -242,6 +257,7 @@ async function closeAll(opened: Opened): Promise<void> {
   opened.metrics?.close()
   await opened.alerting
   await opened.journal?.close()
+  await opened.flightRecorder?.close()
   await opened.logStore?.close()
   await opened.history?.close()
   await opened.store.close()

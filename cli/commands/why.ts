@@ -63,7 +63,7 @@ function placementLines(answer: WhyDocument, paint: Output['paint'], columns: nu
   ]
 }
 
-function candidateTable(placement: PlacementDocument, paint: Output['paint'], columns: number): string[] {
+export function candidateTable(placement: PlacementDocument, paint: Output['paint'], columns: number): string[] {
   const { candidates, asOf, fitting, considered } = placement
   const parts = [...new Set(candidates.flatMap(({ score }) => Object.keys(score)))].slice(0, PARTS_MAX)
   const titles: Column[] = [

@@ -12,6 +12,7 @@ import { alertRoutes } from './routes/alerts.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { eventRoutes } from './routes/events.ts'
+import { incidentRoutes } from './routes/incidents.ts'
 import { logRoutes } from './routes/logs.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { nodeRoutes } from './routes/nodes.ts'
@@ -82,6 +83,7 @@ const ROUTES = [
   eventRoutes,
   auditRoutes,
   alertRoutes,
+  incidentRoutes,
   progressRoutes,
   questionRoutes,
   logRoutes,

@@ -6,6 +6,7 @@ import type { Alerter } from '../alerts/alerter.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, LogReader } from '../core.ts'
+import type { FlightRecorder } from '../incidents/flight-recorder.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { MetricsHistory } from '../metrics-store/history.ts'
 import type { Security } from '../security/security.ts'
@@ -32,6 +33,8 @@ export type ApiParts = {
   journal?: Pick<Journal, 'read'>
   /** Absent: there are no alerts (tests). */
   alerter?: Alerter
+  /** Absent: no incidents are kept (tests). */
+  flightRecorder?: Pick<FlightRecorder, 'list' | 'get'>
   /** Absent: changes are not told anywhere (tests). */
   audit?: AuditLog
   /** Absent: none is kept. */

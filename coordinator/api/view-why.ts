@@ -13,7 +13,7 @@ import type { EventHistory } from '../core.ts'
 import { homeVolumeOf, wantedVersionOf } from '../decide/service-facts.ts'
 import { isUp } from '../decide/task-facts.ts'
 import { reasonAsNow, whyWaiting } from '../questions/why.ts'
-import type { EventRecord, Service, Task, World } from '../world.ts'
+import type { EventRecord, PlacementReason, Service, Task, World } from '../world.ts'
 import { countTasks, isAway, isCurrent, tasksOf } from './counts.ts'
 import { heldBy, whatIsWrong } from './progress.ts'
 import { viewCheck, viewSmallest } from './question-words.ts'
@@ -83,20 +83,26 @@ function viewPlacement(world: World, task: Task): PlacementDocument | null {
   const kept = task.reason
   const reason = kept?.others ? kept : (reasonAsNow(world, task) ?? kept)
   if (!reason || task.node === null) return null
-  const others = (reason.others ?? []).map(({ node, score }) => candidate(node, score))
+  const placement = viewReason(taskName(task), task.node, task.placedAt, reason)
+  return { ...placement, asOf: reason === kept ? 'placement' : 'now' }
+}
+
+/** Why a task went where it did, as it was then. */
+export function viewReason(task: string, node: string, placedAt: Instant, reason: PlacementReason): PlacementDocument {
+  const others = (reason.others ?? []).map((other) => candidate(other.node, other.score))
   const refused = (reason.refused ?? []).map((refusal) => ({
     ...candidate(refusal.node ?? '', {}),
     refusal: refusalWords(refusal),
   }))
   return {
-    task: taskName(task),
-    node: task.node,
-    at: isoTime(task.placedAt),
+    task,
+    node,
+    at: isoTime(placedAt),
     policy: reason.policy,
     considered: reason.considered,
     fitting: reason.fitting,
-    candidates: [{ ...candidate(task.node, reason.score), isChosen: true }, ...others, ...refused],
-    asOf: reason === kept ? 'placement' : 'now',
+    candidates: [{ ...candidate(node, reason.score), isChosen: true }, ...others, ...refused],
+    asOf: 'placement',
   }
 }
 

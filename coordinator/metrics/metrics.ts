@@ -5,6 +5,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { AlertCounts } from '../alerts/alerter.ts'
 import { viewDiscovery } from '../api/view-discovery.ts'
 import type { PortCounts } from '../connections/port.ts'
+import type { IncidentStats } from '../incidents/flight-recorder.ts'
 import type { LogStoreStats } from '../logs/log-store.ts'
 import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
 import type { Decision, World } from '../world.ts'
@@ -21,6 +22,7 @@ export type MetricSources = {
   wire?: () => WireCounts
   journal?: () => { bytes: number; gaps: number }
   logs?: () => LogStoreStats
+  incidents?: () => IncidentStats
   port?: () => PortCounts
   alerts?: () => AlertCounts
   totals?: Totals
@@ -74,6 +76,7 @@ export function createMetrics(): Metrics {
     'berth_discovery_tasks_left_out',
     'Running tasks with the label prometheus.io/port that Prometheus cannot reach',
   )
+  const incidents = incidentMetrics(registry)
   const storeBytes = gauge(registry, 'berth_store_size_bytes', 'Size of the store on disk')
   const journalBytes = gauge(registry, 'berth_journal_size_bytes', 'Size of the journal on disk')
   const journalGaps = gauge(registry, 'berth_journal_gaps', 'Gaps in the journal since the start')
@@ -103,6 +106,7 @@ export function createMetrics(): Metrics {
           journalGaps.set(journal.gaps)
         }
         if (sources.logs) logs(sources.logs())
+        if (sources.incidents) incidents(sources.incidents())
         if (sources.port) port(sources.port())
         if (sources.alerts) {
           const { sent, failed, timedOut, ...states } = sources.alerts()
@@ -293,6 +297,18 @@ function logMetrics(registry: Registry): (stats: LogStoreStats) => void {
     became(lines, stats.lines)
     became(gaps, stats.gaps)
     became(dropped, stats.segmentsDropped)
+  }
+}
+
+function incidentMetrics(registry: Registry): (stats: IncidentStats) => void {
+  const kept = gauge(registry, 'berth_incidents', 'Incidents that are kept')
+  const size = gauge(registry, 'berth_incidents_size_bytes', 'Size of the kept incidents on disk')
+  const name = 'berth_incidents_lost_total'
+  const lost = new Counter({ name, help: 'Failures that could not be taken down', registers: [registry] })
+  return (stats) => {
+    kept.set(stats.incidents)
+    size.set(stats.bytes)
+    became(lost, stats.lost)
   }
 }
 

@@ -1,0 +1,78 @@
+/**
+ * What an operator will want evidence of: a task that ended badly or became unhealthy, a node that was lost, a rollout that
+ * failed. Called BEFORE the value is applied, like `eventsOf`: only against the world as it was can be told what is news.
+ */
+import type { Instant } from '../../shared/clock.ts'
+import { compareProgress, ENGINE_STOPPED, type Health, type TaskState } from '../../shared/task-state.ts'
+import type { TaskObservation } from '../../shared/wire/up.ts'
+import type { Decision, NodeName, RolloutFailure, ServiceName, TaskId, World, WorldValue } from '../world.ts'
+
+export type TaskTrouble = 'exit' | 'out-of-memory' | 'error' | 'unhealthy'
+
+export type BadTask = { kind: TaskTrouble; at: Instant; task: TaskId; node: NodeName; seen: TaskObservation }
+export type BadNode = { kind: 'node-lost' | 'engine-down'; at: Instant; node: NodeName; why: string }
+/** `failures`: of its tasks; a rollout that waited too long may have none. */
+export type BadRollout = {
+  kind: 'rollout-failed'
+  at: Instant
+  service: ServiceName
+  why: string
+  failures: RolloutFailure[]
+}
+export type BadTransition = BadTask | BadNode | BadRollout
+
+type Told = { attempt: number; state: TaskState; health?: Health; exitCode?: number | null; oomKilled?: boolean } & {
+  error?: { code: string } | null
+}
+
+/** What went bad between two words of an agent about one task that should run; null: nothing, or nothing new. */
+export function badTransition(before: Told, after: Told): TaskTrouble | null {
+  const progress = compareProgress(after, before)
+  if (progress < 0) return null
+  if (progress > 0 && (after.state === 'restarting' || after.state === 'failed')) return badEnd(after)
+  // A new attempt begins with a health of its own.
+  const wasUnhealthy = after.attempt === before.attempt && before.health === 'unhealthy'
+  return after.health === 'unhealthy' && !wasUnhealthy ? 'unhealthy' : null
+}
+
+/** Ending with 0 is not bad, however often; an Engine that stopped under the task is the node's trouble. */
+function badEnd({ exitCode, oomKilled, error }: Told): TaskTrouble | null {
+  if (error?.code === ENGINE_STOPPED) return null
+  if (oomKilled) return 'out-of-memory'
+  if (exitCode) return 'exit'
+  return error ? 'error' : null
+}
+
+export function badTransitions(world: World, value: WorldValue): BadTransition[] {
+  if ('change' in value) return []
+  if ('decision' in value) return decided(world, value.decision, value.at)
+  const { observation, at } = value
+  if (observation.kind !== 'tasks') return []
+  const found: BadTransition[] = []
+  for (const seen of observation.tasks) {
+    const task = world.tasks.get(seen.task)
+    if (task?.node !== observation.node || task.desired !== 'running') continue
+    const kind = badTransition(task.observed, seen)
+    if (kind !== null) found.push({ kind, at, task: task.id, node: task.node, seen })
+  }
+  return found
+}
+
+function decided(world: World, decision: Decision, at: Instant): BadTransition[] {
+  if (decision.kind === 'set-node-status') {
+    const { node, status } = decision
+    const before = world.nodes.get(node)?.status.name
+    if (before === undefined || before === status.name) return []
+    if (status.name === 'lost') return [{ kind: 'node-lost', at, node, why: status.why }]
+    return status.name === 'engine-down' ? [{ kind: 'engine-down', at, node, why: status.why }] : []
+  }
+  if (decision.kind !== 'set-rollout') return []
+  const { service, rollout } = decision
+  const before = world.services.get(service)?.rollout
+  if (before === undefined || before.state === rollout.state) return []
+  const hasFailed =
+    rollout.state === 'paused' ||
+    rollout.state === 'rolling-back' ||
+    (rollout.state === 'rolled-back' && before.state !== 'rolling-back')
+  return hasFailed ? [{ kind: 'rollout-failed', at, service, why: rollout.why, failures: rollout.failures }] : []
+}

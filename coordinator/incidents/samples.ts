@@ -1,0 +1,66 @@
+/** The last loads of each task and node, as heartbeats told them: what an incident shows of the time before. */
+import type { Instant } from '../../shared/clock.ts'
+
+export type Sample = {
+  at: Instant
+  cpuCoresUsed: number
+  memoryBytesUsed: number
+  /** Part of the time in which the container was held back by its limit, 0 to 1. */
+  cpuThrottledShare: number
+}
+
+export const SAMPLES_KEPT = 60
+/** Together about 20 MB; of more, those that come later have none until others have gone. */
+export const SAMPLED_MAX = 10_000
+/** How often it is looked who has gone, while there is no room. */
+const SWEEP_EVERY_MS = 60_000
+const FIELDS = 4
+
+/** A ring of figures without objects, since there are many and most are never looked at. */
+type Ring = { figures: Float64Array; next: number; count: number }
+
+export class Samples {
+  readonly #rings = new Map<string, Ring>()
+  readonly #max: number
+  #sweptAt = Number.NEGATIVE_INFINITY
+
+  constructor(max = SAMPLED_MAX) {
+    this.#max = max
+  }
+
+  /** `isGone`: asked of all, now and then, when there is no room for this one. */
+  add(name: string, sample: Sample, isGone: (name: string) => boolean): void {
+    let ring = this.#rings.get(name)
+    if (ring === undefined) {
+      if (this.#rings.size >= this.#max) this.#sweep(sample.at, isGone)
+      if (this.#rings.size >= this.#max) return
+      ring = { figures: new Float64Array(SAMPLES_KEPT * FIELDS), next: 0, count: 0 }
+      this.#rings.set(name, ring)
+    }
+    const { at, cpuCoresUsed, memoryBytesUsed, cpuThrottledShare } = sample
+    ring.figures.set([at, cpuCoresUsed, memoryBytesUsed, cpuThrottledShare], ring.next * FIELDS)
+    ring.next = (ring.next + 1) % SAMPLES_KEPT
+    ring.count = Math.min(ring.count + 1, SAMPLES_KEPT)
+  }
+
+  /** Oldest first; empty for one that was never heard of. */
+  of(name: string): Sample[] {
+    const ring = this.#rings.get(name)
+    if (ring === undefined) return []
+    const { figures, next, count } = ring
+    return Array.from({ length: count }, (_, index) => {
+      const from = ((next - count + index + SAMPLES_KEPT) % SAMPLES_KEPT) * FIELDS
+      const [at = 0, cpuCoresUsed = 0, memoryBytesUsed = 0, cpuThrottledShare = 0] = figures.subarray(
+        from,
+        from + FIELDS,
+      )
+      return { at, cpuCoresUsed, memoryBytesUsed, cpuThrottledShare }
+    })
+  }
+
+  #sweep(now: Instant, isGone: (name: string) => boolean): void {
+    if (now - this.#sweptAt < SWEEP_EVERY_MS) return
+    this.#sweptAt = now
+    for (const name of this.#rings.keys()) if (isGone(name)) this.#rings.delete(name)
+  }
+}

@@ -1,0 +1,70 @@
+/** The flight recorder: what a container printed and how it ended is told when the container, its host and the coordinator are gone. */
+import { expect, test } from 'vitest'
+import { IncidentDocument, IncidentsDocument } from '../../shared/api.ts'
+import type { Cluster } from '../engines/berth.ts'
+import { BUSYBOX } from '../engines/image.ts'
+import { until } from '../engines/until.ts'
+import { expectShape } from './bed.ts'
+import { deployed, nodeBecomes, runElsewhere, shareScene, succeeded, tasks } from './trouble.ts'
+
+let cluster: Cluster
+shareScene((made) => {
+  cluster = made.cluster
+})
+
+const SECRET = 'hunter2-of-the-environment'
+/** Prints until it is told to fail; being started again in place, it then fails again and again. */
+const SCRIPT =
+  'i=0; while [ ! -e /tmp/fail ]; do echo "line $$i"; i=$$((i+1)); sleep 0.05; done; echo "cannot reach the database" >&2; exit 3'
+const COMPOSE = `services:
+  web:
+    image: ${BUSYBOX}
+    pull_policy: never
+    stop_grace_period: 1s
+    environment: { PASSWORD: ${SECRET} }
+    command: ["/bin/sh", "-c", ${JSON.stringify(SCRIPT)}]
+`
+
+test('a container exits 3 and its host goes: berth incident tells code, lines, and that the host was lost', async () => {
+  await deployed(cluster, 'talk', COMPOSE)
+  const [task] = await tasks(cluster, 'talk_web')
+  const host = cluster.hosts.find(({ name }) => name === task!.node)!
+  await host.docker('exec', task!.containerId!, 'touch', '/tmp/fail')
+  const incident = await until(async () => {
+    const { items } = await cluster.api<IncidentsDocument>('GET', '/v1/incidents?service=talk_web')
+    const [latest] = items
+    if (latest === undefined || latest.count < 2) throw new Error(`incidents: ${JSON.stringify(items)}`)
+    const found = await cluster.api<IncidentDocument>('GET', `/v1/incidents/${latest.number}`)
+    if (found.lines.state !== 'kept') throw new Error('its lines are not kept yet')
+    return found
+  }, 'the incident with its lines')
+  expectShape(IncidentDocument, incident)
+  expect(incident).toMatchObject({ kind: 'exit', task: task!.id, node: host.name, ending: { exitCode: 3, attempt: 1 } })
+  // Of the first failure, not of those that followed it.
+  expect(incident.lines.kept.filter(({ source }) => source === 'stderr').map(({ text }) => text)).toEqual([
+    'cannot reach the database',
+  ])
+
+  await host.crash()
+  await nodeBecomes(cluster, host, 'lost')
+  await runElsewhere(cluster, 'talk_web', 1)
+  await cluster.coordinator.restart('SIGKILL')
+  await cluster.ready()
+
+  const shown = await cluster.berth('incident', 'show', String(incident.number))
+  succeeded(shown)
+  expect(shown.stdout).toMatch(
+    new RegExp(`^incident ${incident.number}: talk_web\\.1 on ${host.name} exited with code 3`),
+  )
+  expect(shown.stdout).toMatch(/line \d+\n.*! cannot reach the database/)
+  expect(shown.stdout + JSON.stringify(incident)).not.toContain(SECRET)
+
+  const ofNode = await cluster.berth('incident', 'ls', host.name)
+  succeeded(ofNode)
+  expect(ofNode.stdout).toMatch(/was lost/)
+  expect(ofNode.stdout).toMatch(/exited with code 3/)
+  expect(Math.max(...ofNode.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100)
+  const listed = await cluster.api<IncidentsDocument>('GET', '/v1/incidents')
+  expectShape(IncidentsDocument, listed)
+  if (process.env.SHOW) console.log(`${ofNode.stdout}\n${shown.stdout}`)
+})
