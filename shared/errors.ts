@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   'service-not-found': { status: 404, exit: 2 },
   'task-not-found': { status: 404, exit: 2 },
   'node-not-found': { status: 404, exit: 2 },
+  'incident-not-found': { status: 404, exit: 2 },
   'name-taken': { status: 409, exit: 2 },
   conflict: { status: 409, exit: 1 },
   'too-large': { status: 413, exit: 2 },

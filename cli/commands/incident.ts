@@ -55,7 +55,7 @@ function row({ number, at, lastAt, count, node, reason, ...names }: IncidentBrie
   return [String(number), shortTime(at), last, String(count), what({ node, ...names }), node ?? '', oneLine(reason)]
 }
 
-/** `--json`: the document as it is. @throws BerthError `invalid-request` for what is no number, `not-found` */
+/** `--json`: the document as it is. @throws BerthError `invalid-request` for what is no number, `incident-not-found` */
 export async function showIncident(context: Context, id: string): Promise<void> {
   if (!/^[1-9]\d{0,11}$/.test(id)) {
     throw new BerthError('invalid-request', `'${id}' is no incident's number; berth incident ls shows them`)

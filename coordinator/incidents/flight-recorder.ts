@@ -83,11 +83,11 @@ export class FlightRecorder {
     return { items, next: found.length > limit ? (items.at(-1)?.number ?? null) : null }
   }
 
-  /** @throws BerthError `not-found` */
+  /** @throws BerthError `incident-not-found` */
   async get(number: number): Promise<Incident> {
     const incident = await this.#files.read(number)
     if (incident !== null) return incident
-    throw new BerthError('not-found', `no incident ${number} is kept; berth incident ls shows those that are`)
+    throw new BerthError('incident-not-found', `no incident ${number} is kept; berth incident ls shows those that are`)
   }
 
   stats(): IncidentStats {

@@ -45,6 +45,8 @@ test('a container exits 3 and its host goes: berth incident tells code, lines, a
     'cannot reach the database',
   ])
 
+  // Power loss.
+  await cluster.agents[cluster.hosts.indexOf(host)]!.kill()
   await host.crash()
   await nodeBecomes(cluster, host, 'lost')
   await runElsewhere(cluster, 'talk_web', 1)
@@ -66,5 +68,4 @@ test('a container exits 3 and its host goes: berth incident tells code, lines, a
   expect(Math.max(...ofNode.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100)
   const listed = await cluster.api<IncidentsDocument>('GET', '/v1/incidents')
   expectShape(IncidentsDocument, listed)
-  if (process.env.SHOW) console.log(`${ofNode.stdout}\n${shown.stdout}`)
 })

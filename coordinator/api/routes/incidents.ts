@@ -25,7 +25,7 @@ export function incidentRoutes(api: FastifyInstance, { flightRecorder }: RoutePa
     response: { 200: IncidentDocument },
   }
   api.get<{ Params: Static<typeof Params> }>('/v1/incidents/:id', { schema: one }, async ({ params }) => {
-    if (!flightRecorder) throw new BerthError('not-found', 'this coordinator keeps no incidents')
+    if (!flightRecorder) throw new BerthError('incident-not-found', 'this coordinator keeps no incidents')
     return viewIncident(await flightRecorder.get(params.id))
   })
 }

@@ -130,7 +130,7 @@ test('the oldest go when there are too many, or when they take too much room', a
   for (let count = 0; count < 8; count++) recorder.value(exit(1, NOW + count * 11 * MINUTE, count + 1), world)
   await recorder.close()
   expect((await listed()).map(({ number }) => number)).toEqual([8, 7, 6])
-  await expect(recorder.get(5)).rejects.toMatchObject({ code: 'not-found' })
+  await expect(recorder.get(5)).rejects.toMatchObject({ code: 'incident-not-found' })
 
   const small = await aRecorder({ max: { count: 100, bytes: 1 } })
   for (const slot of [1, 2]) small.recorder.value(exit(slot, NOW), world)
