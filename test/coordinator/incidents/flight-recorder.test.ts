@@ -98,6 +98,46 @@ test('an incident holds code, last lines, last loads and why the task was there,
   expect(await readdir(dir)).toEqual(['1.json'])
 })
 
+test('a lost node names the tasks that it had, with its own last loads', async () => {
+  const { recorder, world } = await aRecorder()
+  const load = aHostLoad({ cpuCoresUsed: 3.9, memoryBytesUsed: 7e9 })
+  recorder.value(
+    { at: NOW - 1_000, observation: { kind: 'heartbeat', node: 'n1', revision: 1, load, containers: [] } },
+    world,
+  )
+  const status = { name: 'lost' as const, since: NOW, why: 'quiet for 30 s' }
+  recorder.value({ at: NOW, decision: { kind: 'set-node-status', node: 'n1', status } }, world)
+  await recorder.close()
+  const incident = await recorder.get(1)
+  expect(incident).toMatchObject({ kind: 'node-lost', node: 'n1', reason: 'was lost: quiet for 30 s' })
+  expect(incident).toMatchObject({ samples: [{ cpuCoresUsed: 3.9 }], lines: { state: 'none' }, tasks: { count: 20 } })
+  expect(incident.tasks.names).toContain('shop_web.20.a')
+})
+
+test('a rollout that fails has the lines of the task that failed last, also when that is forgotten already', async () => {
+  const { recorder, logs, world } = await aRecorder()
+  logs.set('shop_web.1.b', ['no such table'])
+  const failures = ['shop_web.2.b', 'shop_web.1.b'].map((task) => ({ task, node: 'n1', at: NOW, why: 'exited 1' }))
+  const rollout = { version: 1, failed: 2, startedAt: NOW, failures, why: '2 tasks failed' }
+  recorder.value(
+    {
+      at: NOW,
+      decision: {
+        kind: 'set-rollout',
+        service: 'shop_web',
+        rollout: { state: 'rolling-back', ...rollout },
+        wantedVersion: 1,
+      },
+    },
+    world,
+  )
+  const incident = await withLines(recorder)
+  await recorder.close()
+  expect(incident).toMatchObject({ kind: 'rollout-failed', service: 'shop_web', tasks: { count: 2 } })
+  expect(incident.reason).toBe('its rollout failed: 2 tasks failed')
+  expect(incident.lines.kept.map(({ text }) => text)).toEqual(['no such table'])
+})
+
 test('a crash loop is one incident that counts, also after a start of the coordinator; after ten quiet minutes it is another', async () => {
   const { recorder, world, dir, events } = await aRecorder()
   for (let count = 0; count < 50; count++) recorder.value(exit(1, NOW + count * 9 * MINUTE, count + 1), world)
