@@ -1,8 +1,10 @@
 /** The seams between the agent's parts: supervisor (containers), load meter, log tail, link. main.ts joins them. */
 import type { ContainerLoad, HostLoad } from '../shared/load.ts'
+import type { Sampling } from '../shared/spec.ts'
 import type { Assignment, AssignmentChange, LogAdd, LogOpen, LogPlaces } from '../shared/wire/down.ts'
 import type { LogBlock } from '../shared/wire/log-block.ts'
 import type { EngineInfo, LogFailure, LogLine, NodeInventory, TaskError, TaskObservation } from '../shared/wire/up.ts'
+import type { Sign } from './decide/sampling.ts'
 
 /** What the agent knows about one of its containers that measuring and tailing need. */
 export type ContainerHandle = {
@@ -14,6 +16,10 @@ export type ContainerHandle = {
   /** The json-file log, when the Engine keeps one that this process can read. */
   logPath: string | null
   memoryBytesLimit: number | null
+  /** Why it is to be looked at closely; absent: nothing speaks for it. */
+  sign?: Sign
+  /** What its service asks for; absent: SAMPLING_DEFAULTS. */
+  sampling?: Sampling
 }
 
 export type ObservedChange = {
@@ -47,7 +53,7 @@ export interface Supervisor {
   containers(): ContainerHandle[]
 }
 
-/** Reads /proc and cgroup files through kept descriptors; cheap enough for once a second with 100 containers. */
+/** Reads /proc and cgroup files through kept descriptors: of the host each time, of each container as often as its pace says. */
 export interface LoadMeter {
   /** `containers` names only those whose load changed noticeably since last named; with `all` (a new connection), every one. */
   sample(containers: ContainerHandle[], options?: { all?: boolean }): { load: HostLoad; containers: ContainerLoad[] }

@@ -17,6 +17,7 @@ import { type EngineStops, engineCameBack, engineWentAway } from './decide/engin
 import { afterLeaving } from './decide/memory.ts'
 import { nextSteps, ownContainer, printStep, type Step } from './decide/next-steps.ts'
 import type { Reach } from './decide/probe.ts'
+import { servicesInRollout } from './decide/sampling.ts'
 import { afterHealth } from './decide/sickness.ts'
 import type { Engine } from './docker/engine.ts'
 import { answers, type EngineSession, openSession } from './engine-session.ts'
@@ -89,6 +90,7 @@ class ContainerSupervisor implements Supervisor {
 
   /** Null: nothing is known of what should run here, so nothing is touched. */
   private assignment: KeptAssignment | null = null
+  private rollouts: ReadonlySet<string> = new Set()
   private readonly records = new Map<string, TaskRecord>()
   private readonly marked = new Set<TaskRecord>()
   private readonly listed = Promise.withResolvers<void>()
@@ -201,7 +203,10 @@ class ContainerSupervisor implements Supervisor {
   }
 
   containers(): ContainerHandle[] {
-    return [...this.records.values()].map(handleOf).filter((handle) => handle !== null)
+    const now = this.clock.now()
+    return [...this.records.values()]
+      .map((record) => handleOf(record, this.rollouts, now))
+      .filter((handle) => handle !== null)
   }
 
   // ------------------------------------------------------------------ what should run
@@ -234,6 +239,7 @@ class ContainerSupervisor implements Supervisor {
   private adopt(assignment: KeptAssignment): void {
     const first = this.assignment === null
     this.assignment = assignment
+    this.rollouts = servicesInRollout(assignment.tasks)
     const wanted = new Map(assignment.tasks.map((task) => [task.id, task]))
     for (const record of this.records.values()) {
       if (!wanted.has(record.id) && (record.assigned || first)) this.setAssigned(record, null)

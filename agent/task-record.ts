@@ -1,4 +1,5 @@
 /** All that the supervisor holds of one task. */
+import type { Instant } from '../shared/clock.ts'
 import type { TaskSpec } from '../shared/spec.ts'
 import type { AssignedTask } from '../shared/wire/down.ts'
 import type { TaskObservation } from '../shared/wire/up.ts'
@@ -7,6 +8,7 @@ import { NOTHING_REMEMBERED, type TaskMemory } from './decide/memory.ts'
 import { endedForGood, ownContainer, type Step, type TaskPicture } from './decide/next-steps.ts'
 import type { Activity } from './decide/observe.ts'
 import { type ProbedRun, withProbedHealth } from './decide/probe.ts'
+import { signOf } from './decide/sampling.ts'
 import type { ContainerHandle } from './parts.ts'
 
 export type TaskRecord = {
@@ -95,10 +97,17 @@ export function wantsToRun(record: TaskRecord): boolean {
   return record.assigned?.desired === 'running'
 }
 
-/** Null: it has no container. */
-export function handleOf(record: TaskRecord): ContainerHandle | null {
+/** Null: it has no container. `rollouts`: services that are under one here; `now`: epoch milliseconds. */
+export function handleOf(record: TaskRecord, rollouts: ReadonlySet<string>, now: Instant): ContainerHandle | null {
   const container = ownContainer(pictureOf(record))
   if (!container) return null
   const { id, pid, logPath, memoryBytesLimit } = container
-  return { task: record.id, containerId: id, attempt: record.memory.attempt, pid, logPath, memoryBytesLimit }
+  const { attempt } = record.memory
+  const sign = signOf(container, record.assigned, attempt, rollouts, now)
+  const sampling = record.spec?.sampling
+  return {
+    ...{ task: record.id, containerId: id, attempt, pid, logPath, memoryBytesLimit },
+    ...(sign && { sign }),
+    ...(sampling && { sampling }),
+  }
 }

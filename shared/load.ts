@@ -45,6 +45,23 @@ export const HostLoad = Type.Object({
 })
 export type HostLoad = Static<typeof HostLoad>
 
+/** Why a container is sampled as often as it is, the most telling first; see agent/decide/sampling.ts. */
+export const PACE_REASONS = [
+  'stopping',
+  'unhealthy',
+  'restarted',
+  'starting',
+  'rollout',
+  'near-limit',
+  'throttled',
+  'changing',
+  'first-look',
+  'settling',
+  'calm',
+] as const
+export const PaceReason = Type.Enum([...PACE_REASONS])
+export type PaceReason = Static<typeof PaceReason>
+
 export const ContainerLoad = Type.Object({
   task: Type.String(),
   cpuCoresUsed: Amount,
@@ -59,5 +76,10 @@ export const ContainerLoad = Type.Object({
   blockWriteBytesPerSecond: Type.Optional(Amount),
   /** Of its processes, killed for lack of memory in this attempt. */
   oomKills: Type.Optional(Amount),
+  /** How often it is sampled, and why. Absent from agents of earlier builds, which sample all once a second. */
+  sampledEveryMs: Type.Optional(Amount),
+  sampledBecause: Type.Optional(PaceReason),
+  /** How often it would be, were there not so many on its host; absent: as often as it is. */
+  sampledWantedMs: Type.Optional(Amount),
 })
 export type ContainerLoad = Static<typeof ContainerLoad>

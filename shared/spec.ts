@@ -266,9 +266,22 @@ export const RestartPolicy = Type.Object(
 )
 export type RestartPolicy = Static<typeof RestartPolicy>
 
+/** How often its containers are sampled: while something is wrong or new with one, and while it is calm. */
+export const SAMPLING_MS = { min: 1_000, max: 60_000 }
+const SamplingMs = Type.Integer({ minimum: SAMPLING_MS.min, maximum: SAMPLING_MS.max })
+export const Sampling = Type.Object({ fullMs: SamplingMs, calmMs: SamplingMs }, { additionalProperties: false })
+export type Sampling = Static<typeof Sampling>
+/** Where a service says nothing, or only one of the two. */
+export const SAMPLING_DEFAULTS: Sampling = { fullMs: 1_000, calmMs: 10_000 }
+
 /** All that an agent needs to run a task: what a service's version says of each of its tasks. */
 export const TaskSpec = Type.Object(
-  { container: ContainerSpec, restart: RestartPolicy },
+  {
+    container: ContainerSpec,
+    restart: RestartPolicy,
+    /** Absent: SAMPLING_DEFAULTS. */
+    sampling: Type.Optional(Sampling),
+  },
   { additionalProperties: false },
 )
 export type TaskSpec = Static<typeof TaskSpec>

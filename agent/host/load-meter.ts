@@ -1,4 +1,6 @@
 import type { ContainerLoad } from '../../shared/load.ts'
+import { SAMPLING_DEFAULTS } from '../../shared/spec.ts'
+import { type Pace, paceAfter, toldOf, withinBudget } from '../decide/sampling.ts'
 import type { ContainerHandle, LoadMeter } from '../parts.ts'
 import { CGROUP_ROOT, findCgroup } from './cgroup.ts'
 import { ContainerMeter, SLOW_EVERY_SAMPLES } from './container-load.ts'
@@ -25,7 +27,20 @@ export function createLoadMeter(options: LoadMeterOptions = {}): LoadMeter {
   return new KeptLoadMeter(options)
 }
 
-type Measured = { pid: number; meter: ContainerMeter | null; phase: number; named: NamedLoad | undefined }
+type Measured = {
+  pid: number
+  meter: ContainerMeter | null
+  phase: number
+  named: NamedLoad | undefined
+  load: ContainerLoad | null
+  /** When it was looked at last, and in which sample the slow readings come next. */
+  lookedAtMs: number
+  slowFrom: number
+  pace: Pace | null
+}
+
+/** Paces of neighbours are set off by this, so that calm ones do not all fall into one sample. A prime: it divides no interval. */
+const PHASE_MS = 997
 
 class KeptLoadMeter implements LoadMeter {
   readonly #roots: { procRoot: string; cgroupRoot: string }
@@ -48,11 +63,19 @@ class KeptLoadMeter implements LoadMeter {
     const sample = this.#samples++
     const running = handles.filter(({ pid }) => pid > 0).slice(0, CONTAINERS_MEASURED_MAX)
     this.#forgetAllBut(running)
-    const containers: ContainerLoad[] = []
+    const looked: Measured[] = []
     for (const handle of running) {
-      const measured = this.#measuredFor(handle)
-      const load = this.#measure(measured, handle, sample)
-      if (load === null || !(all || isToBeNamed(measured.named, load, sample))) continue
+      const measured = this.#measuredFor(handle, sample)
+      if (!all && !this.#isDue(measured, handle)) continue
+      this.#measure(measured, handle, sample)
+      looked.push(measured)
+    }
+    this.#keepWithinBudget()
+    const containers: ContainerLoad[] = []
+    for (const measured of looked) {
+      if (measured.load === null) continue
+      const load = { ...measured.load, ...toldOf(measured.pace!) }
+      if (!all && !isToBeNamed(measured.named, load, sample)) continue
       measured.named = { load, sample }
       containers.push(load)
     }
@@ -65,18 +88,45 @@ class KeptLoadMeter implements LoadMeter {
     this.#measured.clear()
   }
 
-  /** The slow readings of different containers fall into different samples, so that no sample takes five times the others. */
-  #measure(measured: Measured, handle: ContainerHandle, sample: number): ContainerLoad | null {
-    const slowToo = (sample + measured.phase) % SLOW_EVERY_SAMPLES === 0
-    if (measured.meter === null && slowToo) measured.meter = this.#meterFor(handle.pid)
-    return measured.meter?.sample(handle, this.#now(), slowToo) ?? null
+  /** Something that the supervisor sees is wrong with it does not wait until it is looked at by itself. */
+  #isDue({ pace, phase, lookedAtMs }: Measured, { sign }: ContainerHandle): boolean {
+    if (pace === null || (sign !== undefined && pace.because !== sign)) return true
+    // Samples come once a second, a little sooner or later: what is to be in each must not miss one for that.
+    if (pace.everyMs <= SAMPLING_DEFAULTS.fullMs) return true
+    const turn = (ms: number) => Math.floor((ms + phase * PHASE_MS) / pace.everyMs)
+    return turn(this.#now()) > turn(lookedAtMs)
   }
 
-  #measuredFor({ containerId, pid }: ContainerHandle): Measured {
+  /** The slow readings of different containers fall into different samples, so that no sample takes five times the others. */
+  #measure(measured: Measured, handle: ContainerHandle, sample: number): void {
+    const slowToo = sample >= measured.slowFrom
+    if (slowToo) measured.slowFrom = sample + SLOW_EVERY_SAMPLES
+    if (measured.meter === null && slowToo) measured.meter = this.#meterFor(handle.pid)
+    const now = this.#now()
+    const load = measured.meter?.sample(handle, now, slowToo) ?? null
+    const { sign = null, sampling = SAMPLING_DEFAULTS } = handle
+    measured.pace = paceAfter(measured.pace, sign, { loadBefore: measured.load, load }, sampling, now)
+    measured.load = load
+    measured.lookedAtMs = now
+  }
+
+  /** What the host may spend counts over all of them, also those that were not looked at just now. */
+  #keepWithinBudget(): void {
+    const paced = [...this.#measured.values()].filter(({ pace }) => pace !== null)
+    const paces = withinBudget(paced.map(({ pace }) => pace!))
+    for (const [index, measured] of paced.entries()) measured.pace = paces[index]!
+  }
+
+  #measuredFor({ containerId, pid }: ContainerHandle, sample: number): Measured {
     const known = this.#measured.get(containerId)
     if (known !== undefined && known.pid === pid) return known
     known?.meter?.close()
-    const measured = { pid, meter: this.#meterFor(pid), phase: this.#phase++, named: undefined }
+    const phase = this.#phase++
+    const measured: Measured = {
+      ...{ pid, phase, meter: this.#meterFor(pid), named: undefined, load: null, pace: null },
+      lookedAtMs: this.#now(),
+      slowFrom: sample + (phase % SLOW_EVERY_SAMPLES),
+    }
     this.#measured.set(containerId, measured)
     return measured
   }

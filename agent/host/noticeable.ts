@@ -17,6 +17,8 @@ export function isToBeNamed(named: NamedLoad | undefined, load: ContainerLoad, s
 export function isNoticeable(before: ContainerLoad, now: ContainerLoad): boolean {
   return (
     before.memoryBytesLimit !== now.memoryBytesLimit ||
+    before.sampledBecause !== now.sampledBecause ||
+    wantedPace(before) !== wantedPace(now) ||
     moved(before.cpuCoresUsed, now.cpuCoresUsed, CPU) ||
     moved(before.memoryBytesUsed, now.memoryBytesUsed, MEMORY) ||
     moved(before.cpuThrottledShare, now.cpuThrottledShare, THROTTLED) ||
@@ -27,6 +29,11 @@ export function isNoticeable(before: ContainerLoad, now: ContainerLoad): boolean
     moved(before.blockWriteBytesPerSecond, now.blockWriteBytesPerSecond, BLOCK) ||
     moved(before.processes, now.processes, PROCESSES)
   )
+}
+
+/** What the host's budget makes of it moves with every container that comes and goes. */
+function wantedPace({ sampledEveryMs, sampledWantedMs }: ContainerLoad): number | undefined {
+  return sampledWantedMs ?? sampledEveryMs
 }
 
 type Threshold = { amount: number; share: number }

@@ -7,6 +7,7 @@ import { isPreempted } from '../decide/task-facts.ts'
 import type { Task, World } from '../world.ts'
 import { isAway } from './counts.ts'
 import { waitReasons } from './refusal-words.ts'
+import { viewSampling } from './view-sampling.ts'
 import { isoTime } from './words.ts'
 
 /** For people: `shop_api.7`, or `shop_agent@web-1` for a global service's. */
@@ -23,6 +24,7 @@ export function viewTask(world: World, task: Task): TaskDocument {
   const service = world.services.get(task.service)
   const spec = service?.versions.get(task.version)?.spec
   const load = task.node === null ? undefined : world.nodes.get(task.node)?.containerLoads.get(task.id)
+  const sampling = viewSampling(load)
   const { observed } = task
   return {
     id: task.id,
@@ -55,6 +57,7 @@ export function viewTask(world: World, task: Task): TaskDocument {
     ports: observed.ports,
     cpuCoresUsed: load?.cpuCoresUsed ?? null,
     memoryBytesUsed: load?.memoryBytesUsed ?? null,
+    ...(sampling && { sampling }),
   }
 }
 

@@ -18,6 +18,7 @@ import { countTasks, isAway, isCurrent, tasksOf } from './counts.ts'
 import { heldBy, whatIsWrong } from './progress.ts'
 import { viewCheck, viewSmallest } from './question-words.ts'
 import { refusalWords } from './refusal-words.ts'
+import { samplingReason } from './view-sampling.ts'
 import { findTask, isPast, taskName } from './view-task.ts'
 import { isoTime, roughDuration } from './words.ts'
 
@@ -126,6 +127,10 @@ function taskReasons(world: World, task: Task, now: Instant): ReasonDocument[] {
   if (trouble) reasons.push(trouble)
   const home = homeReason(world, task)
   if (home) reasons.push(home)
+  const sampling = samplingReason(
+    task.node === null ? undefined : world.nodes.get(task.node)?.containerLoads.get(task.id),
+  )
+  if (sampling) reasons.push(sampling)
   return reasons
 }
 

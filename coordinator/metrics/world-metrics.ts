@@ -1,5 +1,7 @@
 /** The World in figures, reckoned when somebody asks for them and never on the way of a beat. */
+
 import type { Instant } from '../../shared/clock.ts'
+import { PACE_REASONS } from '../../shared/load.ts'
 import { hasEnded, TASK_STATES, type TaskState } from '../../shared/task-state.ts'
 import { defaultSettings } from '../decide/settings.ts'
 import { signIntervalMs } from '../decide/signs.ts'
@@ -32,6 +34,8 @@ export type WorldFigures = {
   nodesDraining: number
   tasksByState: Record<string, number>
   tasksWaiting: number
+  /** Those that are measured, by why they are sampled as often as they are. */
+  tasksBySampling: Record<string, number>
   stacks: number
   services: number
   rolloutsByState: Record<string, number>
@@ -53,6 +57,10 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
     nodesDraining: nodes.filter(({ availability }) => availability === 'drain').length,
     tasksByState: countBy(TASK_STATES, world.tasks.values().map(stateOf)),
     tasksWaiting: world.tasksWaiting.size,
+    tasksBySampling: countBy(
+      PACE_REASONS,
+      nodes.flatMap(({ containerLoads }) => [...containerLoads.values()].flatMap((load) => load.sampledBecause ?? [])),
+    ),
     stacks: world.stacks.size,
     services: world.services.size,
     rolloutsByState: countBy(

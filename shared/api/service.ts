@@ -1,4 +1,5 @@
 /** Stacks, services, tasks and events as the API shows them. */
+import { PaceReason } from '../load.ts'
 import Type, { type Static } from '../schema.ts'
 import { ServiceSpec } from '../spec.ts'
 import { HEALTH_STATES, TASK_STATES } from '../task-state.ts'
@@ -106,6 +107,13 @@ export const TaskDocument = Type.Object({
   ports: Type.Array(Type.Object({ containerPort: Count, hostPort: Count, protocol: Type.String() })),
   cpuCoresUsed: Type.Union([Type.Number(), Type.Null()]),
   memoryBytesUsed: Type.Union([Type.Number(), Type.Null()]),
+  /** How often its load is read, and why. `wantedMs`: how often it would be, were there not so many on its node. Absent: not measured. */
+  sampling: Type.Optional(
+    Type.Object(
+      { everyMs: Count, because: PaceReason, wantedMs: Type.Optional(Count) },
+      { additionalProperties: false },
+    ),
+  ),
 })
 export type TaskDocument = Static<typeof TaskDocument>
 

@@ -4,7 +4,7 @@
  * heartbeat as our agents write it (its own members only, numbers as msgpackr has them, ids in ASCII) is left to the general
  * way, which knows every form and says what is wrong. So nothing is refused here: it is read, or passed on.
  */
-import type { ContainerLoad, HostDetail, HostLoad, Pressure } from '../load.ts'
+import { type ContainerLoad, type HostDetail, type HostLoad, PACE_REASONS, type PaceReason, type Pressure } from '../load.ts'
 import type { Heartbeat } from './up.ts'
 
 /** What `decodeUp` would give for it; null when it is to be read in the general way. Never throws. */
@@ -116,9 +116,11 @@ function containersHere(): ContainerLoad[] {
 
 function containerHere(): ContainerLoad {
   let task = ''
+  let because: PaceReason = 'calm'
   const { amounts } = CONTAINER
   const seen = eachMember(CONTAINER, mapSize(), (member) => {
     if (member === TASK) task = text()
+    else if (member === SAMPLED_BECAUSE) because = paceReason()
     else amounts[member] = amount()
   })
   if ((seen & 0b111) !== 0b111) isOdd = true
@@ -132,6 +134,9 @@ function containerHere(): ContainerLoad {
   if (seen & (1 << 8)) load.blockReadBytesPerSecond = amounts[8]!
   if (seen & (1 << 9)) load.blockWriteBytesPerSecond = amounts[9]!
   if (seen & (1 << 10)) load.oomKills = amounts[10]!
+  if (seen & (1 << SAMPLED_EVERY_MS)) load.sampledEveryMs = amounts[SAMPLED_EVERY_MS]!
+  if (seen & (1 << SAMPLED_BECAUSE)) load.sampledBecause = because
+  if (seen & (1 << SAMPLED_WANTED_MS)) load.sampledWantedMs = amounts[SAMPLED_WANTED_MS]!
   return load
 }
 
@@ -195,8 +200,14 @@ const CONTAINER = shapeOf(
   'blockReadBytesPerSecond',
   'blockWriteBytesPerSecond',
   'oomKills',
+  'sampledEveryMs',
+  'sampledBecause',
+  'sampledWantedMs',
 )
 const TASK = 0
+const SAMPLED_EVERY_MS = 8
+const SAMPLED_BECAUSE = 9
+const SAMPLED_WANTED_MS = 10
 
 /** Calls for each of the map's members, with its place in the shape; gives the set of those places as bits. */
 function eachMember(shape: Shape, members: number, read: (member: number) => void): number {
@@ -271,6 +282,14 @@ function text(): string {
   at += length
   for (let i = begin; i < at; i++) if (!(frame[i]! < 0x80)) isOdd = true
   return isOdd ? '' : latin1Slice.call(frame, begin, at)
+}
+
+/** What is none of them is left to the general way, which says so. */
+function paceReason(): PaceReason {
+  const said = text()
+  const found = PACE_REASONS.find((reason) => reason === said)
+  if (found === undefined) odd()
+  return found ?? 'calm'
 }
 
 const { latin1Slice } = Buffer.prototype

@@ -9,7 +9,7 @@ const CLASS_NAMES = Object.keys(PRIORITY_CLASSES)
 
 export function readBerth(service: Field): Pick<ServiceSpec, 'priority' | 'preemption'> {
   const own = service.get('x-berth')
-  own?.onlySets(['priority', 'placement', 'preemption', 'reservations', 'health'])
+  own?.onlySets(['priority', 'placement', 'preemption', 'reservations', 'health', 'sampling'])
   own?.get('reservations')?.onlySets(['disk'])
   const preemption = own?.get('preemption')
   preemption?.onlySets(['max'])

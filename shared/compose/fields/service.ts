@@ -6,16 +6,22 @@ import { type ContainerContext, readContainer } from './container.ts'
 import { readDependencies, type ServiceNames } from './dependencies.ts'
 import { checkDeploy, readMode, readUpdate } from './deploy.ts'
 import { readLabels } from './environment.ts'
+import { withoutUndefined } from './healthcheck.ts'
 import { ALL_SERVICE_FIELDS, REFUSED, WARNED } from './known.ts'
 import { readPlacement } from './placement.ts'
 import { readRestart } from './restart.ts'
+import { readSampling } from './sampling.ts'
 
 export function readService(service: Field, context: ContainerContext, names: ServiceNames): ServiceSpec {
   service.onlyKnows(ALL_SERVICE_FIELDS)
   nameUnhonoured(service)
   checkDeploy(service.get('deploy'))
   return {
-    task: { container: readContainer(service, context), restart: readRestart(service) },
+    task: {
+      container: readContainer(service, context),
+      restart: readRestart(service),
+      ...withoutUndefined({ sampling: readSampling(service) }),
+    },
     mode: readMode(service),
     placement: readPlacement(service, names),
     update: readUpdate(service, 'update_config'),

@@ -45,6 +45,8 @@ const aHandle = (given: Partial<ContainerHandle> = {}): ContainerHandle => ({
   pid: 42,
   logPath: null,
   memoryBytesLimit: 512 * MiB,
+  // Looked at in each sample.
+  sign: 'rollout',
   ...given,
 })
 
@@ -220,7 +222,10 @@ describe.each(Object.entries(VERSIONS))('the load of a container, cgroup %s', (_
     expect(sampleAfter(1000, [aHandle()]).containers).toEqual([])
     files.cgroup(version.account(350, 64 * MiB, 24 * MiB))
     expect(sampleAfter(1000, [aHandle()]).containers).toEqual([
-      { task: 't1', cpuCoresUsed: 0.25, memoryBytesUsed: 40 * MiB, memoryBytesLimit: 512 * MiB, processes: 7 },
+      {
+        ...{ task: 't1', cpuCoresUsed: 0.25, memoryBytesUsed: 40 * MiB, memoryBytesLimit: 512 * MiB, processes: 7 },
+        ...{ sampledEveryMs: 1000, sampledBecause: 'rollout' },
+      },
     ])
   })
 
@@ -255,6 +260,32 @@ describe.each(Object.entries(VERSIONS))('the load of a container, cgroup %s', (_
     const [load] = sampleAfter(1000, [aHandle()], { all: true }).containers
     expect(load).toHaveProperty('cpuCoresUsed')
     expect(load).not.toHaveProperty('networkReceiveBytesPerSecond')
+  })
+
+  test('one that is calm is looked at every 10 s, and the rate is over all of them', () => {
+    const calm = aHandle({ sign: undefined })
+    sampleAfter(1000, [calm])
+    const first = sampleAfter(1000, [calm]).containers
+    expect(first).toMatchObject([{ sampledEveryMs: 10_000, sampledBecause: 'calm' }])
+    files.cgroup(version.account(100 + 1000, 64 * MiB, 24 * MiB))
+    const counts = Array.from({ length: 10 }, () => sampleAfter(1000, [calm]).containers)
+    const seen = counts.findIndex((containers) => containers.length > 0)
+    expect(counts[seen]).toMatchObject([{ cpuCoresUsed: 1 / (seen + 1) }])
+    // The change is reason enough to look closely from here on.
+    expect(counts[seen]).toMatchObject([{ sampledEveryMs: 1000, sampledBecause: 'changing' }])
+  })
+
+  test('one that is calm is looked at with the next sample once something is wrong with it', () => {
+    for (let i = 0; i < 3; i++) sampleAfter(1000, [aHandle({ sign: undefined })])
+    expect(sampleAfter(1000, [aHandle({ sign: 'unhealthy' })]).containers).toMatchObject([
+      { sampledEveryMs: 1000, sampledBecause: 'unhealthy' },
+    ])
+  })
+
+  test('one whose service asks for its own times has those', () => {
+    const asked = aHandle({ sign: undefined, sampling: { fullMs: 2000, calmMs: 4000 } })
+    for (let i = 0; i < 3; i++) sampleAfter(1000, [asked])
+    expect(sampleAfter(1000, [asked], { all: true }).containers).toMatchObject([{ sampledEveryMs: 4000 }])
   })
 
   test('one that does not run, or whose account vanishes, is not named', () => {

@@ -39,6 +39,14 @@ function aBusyWorld(): World {
 describe('the world in figures', () => {
   test('is told as it is when somebody asks', async () => {
     let world = aBusyWorld()
+    const sampled = {
+      task: 'a',
+      cpuCoresUsed: 1,
+      memoryBytesUsed: 1,
+      sampledEveryMs: 1000,
+      sampledBecause: 'throttled',
+    } as const
+    world.nodes.get('n1')!.containerLoads.set('a', sampled)
     metrics.watch({ world: () => world, now: () => NOW, storeBytes: () => 4096 })
     expect(await told()).toMatchObject({
       'berth_nodes{status="ready"}': 1,
@@ -51,6 +59,8 @@ describe('the world in figures', () => {
       'berth_tasks{state="waiting"}': 1,
       berth_tasks_waiting: 1,
       'berth_node_cpu_cores{node="n1"}': 4,
+      'berth_tasks_sampled{because="throttled"}': 1,
+      'berth_tasks_sampled{because="calm"}': 0,
       'berth_node_cpu_cores_promised{node="n1"}': 1,
       'berth_node_memory_bytes_promised{node="n1"}': 2 * GiB,
       berth_store_size_bytes: 4096,

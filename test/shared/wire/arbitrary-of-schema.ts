@@ -4,6 +4,7 @@ import fc from 'fast-check'
 type Schema = {
   type?: string
   const?: unknown
+  enum?: unknown[]
   anyOf?: Schema[]
   items?: Schema
   minItems?: number
@@ -20,6 +21,7 @@ type Schema = {
 export function arbitraryOf(given: object): fc.Arbitrary<unknown> {
   const schema: Schema = given
   if (schema.const !== undefined) return fc.constant(schema.const)
+  if (schema.enum) return fc.constantFrom(...schema.enum)
   if (schema.anyOf) return fc.oneof(...schema.anyOf.map(arbitraryOf))
   if (schema.type === 'boolean') return fc.boolean()
   if (schema.type === 'integer') return fc.maxSafeInteger().map((number) => within(schema, number))

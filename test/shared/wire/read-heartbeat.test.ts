@@ -44,6 +44,8 @@ const typical: HeartbeatMessage = {
     ...(index % 2 === 0 && { processes: index, cpuThrottledShare: 0.5 }),
     ...(index % 4 === 0 && { blockReadBytesPerSecond: 4096, blockWriteBytesPerSecond: 0.5, oomKills: 2 }),
     ...(index % 3 === 0 && { memoryBytesLimit: 2 ** 32 }),
+    ...(index % 4 === 0 && { sampledEveryMs: 10_000, sampledBecause: 'calm' as const }),
+    ...(index % 5 === 0 && { sampledWantedMs: 1000 }),
   })),
 }
 
