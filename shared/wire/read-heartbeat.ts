@@ -205,9 +205,10 @@ const CONTAINER = shapeOf(
   'sampledWantedMs',
 )
 const TASK = 0
-const SAMPLED_EVERY_MS = 8
-const SAMPLED_BECAUSE = 9
-const SAMPLED_WANTED_MS = 10
+/** The last three, whatever comes to stand before them. */
+const SAMPLED_EVERY_MS = CONTAINER.keys.length - 3
+const SAMPLED_BECAUSE = SAMPLED_EVERY_MS + 1
+const SAMPLED_WANTED_MS = SAMPLED_EVERY_MS + 2
 
 /** Calls for each of the map's members, with its place in the shape; gives the set of those places as bits. */
 function eachMember(shape: Shape, members: number, read: (member: number) => void): number {
