@@ -80,3 +80,25 @@ test('a container that becomes unhealthy is started again in place, with back-of
     { id: task!.id, containerId: task!.containerId, state: 'running' },
   ])
 })
+
+test('what is in trouble is sampled at full rate, and it is told why', async () => {
+  const two = `
+services:
+  young: { image: ${BUSYBOX}, command: ["sleep", "1000"], x-berth: { sampling: { full: 2s, calm: 30s } } }
+  sick:
+    image: ${BUSYBOX}
+    command: ["sleep", "1000"]
+    restart: "no"
+    x-berth: { health: { tcp: 5432, ${QUICK} } }
+`
+  await deploy(two, '--detach')
+  const samplingOf = async (service: string) => (await tasksOf(bed.cluster, service))[0]?.sampling
+  await until(async () => (await samplingOf('s_sick'))?.because === 'unhealthy', 'the sick one to be looked at closely')
+  await until(
+    async () => (await samplingOf('s_young'))?.because === 'starting',
+    'the young one to be looked at closely',
+  )
+  expect(await samplingOf('s_sick')).toMatchObject({ everyMs: 1_000 })
+  expect(await samplingOf('s_young')).toMatchObject({ everyMs: 2_000 })
+  expect(exits(await bed.cluster.berth('why', 's_sick.1'), 0)).toMatch(/its load is read every 1 s: it is unhealthy/)
+})
