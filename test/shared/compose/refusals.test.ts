@@ -88,7 +88,7 @@ describe('a value is refused', () => {
     ['healthcheck: {tests: x}', 'healthcheck.tests: is not a field that Compose knows here; did you mean "test"?'],
     [
       'x-berth: {priorty: 1}',
-      'x-berth.priorty: is not a setting of Berth here; there are priority, placement, preemption, reservations, health; did you mean "priority"?',
+      'x-berth.priorty: is not a setting of Berth here; there are priority, placement, preemption, reservations, health, sampling; did you mean "priority"?',
     ],
     ['deploy: {x-berth: {priority: 1}}', 'deploy.x-berth: belongs under a service: services.NAME.x-berth'],
     ['privileged: maybe', 'privileged: "maybe" is neither true nor false'],
