@@ -81,7 +81,7 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('--until <TIME>', 'only lines older than this', moment)
     .option('-g, --grep <RE>', 'only lines in which this regular expression is')
     .option('--level <LEVEL>', 'only lines that say they are at least trace, debug, info, warn, error or fatal', level)
-    .option('-C, --context <N>', 'with N lines before and after each that is found', wholeNumber)
+    .option('-C, --context <N>', 'with N lines before and after each that is found (up to 1000)', upTo(1_000))
     .option('-t, --timestamps', 'with the time of each line')
     .action(async (target, options) =>
       (await import('./commands/logs.ts')).logs(context(options.json), target, options),
@@ -309,6 +309,14 @@ function lifetime(text: string): number {
 function wholeNumber(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
   return Number(text)
+}
+
+function upTo(most: number): (text: string) => number {
+  return (text) => {
+    const number = wholeNumber(text)
+    if (number > most) throw new InvalidArgumentError(`It is at most ${most}.`)
+    return number
+  }
 }
 
 function atLeastOne(text: string): number {
