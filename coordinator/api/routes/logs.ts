@@ -4,6 +4,7 @@ import { type LogRecord, LogsBody, LogsQuery } from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
 import type { LogBatch } from '../../core.ts'
 import { checkPattern } from '../../logs/pattern.ts'
+import type { World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
 import { firstTargets, type NamedTarget, watchTargets } from '../log-targets.ts'
 import type { Stream } from '../stream.ts'
@@ -31,12 +32,17 @@ async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, i
   const { tail, since, until, grep, level, context, from, follow = false } = asked
   const targets = firstTargets(core.world, asked, logs)
   if (grep !== undefined) checkPattern(grep)
+  if (since !== undefined && until !== undefined && since > until) {
+    throw new BerthError('invalid-request', '--since is later than --until: no line can be between them')
+  }
   const stream = streams.open(reply, isEvents ? 'text/event-stream' : 'application/x-ndjson')
   const print = isEvents ? printEvent : printLine
   const tell = (record: LogRecord) => stream.write(print(record))
   const tellNames = (named: NamedTarget[]) =>
     tell({ tasks: Object.fromEntries(named.map(({ task, name }) => [task, name])), now: clock.now() })
   tellNames(targets)
+  for (const service of mute(core.world, targets))
+    tell({ warning: `${service}: its log driver is none, which keeps nothing` })
   stream.keepAlive(() => print({ alive: clock.now() }))
   try {
     const batches = logs.read({
@@ -60,6 +66,17 @@ async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, i
     tell({ error: words, code: known?.code ?? 'internal' })
   }
   stream.end()
+}
+
+/** Services whose containers' lines nobody can have. */
+function mute(world: World, targets: NamedTarget[]): Set<string> {
+  const found = new Set<string>()
+  for (const { task } of targets) {
+    const { service = '', version = 0 } = world.tasks.get(task) ?? {}
+    const spec = world.services.get(service)?.versions.get(version)?.spec
+    if (spec?.task.container.logging?.driver === 'none') found.add(service)
+  }
+  return found
 }
 
 const printLine = (record: LogRecord) => `${JSON.stringify(record)}\n`

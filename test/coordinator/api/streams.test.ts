@@ -204,6 +204,22 @@ describe('the records of a log answer', () => {
     expect(whole.text.trimEnd().split('\n').at(-1)).toBe('{"ended":"complete"}')
   })
 
+  test('of a service whose log driver is none say so', async () => {
+    const server = await anApiServer(['n1'])
+    const stack = aStackSpec('shop', { api: { container: { logging: { driver: 'none', options: {} } } } })
+    await call(server, { method: 'PUT', path: '/v1/stacks/shop', body: stack })
+    await call(server, { path: '/v1/progress/shop' })
+    const { text } = await call(server, { path: '/v1/logs?service=shop_api' })
+    expect(text).toContain('{"warning":"shop_api: its log driver is none, which keeps nothing"}')
+  })
+
+  test('of a time that ends before it begins are refused', async () => {
+    const server = await aShop()
+    const { status, json } = await call(server, { path: '/v1/logs?service=shop_api&since=2000&until=1000' })
+    expect([status, json.code]).toEqual([400, 'invalid-request'])
+    expect(json.detail).toContain('--since is later than --until')
+  })
+
   test('go on behind what the reader has had; tasks that it does not know begin with their first line', async () => {
     const server = await aShop()
     await call(server, { method: 'POST', path: '/v1/services/shop_api/scale', body: { replicas: 2 } })
