@@ -13,6 +13,7 @@ import { METRICS, type Reduction } from '../../../shared/metric-names.ts'
 import Type from '../../../shared/schema.ts'
 import type { MetricsStore } from '../../metrics-store/metrics-store.ts'
 import { askMetrics, type MetricsQuery as Question, type Reduce } from '../../metrics-store/query.ts'
+import { TIERS } from '../../metrics-store/tiers.ts'
 import type { World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
 import { viewDiscovery } from '../view-discovery.ts'
@@ -23,6 +24,7 @@ import { stackNamed } from './stacks.ts'
 import { taskNamed } from './tasks.ts'
 
 const HOUR_SECONDS = 3600
+const KEPT_SECONDS_MAX = Math.max(...TIERS.map(({ keepSeconds }) => keepSeconds))
 /** About as many as a terminal has columns. */
 const STEPS_DEFAULT = 120
 const STEPS_OF_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400]
@@ -80,7 +82,9 @@ export function metricsRoutes(api: FastifyInstance, { core, history, clock }: Ro
 function questionOf(query: MetricsQuery, nowSeconds: number): Question {
   const { metric, stack, service, task, node, of, reduce = 'mean', after } = query
   const to = query.until === undefined ? nowSeconds + 1 : Math.ceil(query.until / 1000)
-  const since = query.since === undefined ? to - HOUR_SECONDS : Math.floor(query.since / 1000)
+  const asked = query.since === undefined ? to - HOUR_SECONDS : Math.floor(query.since / 1000)
+  // Nothing older is kept: steps over more than that would be too coarse for what there is.
+  const since = Math.max(asked, Math.min(nowSeconds - KEPT_SECONDS_MAX, to - 1))
   const stepSeconds = query.stepSeconds ?? stepFor(to - since)
   const from = since - (since % stepSeconds)
   const names = { ...(stack && { stack }), ...(service && { service }), ...(task && { task }), ...(node && { node }) }
