@@ -19,6 +19,9 @@ export async function readPrivateFile(path: string): Promise<string | null> {
   }
 }
 
+/** What a crash while a file was being replaced leaves beside it. */
+export const isLeftOver = (name: string): boolean => /\.[0-9a-f]{8}\.new$/.test(name)
+
 /** Replaces the file in one step, mode 0600; on disk once it resolves. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
   const next = `${path}.${randomBytes(4).toString('hex')}.new`
@@ -49,7 +52,7 @@ async function writeThrough(path: string, text: string): Promise<void> {
 }
 
 /** A rename is only durable once its folder is. */
-async function syncFolder(dir: string): Promise<void> {
+export async function syncFolder(dir: string): Promise<void> {
   const folder = await open(dir, 'r')
   try {
     await folder.sync()

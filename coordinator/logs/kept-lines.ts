@@ -16,17 +16,19 @@ export type BlockRef = { path: string; head: KeptHead; bytesAt: number }
 const CHUNK_BYTES_MIN = 1024
 const OPEN_FILES_MAX = 16
 
-/** Segments that a reader has open; the one that was used least lately is closed for another. */
+type OpenFile = { handle: Promise<FileHandle>; reads: number }
+
+/** Segments that a reader has open; of those that are not being read the one that was used least lately is closed for another. */
 export class BlockFiles {
-  readonly #open = new Map<string, FileHandle>()
+  readonly #open = new Map<string, OpenFile>()
   #isClosed = false
 
   /** The Engine's lines as they were written; null: the block is not there any more, or is not what its head says. */
   async read({ path, head, bytesAt }: BlockRef): Promise<Buffer | null> {
+    const file = this.#use(path)
     try {
-      const handle = await this.#handle(path)
       const bytes = Buffer.allocUnsafe(head.bytes)
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, bytesAt)
+      const { bytesRead } = await (await file.handle).read(bytes, 0, bytes.length, bytesAt)
       if (bytesRead < bytes.length) return null
       if (head.encoding === 'raw') return bytes
       // In one piece: putting many together costs more than unpacking them.
@@ -35,36 +37,39 @@ export class BlockFiles {
     } catch {
       // Retention took it, or an agent packed what cannot be unpacked: the other lines are still worth reading.
       return null
+    } finally {
+      file.reads -= 1
+      this.#closeIdle(this.#isClosed ? 0 : OPEN_FILES_MAX)
     }
-  }
-
-  async #handle(path: string): Promise<FileHandle> {
-    const known = this.#open.get(path)
-    if (known !== undefined) {
-      this.#open.delete(path)
-      this.#open.set(path, known)
-      return known
-    }
-    const handle = await open(path, 'r')
-    if (this.#isClosed || this.#open.has(path)) {
-      // The reader has gone meanwhile, or another block of the file was asked for at the same time.
-      await handle.close()
-      if (this.#isClosed) throw new Error('closed')
-      return this.#open.get(path)!
-    }
-    this.#open.set(path, handle)
-    if (this.#open.size > OPEN_FILES_MAX) {
-      const [oldest, file] = this.#open.entries().next().value!
-      this.#open.delete(oldest)
-      await file.close()
-    }
-    return handle
   }
 
   close(): void {
     this.#isClosed = true
-    for (const handle of this.#open.values()) void handle.close().catch(() => {})
-    this.#open.clear()
+    this.#closeIdle(0)
+  }
+
+  #use(path: string): OpenFile {
+    const file = this.#open.get(path) ?? this.#openNow(path)
+    this.#open.delete(path)
+    this.#open.set(path, file)
+    file.reads += 1
+    return file
+  }
+
+  #openNow(path: string): OpenFile {
+    const handle = open(path, 'r')
+    // The next read tries again.
+    handle.catch(() => this.#open.delete(path))
+    return { handle, reads: 0 }
+  }
+
+  #closeIdle(keep: number): void {
+    for (const [path, { handle, reads }] of this.#open) {
+      if (this.#open.size <= keep) return
+      if (reads > 0) continue
+      this.#open.delete(path)
+      void handle.then((file) => file.close()).catch(() => {})
+    }
   }
 }
 

@@ -133,6 +133,8 @@ class Reading {
     const from = (starts.length === 0 ? 0 : Math.min(...starts)) - TIME_SLACK_MS
     const to = (until ?? Number.POSITIVE_INFINITY) + TIME_SLACK_MS
     const refs: BlockRef[] = []
+    // Not all that are known by then: those that join meanwhile are read when it is their turn.
+    const wanted = new Set(tasks.map(({ task }) => task))
     for (const service of this.#services(tasks)) {
       this.#follow(service)
       for (const { path, number, summary } of [...store.segments(service)]) {
@@ -143,7 +145,7 @@ class Reading {
         if (this.#query.signal.aborted) return []
         await new Promise((resolve) => setImmediate(resolve))
         for (const ref of refsIn(path, 0, end)) {
-          if (ref.head.to < from || ref.head.from > to || !this.#targets.has(ref.head.task)) continue
+          if (ref.head.to < from || ref.head.from > to || !wanted.has(ref.head.task)) continue
           refs.push(ref)
           if (refs.length > BLOCKS_MAX) throw tooMuch()
         }

@@ -6,12 +6,13 @@
  * where the one before it ended. So a block that comes twice is known as such, and none is kept twice or left out, whatever
  * dies in between. The disk being full, nothing is taken; it is said, tried again each second, and the agents wait.
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../shared/log.ts'
+import { isLeftOver, writePrivateFile } from '../../shared/private-file.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
 import type { KeptHead } from './segment.ts'
-import { type ContainerPlace, SEGMENT_BYTES_MAX, type Segment, ServiceLog, writeThrough } from './service-log.ts'
+import { type ContainerPlace, SEGMENT_BYTES_MAX, type Segment, ServiceLog } from './service-log.ts'
 
 export type LogStoreOptions = {
   dir: string
@@ -74,7 +75,8 @@ export class LogStore {
   #sweeping: Promise<void> = Promise.resolve()
   readonly #sweeper: NodeJS.Timeout
   #isClosed = false
-  #trouble: string | null = null
+  /** By service: what the disk said. */
+  readonly #troubles = new Map<string, string>()
   #stats = { rawBytes: 0, lines: 0, blocks: 0, segmentsDropped: 0, gaps: 0 }
 
   /** Reads what is there; of each service only the last segment is looked through. */
@@ -84,7 +86,10 @@ export class LogStore {
     for (const [container, place] of Object.entries(readPlaces(join(options.dir, PLACES_FILE)))) {
       this.#kept.set(container, place)
     }
-    for (const { name } of readdirSync(options.dir, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+    const entries = readdirSync(options.dir, { withFileTypes: true })
+    for (const { name } of entries.filter(({ name }) => isLeftOver(name)))
+      rmSync(join(options.dir, name), { force: true })
+    for (const { name } of entries.filter((entry) => entry.isDirectory())) {
       const log = new ServiceLog(join(options.dir, name), decodeURIComponent(name))
       this.#services.set(log.service, log)
       for (const { summary } of log.segments) {
@@ -156,10 +161,10 @@ export class LogStore {
     for (;;) {
       try {
         await this.#logOf(service).append(blocks)
-        this.#saySaved()
+        this.#saySaved(service)
         break
       } catch (error) {
-        this.#sayTrouble(error)
+        this.#sayTrouble(service, error)
         // Retention may make room.
         void this.sweep()
         if (this.#isClosed) return
@@ -204,16 +209,17 @@ export class LogStore {
     return log
   }
 
-  #sayTrouble(error: unknown): void {
-    if (this.#trouble !== null) return
-    this.#trouble = error instanceof Error ? error.message : String(error)
+  /** Once for all services together: mostly it is one disk. */
+  #sayTrouble(service: string, error: unknown): void {
+    const isNews = this.#troubles.size === 0
+    this.#troubles.set(service, error instanceof Error ? error.message : String(error))
+    if (!isNews) return
     const advice = `agents wait with theirs; make room in ${this.#options.dir}, or lower --logs-size`
-    this.#options.log.error({ code: 'disk-full' }, `log lines cannot be kept: ${this.#trouble}; ${advice}`)
+    this.#options.log.error({ code: 'disk-full' }, `log lines cannot be kept: ${this.trouble}; ${advice}`)
   }
 
-  #saySaved(): void {
-    if (this.#trouble === null) return
-    this.#trouble = null
+  #saySaved(service: string): void {
+    if (!this.#troubles.delete(service) || this.#troubles.size > 0) return
     this.#options.log.info({}, 'log lines are kept again')
   }
 
@@ -259,13 +265,13 @@ export class LogStore {
 
   /** What the disk said when it did not take any lines; null: it takes them. */
   get trouble(): string | null {
-    return this.#trouble
+    return this.#troubles.values().next().value ?? null
   }
 
   stats(): LogStoreStats {
     let bytes = 0
     for (const log of this.#services.values()) bytes += log.bytes
-    return { ...this.#stats, bytes, waitingBytes: this.#waitingBytes, isFull: this.#trouble !== null }
+    return { ...this.#stats, bytes, waitingBytes: this.#waitingBytes, isFull: this.#troubles.size > 0 }
   }
 
   // ---------------------------------------------------------------- retention
@@ -310,7 +316,7 @@ export class LogStore {
       if (this.#kept.size <= PLACES_MAX) break
       this.#kept.delete(container)
     }
-    await writeThrough(join(this.#options.dir, PLACES_FILE), JSON.stringify(Object.fromEntries(this.#kept)))
+    await writePrivateFile(join(this.#options.dir, PLACES_FILE), JSON.stringify(Object.fromEntries(this.#kept)))
   }
 
   /** What waits is written first, if the disk takes it. */

@@ -1,9 +1,10 @@
 /** The log of one service: its segments, oldest first, the last of which is written to. */
-import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isLeftOver, syncFolder, writePrivateFile } from '../../shared/private-file.ts'
 import type { LogPlace } from '../../shared/wire/log-block.ts'
-import { encodeRecord, type KeptBlock, type KeptHead, readRecords } from './segment.ts'
+import { encodeRecord, type KeptHead, readRecords } from './segment.ts'
 
 export type ContainerPlace = LogPlace & { task: string; node: string; at: number }
 type TaskSpan = { name: string; node: string; from: number; to: number }
@@ -39,7 +40,9 @@ export class ServiceLog {
     this.service = service
     this.#dir = dir
     mkdirSync(dir, { recursive: true, mode: 0o700 })
-    const numbers = readdirSync(dir).flatMap((name) => /^(\d{8})\.log$/.exec(name)?.[1] ?? [])
+    const names = readdirSync(dir)
+    for (const name of names.filter(isLeftOver)) rmSync(join(dir, name), { force: true })
+    const numbers = names.flatMap((name) => /^(\d{8})\.log$/.exec(name)?.[1] ?? [])
     this.segments = numbers.sort().map((number) => openSegment(join(dir, `${number}.log`), Number(number)))
     this.#lastNumber = this.segments.at(-1)?.number ?? 0
   }
@@ -94,7 +97,7 @@ export class ServiceLog {
   /** No more is written to it; what is known of it is kept beside it. */
   async #seal(last: Segment): Promise<void> {
     await this.#close()
-    await writeThrough(indexPath(last.path), JSON.stringify(last.summary))
+    await writePrivateFile(indexPath(last.path), JSON.stringify(last.summary))
     last.sealed = true
   }
 
@@ -181,23 +184,3 @@ async function writeAll(handle: FileHandle, parts: Buffer[], at: number): Promis
     position += length
   }
 }
-
-/** Replaces a file in one step; on disk once it resolves. */
-export async function writeThrough(path: string, text: string): Promise<void> {
-  const next = `${path}.new`
-  const handle = await open(next, 'w', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.datasync()
-  } finally {
-    await handle.close()
-  }
-  await rename(next, path)
-}
-
-async function syncFolder(dir: string): Promise<void> {
-  const handle = await open(dir, 'r')
-  await handle.sync().finally(() => handle.close())
-}
-
-export type { KeptBlock }

@@ -4,7 +4,14 @@
  * heartbeat as our agents write it (its own members only, numbers as msgpackr has them, ids in ASCII) is left to the general
  * way, which knows every form and says what is wrong. So nothing is refused here: it is read, or passed on.
  */
-import { type ContainerLoad, type HostDetail, type HostLoad, PACE_REASONS, type PaceReason, type Pressure } from '../load.ts'
+import {
+  type ContainerLoad,
+  type HostDetail,
+  type HostLoad,
+  PACE_REASONS,
+  type PaceReason,
+  type Pressure,
+} from '../load.ts'
 import type { Heartbeat } from './up.ts'
 
 /** What `decodeUp` would give for it; null when it is to be read in the general way. Never throws. */

@@ -1,6 +1,8 @@
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { LogTarget } from '../../coordinator/core.ts'
+import type { Log } from '../../shared/log.ts'
 import { aFolder, aLogBed, EngineLogFile } from './log-bed.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -208,6 +210,32 @@ describe('the store', () => {
     expect(textsOf(await bed.read())).toEqual(['again'])
   })
 
+  test('says once that the disk takes nothing, however many services it is, and once that it takes all again', async () => {
+    const said: string[] = []
+    const log = {
+      debug() {},
+      info: (_: unknown, text: string) => said.push(text),
+      warn() {},
+      error: (_: unknown, text: string) => said.push(text),
+    }
+    const bed = aLogBed({ log: log as unknown as Log })
+    for (const name of ['a', 'b', 'c']) {
+      const own = new EngineLogFile(aFolder())
+      if (name !== 'c') writeFileSync(join(bed.dir, `shop_${name}`), '')
+      bed.run(name, own.path, `shop_${name}.1`, `shop_${name}`)
+      own.write([`first ${name}`])
+    }
+    const kept = (name: string) => bed.store.placeOf(name) !== null
+    while (bed.store.trouble === null || !kept('c')) await pause(20)
+    await pause(1_200)
+    rmSync(join(bed.dir, 'shop_a'))
+    while (!kept('a')) await pause(20)
+    expect(said).toHaveLength(1)
+    rmSync(join(bed.dir, 'shop_b'))
+    while (!kept('b')) await pause(20)
+    expect(said).toEqual([expect.stringContaining('log lines cannot be kept'), 'log lines are kept again'])
+  })
+
   test('lets the oldest go first when there is no room for all', async () => {
     const bed = aLogBed({ bytesMax: 900 })
     for (const [index, name] of ['a', 'b', 'c'].entries()) {
@@ -269,6 +297,40 @@ describe('a reader', () => {
     expect(textsOf(await bed.read({ since: second!.at, tailLines: 1, grep: 'slow' }))).toEqual([
       '{"level":"warn","msg":"slow"}',
     ])
+  })
+
+  test('has the lines of tasks that join while it looks for the past once', async () => {
+    const { bed } = await aShop()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c2', log.path)
+    log.write(['of the second'])
+    await bed.read()
+    const stop = new AbortController()
+    const [one, two] = ['shop_api.1', 'shop_api.2'].map((task) => ({ task, node: 'n1' })) as [LogTarget, LogTarget]
+    const watch = (tell: (targets: LogTarget[] | null) => void) => {
+      queueMicrotask(() => tell([one, two]))
+      return () => {}
+    }
+    const query = { tasks: [one], follow: true, signal: stop.signal, watch }
+    const texts: string[] = []
+    for await (const { lines } of bed.reader().read(query)) {
+      texts.push(...textsOf(lines))
+      if (texts.includes('of the second')) setTimeout(() => stop.abort(), 100)
+    }
+    expect(texts.filter((text) => text === 'of the second')).toHaveLength(1)
+    expect(texts).toHaveLength(6)
+  })
+
+  test('that reads far more files than it keeps open has every line', async () => {
+    const bed = aLogBed()
+    const services = Array.from({ length: 40 }, (_, index) => `shop_${index}`)
+    for (const service of services) {
+      const log = new EngineLogFile(aFolder())
+      bed.run(service, log.path, `${service}.1`, service)
+      log.write([`of ${service}`])
+    }
+    const read = await bed.read()
+    expect(textsOf(read).sort()).toEqual(services.map((service) => `of ${service}`).sort())
   })
 
   test('with an expression that would not end is refused in a sentence', async () => {
