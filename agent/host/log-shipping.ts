@@ -5,7 +5,6 @@
  * One loop: each container that was written to is marked; a round takes a block of each, packs them, sends one frame. Rounds go on
  * while there is something to take and not too much is under way.
  */
-import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
@@ -13,6 +12,7 @@ import type { LogPlaces } from '../../shared/wire/down.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
 import type { ContainerHandle, LogShipper, ShippingLine } from '../parts.ts'
 import { ENGINE_FILE, EngineSpool } from './engine-spool.ts'
+import { HOST_HELD_BYTES_MAX, heldBytesMaxOf } from './held-room.ts'
 import { type EngineLogs, isReadable } from './log-part.ts'
 import { LogSpool, type SpoolBlock } from './log-spool.ts'
 import { LogWatch } from './log-watch.ts'
@@ -40,9 +40,6 @@ const POLL_MS = 1_000
 const POLLS_OF_WATCHED = 10
 /** While nothing may be sent, files are opened before the Engine throws them away. */
 const HOLD_MS = 20
-/** A minute of 50 MB/s. */
-const HOST_HELD_BYTES_MAX = 4 * 1024 ** 3
-const FREE_SHARE_MAX = 0.25
 const ENGINE_LOOK_MS = 20
 const ENGINE_RETRY_MS = 5_000
 const GAP_NOTICE_MS = 60_000
@@ -339,12 +336,9 @@ export class LogShipping implements LogShipper {
     this.#workSoon(0)
   }
 
-  /** What has lost its name takes room all the same: never more than a part of what is free, shared by all. */
   #shareRoom(): void {
     const path = this.#shipments.values().find(({ spool }) => spool instanceof LogSpool)?.handle.logPath
-    if (!path) return
-    const freeBytes = freeBytesAt(dirname(path))
-    this.#heldBytesMax = Math.min(HOST_HELD_BYTES_MAX, freeBytes * FREE_SHARE_MAX) / this.#shipments.size
+    if (path) this.#heldBytesMax = heldBytesMaxOf(dirname(path), this.#shipments.size)
   }
 
   #maySend({ state, underWay }: Shipment): boolean {
@@ -478,14 +472,4 @@ export class LogShipping implements LogShipper {
 /** What a log driver says that keeps nothing, as `none` does. */
 function isUnreadable(error: Error): boolean {
   return /does not support reading|not supported for|configured logging driver/i.test(error.message)
-}
-
-function freeBytesAt(dir: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(dir)
-    return bavail * bsize
-  } catch {
-    // Its container has gone meanwhile.
-    return Number.POSITIVE_INFINITY
-  }
 }
