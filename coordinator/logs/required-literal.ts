@@ -4,11 +4,10 @@
 export const PLAIN_IN_FILES = /^[A-Za-z0-9 _\-:.=/,;@#%!]$/
 
 /**
- * The longest plain text that each match of `source` (an expression in the mode `u`) holds; null: none is known. Expressions
- * with groups or alternatives are not looked into.
+ * The longest plain text that each match of `source` (an expression in the mode `u`) holds; null: none is known. Groups are not
+ * looked into, and an expression of alternatives has none.
  */
 export function requiredLiteral(source: string): string | null {
-  if (/[(|]/.test(source)) return null
   let best = ''
   let run = ''
   const end = () => {
@@ -37,9 +36,10 @@ export function requiredLiteral(source: string): string | null {
 /** One thing that is matched: how long it is in the source, and the plain character that it is, if it is one. */
 function atomAt(source: string, at: number): { chars: number; literal: string | null } | null {
   const char = source[at]!
-  if (char === '[') {
-    const set = /^\[(?:\\.|[^\]\\])*\]/s.exec(source.slice(at))
-    return set && { chars: set[0].length, literal: null }
+  if (char === '|') return null
+  if (char === '[' || char === '(') {
+    const chars = char === '[' ? setChars(source, at) : groupChars(source, at)
+    return chars === null ? null : { chars, literal: null }
   }
   if (char === '\\') {
     const next = source[at + 1] ?? ''
@@ -48,4 +48,23 @@ function atomAt(source: string, at: number): { chars: number; literal: string | 
     return { chars: 2, literal: PLAIN_IN_FILES.test(next) && !/[A-Za-z0-9]/.test(next) ? next : null }
   }
   return { chars: 1, literal: char !== '.' && PLAIN_IN_FILES.test(char) ? char : null }
+}
+
+function setChars(source: string, at: number): number | null {
+  return /^\[(?:\\.|[^\]\\])*\]/s.exec(source.slice(at))?.[0].length ?? null
+}
+
+/** From one parenthesis to the one that closes it. */
+function groupChars(source: string, from: number): number | null {
+  let depth = 0
+  for (let at = from; at < source.length; ) {
+    const char = source[at]!
+    const chars = char === '[' ? setChars(source, at) : char === '\\' ? 2 : 1
+    if (chars === null) return null
+    if (char === '(') depth += 1
+    if (char === ')') depth -= 1
+    at += chars
+    if (depth === 0) return at - from
+  }
+  return null
 }
