@@ -42,7 +42,8 @@ const POLLS_OF_WATCHED = 10
 const HOLD_MS = 20
 const ENGINE_LOOK_MS = 20
 const ENGINE_RETRY_MS = 5_000
-const GAP_NOTICE_MS = 60_000
+/** Of one container. */
+const TELL_EVERY_MS = 60_000
 /** How long a reader waits for what was written before it asked. */
 const LOOKED_MS_MAX = 400
 /** How long the removal of a container waits for its last lines; they are read to the end afterwards, too, if we live. */
@@ -64,7 +65,7 @@ type Shipment = {
   /** Process of the run whose stream was opened. */
   openedPid: number
   retryAt: number
-  gapToldAt: number
+  toldAt: number
   /** The container has been removed: what is left is sent, then it is forgotten. */
   isGone: boolean
   waiters: (() => void)[]
@@ -136,7 +137,7 @@ export class LogShipping implements LogShipper {
     this.#find()
     const shipment = this.#shipments.get(containerId) ?? this.#lateShipment(containerId)
     if (shipment === null) return
-    shipment.spool?.look()
+    this.#look(shipment)
     if (shipment.spool instanceof EngineSpool && shipment.state === 'shipping') await this.#readToEnd(shipment)
     await this.settled(containerId, LAST_WORDS_MS_MAX)
   }
@@ -227,7 +228,7 @@ export class LogShipping implements LogShipper {
       kept: null,
       openedPid: 0,
       retryAt: 0,
-      gapToldAt: Number.NEGATIVE_INFINITY,
+      toldAt: Number.NEGATIVE_INFINITY,
       isGone: false,
       waiters: [],
     }
@@ -321,7 +322,7 @@ export class LogShipping implements LogShipper {
       this.#workSoon(GATHER_MS)
       return
     }
-    shipment.spool?.look()
+    this.#look(shipment)
     setTimeout(() => shipment.watch?.arm(), HOLD_MS).unref()
   }
 
@@ -331,7 +332,7 @@ export class LogShipping implements LogShipper {
     for (const shipment of this.#shipments.values()) {
       if (this.#polls !== 0 && shipment.watch?.isArmed) continue
       shipment.isMarked = true
-      if (!this.#maySend(shipment)) shipment.spool?.look()
+      if (!this.#maySend(shipment)) this.#look(shipment)
     }
     this.#workSoon(0)
   }
@@ -392,12 +393,28 @@ export class LogShipping implements LogShipper {
   }
 
   #take(shipment: Shipment): SpoolBlock | null {
-    const block = shipment.spool?.next() ?? null
+    const block = this.#reading(shipment, () => shipment.spool?.next() ?? null)
     if (block === null) return null
     shipment.underWay.push({ file: block.file, offset: block.end })
     this.#blocksUnderWay += 1
     if (block.gap) this.#tellGap(shipment)
     return block
+  }
+
+  #look(shipment: Shipment): void {
+    this.#reading(shipment, () => shipment.spool?.look())
+  }
+
+  /** A disk that gives an error is one container's trouble, told now and then; the next poll tries again. */
+  #reading<Result>(shipment: Shipment, read: () => Result): Result | null {
+    try {
+      return read()
+    } catch (error) {
+      const { task } = shipment.handle
+      const why = error instanceof Error ? error.message : String(error)
+      this.#tellNowAndThen(shipment, 'log-not-read', `the log of ${task} cannot be read: ${why}; it is tried again`)
+      return null
+    }
   }
 
   #isAtEnd(shipment: Shipment): void {
@@ -456,16 +473,17 @@ export class LogShipping implements LogShipper {
   }
 
   #tellGap(shipment: Shipment): void {
-    const now = this.#needs.now()
-    if (now - shipment.gapToldAt < GAP_NOTICE_MS) return
-    shipment.gapToldAt = now
     const { task } = shipment.handle
     const why = 'the Engine emptied or threw away its log files before they could be read'
-    this.#needs.notice(
-      'log-gap',
-      `lines of ${task} may be missing: ${why}; larger max-size or max-file of its log help`,
-      task,
-    )
+    const advice = 'larger max-size or max-file of its log help'
+    this.#tellNowAndThen(shipment, 'log-gap', `lines of ${task} may be missing: ${why}; ${advice}`)
+  }
+
+  #tellNowAndThen(shipment: Shipment, code: string, message: string): void {
+    const now = this.#needs.now()
+    if (now - shipment.toldAt < TELL_EVERY_MS) return
+    shipment.toldAt = now
+    this.#needs.notice(code, message, shipment.handle.task)
   }
 }
 

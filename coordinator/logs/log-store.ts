@@ -139,9 +139,7 @@ export class LogStore {
     if (!this.#owners.has(head.task)) this.#owners.set(head.task, { service, name, node })
     this.#waiting.push({ head: { ...head, name, node }, bytes, service })
     this.#waitingBytes += bytes.length
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = null
-    })
+    this.#writing ??= this.#write()
     return 'taken'
   }
 
@@ -149,11 +147,16 @@ export class LogStore {
   async #write(): Promise<void> {
     // What comes within this turn of the event loop goes with it.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.#waiting.length > 0) {
-      const all = this.#waiting
-      this.#waiting = []
-      const byService = Map.groupBy(all, ({ service }) => service)
-      await Promise.all([...byService].map(([service, blocks]) => this.#writeService(service, blocks)))
+    try {
+      while (this.#waiting.length > 0) {
+        const all = this.#waiting
+        this.#waiting = []
+        const byService = Map.groupBy(all, ({ service }) => service)
+        await Promise.all([...byService].map(([service, blocks]) => this.#writeService(service, blocks)))
+      }
+    } finally {
+      // At once, so that what is taken from here on begins anew.
+      this.#writing = null
     }
   }
 

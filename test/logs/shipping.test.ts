@@ -1,8 +1,10 @@
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { LogSpool } from '../../agent/host/log-spool.ts'
 import type { LogTarget } from '../../coordinator/core.ts'
 import type { Log } from '../../shared/log.ts'
+import { until } from '../build/until.ts'
 import { aFolder, aLogBed, EngineLogFile } from './log-bed.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -109,6 +111,24 @@ describe('what a container writes is kept', () => {
     log.write(long, 'stdout', '')
     log.write(['the end'])
     expect(textsOf(await bed.read()).join('')).toBe(`${long.join('')}the end`)
+  })
+
+  test('but for one whose disk gives an error: that is told, the others go on, and so does it when it can be read', async () => {
+    const bed = aLogBed()
+    const [sick, well] = [new EngineLogFile(aFolder()), new EngineLogFile(aFolder())]
+    bed.run('c1', sick.path)
+    bed.run('c2', well.path)
+    sick.write(['one'])
+    await bed.read()
+    const failing = vi.spyOn(LogSpool.prototype, 'next').mockImplementationOnce(() => {
+      throw new Error('EIO: i/o error, read')
+    })
+    onTestFinished(() => failing.mockRestore())
+    sick.write(['two'])
+    await until(() => bed.notices.length > 0)
+    well.write(['fine'])
+    while ((await bed.read()).length < 3) await pause(50)
+    expect(bed.notices).toEqual([{ code: 'log-not-read', message: expect.stringContaining('EIO: i/o error') }])
   })
 
   test('nothing of a file that stands behind a link', async () => {
