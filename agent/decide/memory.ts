@@ -84,7 +84,8 @@ export function afterLook(
     next = { ...next, attempt: container.createdForAttempt, begun: container.state === 'created' }
   }
   if (container.startedAt !== null && container.startedAt !== next.seenRun) {
-    const byAnotherHand = next.seenRun !== null && container.startedAt > next.seenRun
+    // While an attempt is under way a new run is its own: its agent was ended before it could write that the start was done.
+    const byAnotherHand = !next.begun && next.seenRun !== null && container.startedAt > next.seenRun
     const attempt = Math.max(1, next.attempt + (byAnotherHand ? 1 : 0))
     next = { ...next, seenRun: container.startedAt, attempt, begun: false, sick: byAnotherHand ? null : next.sick }
   }

@@ -63,6 +63,14 @@ test('a start by another hand is an attempt too', () => {
   expect(afterLook(memory, aContainer({ startedAt: 1_000 }), policy)).toEqual(memory)
 })
 
+test('the run of a start that its agent did not live to note is no attempt more', () => {
+  const ran = afterLook(NOTHING_REMEMBERED, aContainer({ startedAt: 1_000 }), policy)
+  const kept = beginAttempt(afterLook(ran, anEndedContainer(137, 5_000), policy))
+  const seen = afterLook(kept, aContainer({ startedAt: 9_000 }), policy)
+  expect(seen).toMatchObject({ attempt: 2, begun: false, seenRun: 9_000 })
+  expect(afterLook(seen, aContainer({ startedAt: 12_000 }), policy).attempt).toBe(3)
+})
+
 test('an agent that knows nothing takes the attempt from the label of the container', () => {
   expect(afterLook(NOTHING_REMEMBERED, aContainer({ createdForAttempt: 4 }), policy).attempt).toBe(4)
   const cutOff = aContainer({ state: 'created', startedAt: null, createdForAttempt: 4 })
