@@ -63,8 +63,9 @@ test('a stack runs on it: page served, labels ours, names and logs as anywhere',
   expect(new Set(all.map((each) => each.labels['berth.node']))).toEqual(new Set(['pod']))
   const page = await until(() => must('curl', ['-fsS', `http://${host.address}:18090/`]), 'the page')
   expect(page).toContain('Hello from Berth')
-  const { stdout } = await cluster.berth('logs', 's_worker')
-  expect(stdout.match(/hello from worker/g)).toHaveLength(2)
+  const greetings = async () => (await cluster.berth('logs', 's_worker')).stdout.match(/hello from worker/g) ?? []
+  await until(async () => (await greetings()).length >= 2, 'the lines of both workers to be kept')
+  expect(await greetings()).toHaveLength(2)
 })
 
 test('a killed container is started again in place, as the next attempt', async () => {

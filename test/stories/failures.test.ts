@@ -60,8 +60,9 @@ describe('the agent', () => {
     expect(now.get(crashed)).toBeDefined()
     since.delete(crashed)
     assertUnchanged(since, now)
-    const attempts = (await tasks(cluster, 'demo_web')).map(({ attempt }) => attempt)
-    expect(attempts.sort()).toEqual([1, 1, 1, 1, 1, 2])
+    const attempts = async () => (await tasks(cluster, 'demo_web')).map(({ attempt }) => attempt).sort()
+    await until(async () => (await attempts()).includes(2), 'the coordinator to hear of the restart')
+    expect(await attempts()).toEqual([1, 1, 1, 1, 1, 2])
   })
 
   test('killed in the middle of a deployment of 30, at several moments: exactly 30, each started once', async () => {

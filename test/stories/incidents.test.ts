@@ -55,6 +55,11 @@ test('a container exits 3 and its host goes: berth incident tells code, lines, a
   await cluster.agents[cluster.hosts.indexOf(host)]!.kill()
   await host.crash()
   await nodeBecomes(cluster, host, 'lost')
+  // Taken down after the loss itself: what kills the coordinator in between takes it along.
+  await until(
+    async () => (await cluster.berth('incident', 'ls', host.name)).stdout.includes('was lost'),
+    'its incident',
+  )
   await cluster.coordinator.restart('SIGKILL')
   await cluster.ready()
 

@@ -88,12 +88,16 @@ test('an Engine that is killed and comes back: what it has written is kept once'
   for (const [id, { labels, host: name }] of await snapshot(cluster.hosts)) {
     const own = cluster.hosts.find((each) => each.name === name)!
     const written = (await own.docker('logs', id)).trimEnd().split('\n')
-    const lines = (await kept('talk_web')).get(labels[LABEL.task]!)!
     // The container may have run again after its Engine's death; the task may have had another one before it.
     const runs = written.filter((line) => line === 'line 0').length
-    const starts = lines.flatMap((line, index) => (line === 'line 0' ? [index] : []))
-    const from = starts.at(-runs)!
-    expect(lines.slice(from, from + written.length)).toEqual(written)
+    const asMany = await until(async () => {
+      const lines = (await kept('talk_web')).get(labels[LABEL.task]!) ?? []
+      const starts = lines.flatMap((line, index) => (line === 'line 0' ? [index] : []))
+      const own = lines.slice(starts.at(-runs)).slice(0, written.length)
+      if (own.length < written.length) throw new Error(`${own.length} of ${written.length} lines are kept`)
+      return own
+    }, 'as many lines to be kept')
+    expect(asMany).toEqual(written)
   }
 })
 

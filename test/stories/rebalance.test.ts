@@ -4,6 +4,7 @@ import type { Cluster } from '../engines/berth.ts'
 import { assertExactly, assertUnchanged, snapshot } from '../engines/exactly.ts'
 import { until } from '../engines/until.ts'
 import { type Bed, exits, makeBed } from './bed.ts'
+import { watch } from './timeline.ts'
 
 let bed: Bed
 let cluster: Cluster
@@ -19,23 +20,6 @@ async function perHost(service: string): Promise<Record<string, number>> {
     if (one.service === service && one.state === 'running') counts[one.host] = (counts[one.host] ?? 0) + 1
   }
   return counts
-}
-
-/** The fewest that ran at any look, until `done`. */
-async function fewestDuring<T>(service: string, done: Promise<T>): Promise<{ fewest: number; result: T }> {
-  let fewest = Number.POSITIVE_INFINITY
-  let isOver = false
-  const watched = done.finally(() => {
-    isOver = true
-  })
-  while (!isOver) {
-    const counts = Object.values(await perHost(service))
-    fewest = Math.min(
-      fewest,
-      counts.reduce((sum, count) => sum + count, 0),
-    )
-  }
-  return { fewest, result: await watched }
 }
 
 test('a new host takes its share, none is missing meanwhile, what did not move was not touched, and it can be undone', async () => {
@@ -59,10 +43,11 @@ services:
   expect(shown.match(/shop_web\.\d +host-[12] +host-3 /g)).toHaveLength(2)
   expect(await perHost('shop_web')).toEqual({ 'host-1': 3, 'host-2': 3 })
 
-  const applied = await fewestDuring('shop_web', cluster.berth('rebalance', '--apply'))
-  expect(exits(applied.result, 0)).toContain('2 of 2 tasks moved')
-  expect(applied.fewest, 'a replacement is up before the old one stops').toBeGreaterThanOrEqual(6)
+  const watching = await watch(cluster.hosts, 'shop_web')
+  expect(exits(await cluster.berth('rebalance', '--apply'), 0)).toContain('2 of 2 tasks moved')
   await until(async () => (await perHost('shop_web'))['host-3'] === 2, 'two tasks on the new host')
+  const { running } = await watching.stop()
+  expect(running.least, 'a replacement is up before the old one stops').toBe(6)
   const moved = await assertExactly(cluster.hosts, wanted)
   assertUnchanged(before, moved, ['shop_bystander'])
   const kept = [...before].filter(([id, { startedAt }]) => moved.get(id)?.startedAt === startedAt)

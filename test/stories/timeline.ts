@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { LABEL } from '../../shared/labels.ts'
 import { snapshot } from '../engines/exactly.ts'
 import type { Host } from '../engines/hosts.ts'
-import { pause } from '../engines/processes.ts'
+import { until } from '../engines/until.ts'
 
 export type Range = { least: number; most: number }
 export type Timeline = {
@@ -16,32 +16,52 @@ export type Timeline = {
   started: number
 }
 
-/** The Engine tells of what happened within a fraction of this. */
-const FLUSH_MS = 300
-
-/** Begins to watch; `stop` gives what was seen since. `service` is its full name. */
+/**
+ * Begins to watch; `stop` gives what was seen since, up to what is so by then: it waits until the events lead there.
+ * `service` is its full name.
+ */
 export async function watch(hosts: Host[], service: string): Promise<{ stop(): Promise<Timeline> }> {
   const since = (Date.now() / 1000).toFixed(3)
   const streams = hosts.map((host) => followEvents(host, service, since))
-  const now = [...(await snapshot(hosts)).values()].filter((one) => one.service === service)
-  const running = new Set(now.filter(({ state }) => state === 'running').map(({ id }) => id))
-  const healthy = new Set(now.filter(({ health }) => health === 'healthy').map(({ id }) => id))
+  const first = await standing(hosts, service)
   return {
     async stop() {
-      await pause(FLUSH_MS)
-      for (const { child } of streams) child.kill()
-      return replay(
-        streams.flatMap(({ text }) => readEvents(text())),
-        running,
-        healthy,
-      )
+      try {
+        return await until(async () => {
+          const now = await standing(hosts, service)
+          const { seen, last } = replay(
+            streams.flatMap(({ text }) => readEvents(text())),
+            first,
+          )
+          if (!sameStanding(last, now)) throw new Error('the Engines have not told all of it yet')
+          return seen
+        }, `what became of the containers of ${service} to be told`)
+      } finally {
+        for (const { child } of streams) child.kill()
+      }
     },
   }
 }
 
+/** Ids of those that run, and of those that are healthy. */
+type Standing = { running: ReadonlySet<string>; healthy: ReadonlySet<string> }
 type EngineEvent = { id: string; action: string; timeNano: number }
 
-function replay(events: EngineEvent[], running: Set<string>, healthy: Set<string>): Timeline {
+async function standing(hosts: Host[], service: string): Promise<Standing> {
+  const now = [...(await snapshot(hosts)).values()].filter((one) => one.service === service)
+  const running = now.filter(({ state }) => state === 'running')
+  const healthy = running.filter(({ health }) => health === 'healthy')
+  return { running: new Set(running.map(({ id }) => id)), healthy: new Set(healthy.map(({ id }) => id)) }
+}
+
+function sameStanding(a: Standing, b: Standing): boolean {
+  const same = (one: ReadonlySet<string>, other: ReadonlySet<string>) => one.symmetricDifference(other).size === 0
+  return same(a.running, b.running) && same(a.healthy, b.healthy)
+}
+
+function replay(events: EngineEvent[], first: Standing): { seen: Timeline; last: Standing } {
+  const running = new Set(first.running)
+  const healthy = new Set(first.healthy)
   const seen: Timeline = { running: rangeOf(running.size), healthy: rangeOf(healthy.size), started: 0 }
   for (const { id, action } of events.toSorted((a, b) => a.timeNano - b.timeNano)) {
     if (action === 'start') {
@@ -54,7 +74,7 @@ function replay(events: EngineEvent[], running: Set<string>, healthy: Set<string
     widen(seen.running, running.size)
     widen(seen.healthy, healthy.size)
   }
-  return seen
+  return { seen, last: { running, healthy } }
 }
 
 const rangeOf = (count: number): Range => ({ least: count, most: count })
