@@ -1,7 +1,7 @@
 /** Waiting for something to become true, with generous limits and messages that tell what was seen last. */
 import { pause } from './processes.ts'
 
-export const WAIT_LIMIT_MS = 60_000
+export const WAIT_LIMIT_MS = 120_000
 
 /** Thrown by a condition that can no longer become true: the waiting ends at once. */
 export class GiveUp extends Error {}

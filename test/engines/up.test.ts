@@ -50,7 +50,8 @@ describe('berth up', () => {
     const one = up(...args)
     const isReady = () => {
       if (one.hasEnded) throw new GiveUp(`it ended: ${one.stdout}${one.stderr}`)
-      return one.stdout.includes('Look around')
+      if (!one.stdout.includes('Look around')) throw new Error(`it said ${one.stdout}${one.stderr}`)
+      return true
     }
     await until(isReady, 'berth up to be ready')
     return one
