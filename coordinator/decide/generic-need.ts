@@ -22,6 +22,14 @@ export function genericNeed({ resources, deviceRequests = [] }: ContainerSpec): 
   return need
 }
 
+/** Whether it needs any at all. */
+export function needsGeneric({ resources, deviceRequests }: ContainerSpec): boolean {
+  const { generic } = resources.reservation
+  return (
+    (deviceRequests?.length ?? 0) > 0 || (generic !== undefined && Object.values(generic).some((count) => count > 0))
+  )
+}
+
 /** What the need comes to on a node that has so many of each. */
 export function genericOn(need: GenericNeed, has: GenericResources): Map<string, number> {
   return new Map([...need].map(([resource, count]) => [resource, count === 'all' ? (has[resource] ?? 0) : count]))

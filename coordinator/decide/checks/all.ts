@@ -1,6 +1,6 @@
 /** All checks, cheapest and most telling first. A new one is a new file and a line here. */
 import type { Refusal, ServiceVersion } from '../../world.ts'
-import { genericNeed } from '../generic-need.ts'
+import { needsGeneric } from '../generic-need.ts'
 import type { Neighbours } from '../neighbours.ts'
 import type { NodePicture } from '../picture.ts'
 import type { PlaceRequest } from '../requests.ts'
@@ -60,9 +60,12 @@ export function otherRefusalFor(
   request: PlaceRequest,
   { neighbours }: NodePicture['cluster'],
 ): (seen: NodePicture) => Refusal | null {
+  if (nothingElseConcerns(request, neighbours)) return noRefusal
   const concerned = MOVING.filter((check) => concerns(check, request, neighbours))
-  return concerned.length === 0 ? () => null : (seen) => firstRefusal(concerned, request, seen)
+  return (seen) => firstRefusal(concerned, request, seen)
 }
+
+const noRefusal = () => null
 
 /** Whether, of the moving checks, only those of CPU and memory may refuse the request on some node. */
 export function nothingElseConcerns(request: PlaceRequest, neighbours: Neighbours): boolean {
@@ -77,7 +80,7 @@ function concerns(check: Check, { service, version }: PlaceRequest, neighbours: 
   if (check === maxPerNode) return max !== undefined
   if (check === affinity) return wishes.length > 0 || neighbours.repellersOf(service.name).length > 0
   if (check === hostPort) return container.ports.some(isBoundTo)
-  if (check === generic) return genericNeed(container).size > 0
+  if (check === generic) return needsGeneric(container)
   if (check === disk) return (container.resources.reservation.diskBytes ?? 0) > 0
   return true
 }

@@ -7,10 +7,19 @@
  * looked into, they are made tight again. Blocks prune well when what is in them is alike, so after many placements the
  * nodes are sorted anew by their score.
  */
-import { CPU_FREE, MEMORY_FREE, type Need, OWN_TASKS, type Policy, ROW, type Rows } from '../policies/policy.ts'
+import {
+  CHANGED_BY_TASKS,
+  CPU_FREE,
+  MEMORY_FREE,
+  type Need,
+  OWN_TASKS,
+  type Policy,
+  ROW,
+  type Rows,
+} from '../policies/policy.ts'
 import type { Nodes } from './nodes.ts'
 
-export const BLOCK_NODES = 32
+export const BLOCK_NODES = 16
 
 export class Blocks {
   readonly count: number
@@ -25,6 +34,8 @@ export class Blocks {
   readonly #nodes: Nodes
   readonly #policy: Policy
   readonly #columns: readonly number[]
+  /** Of these, what a task changes. */
+  readonly #moving: readonly number[]
   readonly #blockOf: Int32Array
   /** 1: its bounds may be tighter. */
   readonly #loose: Uint8Array
@@ -37,6 +48,7 @@ export class Blocks {
     this.#nodes = nodes
     this.#policy = policy
     this.#columns = [...policy.reads, CPU_FREE, MEMORY_FREE]
+    this.#moving = this.#columns.filter((column) => CHANGED_BY_TASKS.has(column))
     this.list = eligible.slice()
     this.count = Math.ceil(eligible.length / BLOCK_NODES)
     this.#blockOf = new Int32Array(nodes.count).fill(-1)
@@ -72,14 +84,22 @@ export class Blocks {
   tighten(block: number): void {
     if (this.#loose[block] === 0) return
     this.#loose[block] = 0
-    const { low, high } = this.rows
-    const row = block * ROW
-    for (const column of this.#columns) {
-      low[row + column] = Number.POSITIVE_INFINITY
-      high[row + column] = Number.NEGATIVE_INFINITY
-    }
+    for (const column of this.#moving) this.#measure(block, column)
+  }
+
+  #measure(block: number, column: number): void {
+    const values = this.#nodes.rows.low
+    const { list } = this
     const to = this.endOf(block)
-    for (let at = block * BLOCK_NODES; at < to; at++) this.#include(this.list[at]!, row)
+    let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
+    for (let at = block * BLOCK_NODES; at < to; at++) {
+      const value = values[list[at]! * ROW + column]!
+      if (value < least) least = value
+      if (value > most) most = value
+    }
+    this.rows.low[block * ROW + column] = least
+    this.rows.high[block * ROW + column] = most
   }
 
   #widen(index: number): void {
@@ -87,26 +107,34 @@ export class Blocks {
     if (block === -1) return
     this.#loose[block] = 1
     this.#changes += 1
-    this.#include(index, block * ROW)
-  }
-
-  #include(index: number, row: number): void {
     const { low, high } = this.rows
     const values = this.#nodes.rows.low
-    const from = index * ROW
-    for (const column of this.#columns) {
-      const value = values[from + column]!
-      if (value < low[row + column]!) low[row + column] = value
-      if (value > high[row + column]!) high[row + column] = value
+    for (const column of this.#moving) {
+      const value = values[index * ROW + column]!
+      const at = block * ROW + column
+      if (value < low[at]!) low[at] = value
+      if (value > high[at]!) high[at] = value
     }
   }
 
+  /** By score, as far as the width of a key tells scores apart: bounds are right in whatever order nodes stand. */
   #sort(need: Need): void {
-    const scores = new Float64Array(this.list.length)
-    this.#policy.scores(this.#nodes.rows, this.list, 0, this.list.length, need, scores)
-    const scoreOf = new Float64Array(this.#nodes.count)
-    for (let at = 0; at < scores.length; at++) scoreOf[this.list[at]!] = scores[at]!
-    this.list.sort((a, b) => scoreOf[a]! - scoreOf[b]! || a - b)
+    const { list } = this
+    const scores = new Float64Array(list.length)
+    this.#policy.scores(this.#nodes.rows, list, 0, list.length, need, scores)
+    let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
+    for (const score of scores) {
+      least = Math.min(least, score)
+      most = Math.max(most, score)
+    }
+    const scale = most > least ? SCORE_STEPS / (most - least) : 0
+    // Without a comparing function numbers are sorted natively, in place.
+    const keys = scores
+    for (let at = 0; at < keys.length; at++)
+      keys[at] = Math.floor((keys[at]! - least) * scale) * INDEXES_MAX + list[at]!
+    keys.sort()
+    for (let at = 0; at < keys.length; at++) list[at] = keys[at]! % INDEXES_MAX
     this.#lay()
   }
 
@@ -117,8 +145,10 @@ export class Blocks {
       this.#blockOf[this.list[at]!] = block
       this.firstIndex[block] = Math.min(this.firstIndex[block]!, this.list[at]!)
     }
-    this.#loose.fill(1)
-    for (let block = 0; block < this.count; block++) this.tighten(block)
+    this.#loose.fill(0)
+    for (let block = 0; block < this.count; block++) {
+      for (const column of this.#columns) this.#measure(block, column)
+    }
     this.#caughtUpTo = this.#nodes.taken.length
     this.#changes = 0
   }
@@ -126,3 +156,7 @@ export class Blocks {
 
 /** Sorting costs as much as some hundred placements; it is done once so many times the nodes have changed. */
 const CHANGES_BEFORE_SORT = 0.7
+
+/** A key is a score in so many steps and an index below so many: together 53 bits, all that a number holds exactly. */
+const SCORE_STEPS = 2 ** 29
+const INDEXES_MAX = 2 ** 23

@@ -51,3 +51,10 @@ export const LOAD_PER_CORE = 11
 export const LOAD_PER_BYTE = 12
 /** Share of the time in which something waited for CPU, memory or disks, at its recent peak: 0 to 1. */
 export const PRESSURE = 13
+
+/** The others are the node's own: they stay as they are when it takes a task. `OWN_TASKS` is of whoever asks. */
+export const CHANGED_BY_TASKS: ReadonlySet<number> = new Set([
+  ...[CPU_SHARE, MEMORY_SHARE, SCARCEST_SHARE],
+  ...[CPU_FREE, MEMORY_FREE],
+  ...[CPU_LOAD, MEMORY_LOAD, BUSIEST_LOAD],
+])

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Blocks } from '../../../../coordinator/decide/placement/blocks.ts'
+import { BLOCK_NODES, Blocks } from '../../../../coordinator/decide/placement/blocks.ts'
 import { Nodes } from '../../../../coordinator/decide/placement/nodes.ts'
 import { POLICIES } from '../../../../coordinator/decide/policies/all.ts'
 import { schedule } from '../../../../coordinator/decide/schedule.ts'
@@ -46,7 +46,7 @@ test('no node has a better score than the bound of its block, by any policy', ()
       const scores = new Float64Array(nodes.count)
       policy.scores(nodes.rows, all, 0, nodes.count, need, scores)
       scores.forEach((score, index) => {
-        const bound = blocks.bounds[Math.floor(index / 32)]!
+        const bound = blocks.bounds[Math.floor(index / BLOCK_NODES)]!
         expect(score, `seed ${seed}, ${policy.name}, node ${index}`).toBeGreaterThanOrEqual(bound)
       })
     }
