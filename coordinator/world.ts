@@ -37,6 +37,9 @@ export type World = {
   tasksStopping: Set<Task>
   /** Derived: services that time or others' progress may move on (rolling, held, removing), looked at on every beat. */
   servicesInMotion: Set<ServiceName>
+  /** Derived: services that some node keeps failing, and tasks that fail in a row, or did in their last run. */
+  servicesFailing: Set<ServiceName>
+  tasksFailing: Set<Task>
   /** Derived from heartbeats: what tasks of each service were measured to use. A missing key means never measured. */
   usageByService: Map<ServiceName, ServiceUsage>
   /** Newest last; so many as REBALANCES_MAX are kept. */
@@ -171,7 +174,30 @@ export type ServiceVersion = {
   ownHash?: string
   /** For which its image turned out not to be made, as `linux/arm64`. Never of a spec that names its platform. */
   refusedPlatforms?: string[]
+  /** Which nodes keep failing its tasks; absent: none. See decide/failing.ts. */
+  failing?: Failing
   createdAt: Instant
+}
+
+export type Failing = {
+  /** They get none of its tasks for now, and give away those that fail there. */
+  nodes: FailingNode[]
+  /** How many were given up without one of its tasks doing well since. */
+  inARow: number
+  /** When the last one was. */
+  at: Instant
+  /** Why its failing tasks are not tried on yet another node; absent: they are. */
+  stays?: string
+}
+
+/** `failures`: of `task` there in a row. */
+export type FailingNode = {
+  node: NodeName
+  at: Instant
+  until: Instant
+  task: TaskId
+  failures: number
+  why: string
 }
 
 export type DependencyWait = { service: ServiceName; condition: string; now: string }
@@ -265,6 +291,8 @@ export type Observed = {
   oomKilled: boolean
   /** How many of its runs ended because their Engine or host stopped. */
   interruptions: number
+  /** How many failed in a row, the present one or the last one among them; absent: none, or its agent does not tell. */
+  failures?: number
   /** It had ended for good, held no room meanwhile, and runs again: see decide/returned.ts. */
   returned?: true
   error: TaskError | null
@@ -290,6 +318,7 @@ export type Refusal = {
     | 'max-per-node'
     | 'volume'
     | 'platform'
+    | 'failing'
     | 'no-nodes'
   /** Figures and names, e.g. `{ neededBytes, freeBytes }`, `{ attribute, operator, value, has }`, `{ port, heldBy }`. */
   figures: Record<string, string | number | null>
@@ -370,6 +399,8 @@ export type Decision =
   | { kind: 'look-for-rebalance' }
   | { kind: 'set-rollout'; service: ServiceName; rollout: Rollout; wantedVersion: number }
   | { kind: 'set-release'; service: ServiceName; release: Service['release'] }
+  /** Null: no node fails the version any more, and none did of late. */
+  | { kind: 'set-failing'; service: ServiceName; version: number; failing: Failing | null }
   | { kind: 'forget-version'; service: ServiceName; version: number }
   | { kind: 'forget-service'; service: ServiceName }
   | { kind: 'forget-stack'; stack: string }

@@ -32,6 +32,7 @@ export function observe(
     ...phase(assigned, picture.spec, container, memory, activity, now),
   }
   if (memory.interruptions > 0) observation.interruptions = memory.interruptions
+  if (memory.failures > 0) observation.failures = memory.failures
   if (container) describe(observation, container)
   const isWanted = assigned?.desired === 'running'
   return keepMoments(isWanted ? observation : neverBack(observation, previous), previous, now)

@@ -1,6 +1,7 @@
 /** Refusals in words: the scheduler says no as data, people read sentences. */
 import type { WaitReason } from '../../shared/api.ts'
 import type { Refusal, Task } from '../world.ts'
+import { isoTime } from './words.ts'
 
 /** So many waiting tasks of a service are asked for their reasons; the rest wait for the same ones. */
 const tasksAskedMax = 50
@@ -77,6 +78,8 @@ const SENTENCES: Partial<Record<Refusal['check'], (figures: Figures) => string |
     if (has === undefined) return null
     return wanted === null ? `the image is not made for ${has}` : `needs ${wanted}, it is ${has}`
   },
+  failing: ({ failures, until }) =>
+    isNumber(until) ? `failed there ${failures} times in a row, not tried again before ${isoTime(until)}` : null,
   volume: ({ home }) => (home === undefined ? null : `the data is on ${home}`),
   'no-nodes': () => 'the cluster has no node yet',
 }

@@ -10,7 +10,8 @@ import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import type { EventHistory } from '../core.ts'
-import { homeVolumeOf, wantedVersionOf } from '../decide/service-facts.ts'
+import { isFailedByNode, whyItStays } from '../decide/failing.ts'
+import { homeVolumeOf, targetVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
 import { isUp } from '../decide/task-facts.ts'
 import { reasonAsNow, whyWaiting } from '../questions/why.ts'
 import type { EventRecord, PlacementReason, Service, Task, World } from '../world.ts'
@@ -53,7 +54,10 @@ function whyTask(world: World, events: EventHistory, task: Task, name: string, n
     placed: placement ? 1 : 0,
     waits: viewWaits(world, [task]),
     heldBy: service ? heldBy(service) : [],
-    reasons: [...taskReasons(world, task, now), ...(service ? rolloutReasons(world, service, now) : [])],
+    reasons: [
+      ...taskReasons(world, task, now),
+      ...(service ? [...failingReasons(service, now), ...rolloutReasons(world, service, now)] : []),
+    ],
     events: latest(events, task.service, (event) => event.task === task.id),
   }
 }
@@ -125,6 +129,8 @@ function taskReasons(world: World, task: Task, now: Instant): ReasonDocument[] {
   }
   const trouble = troubleReason(world, task, name, now)
   if (trouble) reasons.push(trouble)
+  const stays = staysReason(world, task, now)
+  if (stays) reasons.push(stays)
   const home = homeReason(world, task)
   if (home) reasons.push(home)
   const sampling = samplingReason(
@@ -161,6 +167,31 @@ function troubleReason(world: World, task: Task, name: string, now: Instant): Re
   return null
 }
 
+/** It fails, and goes to another node, or does not. */
+function staysReason(world: World, task: Task, now: Instant): ReasonDocument | null {
+  const service = world.services.get(task.service)
+  const version = service && targetVersionOf(service)
+  if (!service || !version) return null
+  if (isFailedByNode(version, task)) {
+    return { kind: 'moves', message: `${task.node} keeps failing it: it goes to another node as soon as one takes it` }
+  }
+  const why = whyItStays({ world, now, statuses: new Map() }, service, task)
+  return why === null ? null : { kind: 'stays', message: `it is not tried on another node: ${why}` }
+}
+
+/** Nodes that get none of the service's tasks for a while. */
+function failingReasons(service: Service, now: Instant): ReasonDocument[] {
+  const { nodes = [], stays } = targetVersionOf(service)?.failing ?? {}
+  const reasons = nodes.map(({ node, task, failures, why, until }) => ({
+    kind: 'node-failing',
+    message: `${node} gets none of its tasks for another ${roughDuration(until - now)}: ${task} failed there ${failures} times in a row (${why})`,
+    hint: `berth incident ls ${node}`,
+  }))
+  return stays === undefined
+    ? reasons
+    : [...reasons, { kind: 'stays', message: `what fails is not tried on another node: ${stays}` }]
+}
+
 /** Its data keeps it where it is. */
 function homeReason(world: World, task: Task): ReasonDocument | null {
   const service = world.services.get(task.service)
@@ -192,6 +223,7 @@ function whyService(world: World, events: EventHistory, service: Service, now: I
     heldBy: heldBy(service),
     reasons: [
       ...rolloutReasons(world, service, now),
+      ...failingReasons(service, now),
       ...troubles.slice(0, TROUBLES_TOLD).flatMap((task) =>
         taskReasons(world, task, now).map((reason) => ({
           ...reason,

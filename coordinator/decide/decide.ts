@@ -7,6 +7,7 @@ import type { Decision, Service, ServiceName, World } from '../world.ts'
 import { type Beat, wakeBy } from './beat.ts'
 import { companyOf } from './company.ts'
 import { dependenciesFirst } from './dependencies-first.ts'
+import { failingDue } from './failing.ts'
 import { judgeLiveness } from './liveness.ts'
 import { type Marks, movesTasks } from './marks.ts'
 import { placeAll } from './placing.ts'
@@ -76,7 +77,7 @@ function judgeNodes(beat: Beat): void {
 /** In an order in which dependencies come first, so that a release sees what was decided about them in this beat. */
 function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
   const { world } = beat
-  const due = servicesDue(beat)
+  const due = [...servicesDue(beat), ...failingDue(beat)]
   if (marks.all) return dependenciesFirst(world, world.services.keys())
   const names = new Set([...marks.services, ...world.servicesInMotion, ...due])
   const nodes = new Set(marks.nodes)
@@ -91,6 +92,8 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
     for (const service of world.services.values()) {
       if (isGlobal(service) || isPlatformRefused(service)) names.add(service.name)
     }
+    for (const name of world.servicesFailing) names.add(name)
+    for (const task of world.tasksFailing) names.add(task.service)
   }
   // What is placed in this beat may take room that a waiting task was told of: why it waits must stay true.
   if (names.size + nodes.size > 0) for (const task of world.tasksWaiting) names.add(task.service)

@@ -234,6 +234,8 @@ function decisionEvents(world: World, decision: Decision, at: Instant): NewEvent
       return rolloutEvents(world, decision, at)
     case 'set-release':
       return releaseEvents(world, decision, at)
+    case 'set-failing':
+      return failingEvents(world, decision, at)
     case 'forget-service':
       return [event(at, 'info', 'service-removed', `${decision.service} is gone`, { service: decision.service })]
     case 'forget-stack':
@@ -256,6 +258,32 @@ function moveEvents(
   const names = { service: task.service, task: id, ...(task.node && { node: task.node }) }
   if (to === null) return [event(at, 'info', 'task-stays', `${id} stays on ${task.node}: ${why}`, names)]
   return [event(at, 'info', 'task-moving', `${id} moves: ${why}`, names)]
+}
+
+function failingEvents(
+  world: World,
+  { service, version, failing }: Extract<Decision, { kind: 'set-failing' }>,
+  at: Instant,
+): NewEvent[] {
+  const before = world.services.get(service)?.versions.get(version)?.failing
+  const wasGivenUp = (node: string) => before?.nodes.some((known) => known.node === node) === true
+  const isGivenUp = (node: string) => failing?.nodes.some((known) => known.node === node) === true
+  const told: NewEvent[] = []
+  for (const { node, until, task, failures, why } of failing?.nodes ?? []) {
+    if (wasGivenUp(node)) continue
+    const minutes = Math.round((until - at) / 60_000)
+    const message = `${node} keeps failing ${service}: ${task} failed there ${failures} times in a row (${why}); what fails there goes elsewhere, and none comes there for ${minutes} min`
+    told.push(event(at, 'warning', 'node-failing', message, { node, service, task }))
+  }
+  for (const { node } of before?.nodes ?? []) {
+    if (isGivenUp(node)) continue
+    told.push(event(at, 'info', 'node-failing-ended', `${node} may take tasks of ${service} again`, { node, service }))
+  }
+  if (failing?.stays !== undefined && failing.stays !== before?.stays) {
+    const message = `a task of ${service} that fails stays where it is: ${failing.stays}`
+    told.push(event(at, 'warning', 'service-stays', message, { service }))
+  }
+  return told
 }
 
 function rebalanceEvents(world: World, rebalance: Rebalance, at: Instant): NewEvent[] {

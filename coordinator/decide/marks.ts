@@ -237,6 +237,11 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
       marks.services.add(decision.service)
       markWaiting(world, marks)
       return
+    case 'set-failing':
+      marks.services.add(decision.service)
+      // A node that is tried again may be what a task waits for.
+      markWaiting(world, marks)
+      return
     case 'set-release':
     case 'forget-service':
       marks.services.add(decision.service)

@@ -5,13 +5,16 @@
 import { hasEnded } from '../../shared/task-state.ts'
 import type { NodeName, Service, ServiceVersion, Task } from '../world.ts'
 import { type Beat, create, forget, statusOf, stop } from './beat.ts'
+import { refusalOf } from './checks/all.ts'
+import { isFailedByNode, judgeFailing } from './failing.ts'
 import { globalUnits } from './global.ts'
+import { nodePicture } from './picture.ts'
 import { judgeRelease } from './release.ts'
 import { replicatedUnits } from './replicated.ts'
 import { turnAwayReturned } from './returned.ts'
 import { judgeFailures, judgeFinished, mayReplace, replaceAllowance, rolloutConfig } from './rollout.ts'
 import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
-import { hasBegun, isUp } from './task-facts.ts'
+import { hasBegun, holdsRoom, isUp } from './task-facts.ts'
 import { isHome, isLeaving, mustMove, type Unit, whyLeaving } from './units.ts'
 
 export function reconcile(beat: Beat, given: Service): void {
@@ -22,6 +25,7 @@ export function reconcile(beat: Beat, given: Service): void {
   }
   const tasks = turnAwayReturned(beat, given, found)
   let service = judgeRelease(beat, given)
+  service = judgeFailing(beat, service, tasks)
   service = judgeFailures(beat, service, tasks)
   const target = targetVersionOf(service)
   if (target) {
@@ -115,8 +119,7 @@ function man(beat: Beat, service: Service, target: ServiceVersion, units: Unit[]
     isWorking(unit) ? (unit.stale.some((task) => isLeaving(beat, service, task)) ? 1 : 2) : 0
   toReplace.sort((a, b) => urgency(a) - urgency(b) || a.slot - b.slot)
   for (const unit of toReplace) {
-    if (!hasOutdated(service, target, unit))
-      replace(beat, service, target, unit, 'start-first', whyMoved(beat, target, unit))
+    if (!hasOutdated(service, target, unit)) moveUnit(beat, service, target, unit, order, units)
     else if (allowance > 0) {
       allowance -= 1
       replace(beat, service, target, unit, order, `version ${target.version}`)
@@ -225,6 +228,36 @@ function replace(beat: Beat, service: Service, target: ServiceVersion, unit: Uni
   }
   const task = add(beat, service, target, unit, why)
   beat.makeRoom.set(task, unit.stale)
+}
+
+/**
+ * Its task moves as it is. One that works is not given up before another is up (docs/decisions/drain-starts-first.md). One that its
+ * node keeps failing goes in the service's own order; where it is to stop first, one at a time, and only when there is room elsewhere:
+ * better to fail here than to wait.
+ */
+function moveUnit(
+  beat: Beat,
+  service: Service,
+  target: ServiceVersion,
+  unit: Unit,
+  order: string,
+  units: readonly Unit[],
+): void {
+  const why = whyMoved(beat, target, unit)
+  const isFailed = unit.stale.some((task) => isFailedByNode(target, task))
+  if (!isFailed || order !== 'stop-first') replace(beat, service, target, unit, 'start-first', why)
+  else if (!units.some(isBetween) && hasRoomElsewhere(beat, service, target, unit))
+    replace(beat, service, target, unit, 'stop-first', why)
+}
+
+/** Its task is told to stop, and the next one is not made yet. */
+function isBetween({ fresh, stale, away, stopping }: Unit): boolean {
+  return fresh.length + stale.length + away.length === 0 && stopping.length > 0
+}
+
+function hasRoomElsewhere({ world }: Beat, service: Service, version: ServiceVersion, { slot }: Unit): boolean {
+  const request = { task: '', service, version, slot, onlyNode: null, waitsFor: [] }
+  return world.nodes.values().some((node) => refusalOf(request, nodePicture(world, node, holdsRoom)) === null)
 }
 
 function add(beat: Beat, service: Service, target: ServiceVersion, unit: Unit, why: string): string {

@@ -145,7 +145,7 @@ function relax(tried: Tried, refusal: Refusal): Relaxed | null {
         tried: withContainer(made, { platform: undefined }),
       }
     }
-    // The data is elsewhere, or there is no node at all: nothing about this node would help.
+    // It fails there, the data is elsewhere, or there is no node at all: nothing about this node would help.
     default:
       return null
   }

@@ -7,6 +7,7 @@ import { hasEnded } from '../../shared/task-state.ts'
 import type { NodeName, Service, ServiceVersion, Task, World } from '../world.ts'
 import { type Beat, statusOf } from './beat.ts'
 import { platformOf } from './checks/platform.ts'
+import { isFailedByNode } from './failing.ts'
 import { hashOf, hasNamedVolume } from './service-facts.ts'
 import { untolerated } from './taints.ts'
 import { hasCompleted, hasFailed, isUp } from './task-facts.ts'
@@ -72,14 +73,20 @@ export function whyLeaving(beat: Beat, version: ServiceVersion, task: Task): str
   if (node.availability === 'drain') return `${node.name} is drained`
   const taint = untolerated(node.taints, version.spec.placement, ['no-execute'])
   if (taint) return `${node.name} is tainted ${taintText(taint)}`
-  return isMisplaced(beat.world, version, task) ? `the image is not made for ${platformOf(node)}` : null
+  if (isFailedByNode(version, task)) return `${node.name} keeps failing it`
+  return isOfOtherPlatform(beat.world, version, task) ? `the image is not made for ${platformOf(node)}` : null
 }
 
 /**
- * Has never been up, its image is known not to be made for the node, and there is a node of a platform that it may be made for. What
- * its agent says at the moment does not count: it tries again and again, and between two tries there is no error.
+ * On a node that does not do for it where another may. What its agent says at the moment does not count: it tries again and again, and
+ * between two tries there is no error.
  */
-export function isMisplaced(world: World, { refusedPlatforms }: ServiceVersion, task: Task): boolean {
+export function isMisplaced(world: World, version: ServiceVersion, task: Task): boolean {
+  return isFailedByNode(version, task) || isOfOtherPlatform(world, version, task)
+}
+
+/** Has never been up, its image is known not to be made for the node, and there is a node of a platform that it may be made for. */
+function isOfOtherPlatform(world: World, { refusedPlatforms }: ServiceVersion, task: Task): boolean {
   const node = task.node === null ? undefined : world.nodes.get(task.node)
   if (!refusedPlatforms || !node || task.firstUpAt !== null) return false
   if (!refusedPlatforms.includes(platformOf(node) ?? '')) return false

@@ -173,6 +173,8 @@ function worldMetrics(registry: Registry): (world: World, now: Instant, heartbea
   const stacks = gauge(registry, 'berth_stacks', 'Stacks')
   const services = gauge(registry, 'berth_services', 'Services')
   const rollouts = gauge(registry, 'berth_rollouts', 'Services by state of their rollout', ['state'])
+  const failing = gauge(registry, 'berth_nodes_failing', 'Pairs of a node and a service that it keeps failing')
+  const staying = gauge(registry, 'berth_services_staying', 'Services that fail, and are not tried on yet another node')
   const byNode = [
     ['cpuCoresTotal', gauge(registry, 'berth_node_cpu_cores', 'Cores of the node', ['node'])],
     ['cpuCoresUsed', gauge(registry, 'berth_node_cpu_cores_used', 'Cores in use', ['node'])],
@@ -196,6 +198,8 @@ function worldMetrics(registry: Registry): (world: World, now: Instant, heartbea
     stacks.set(figures.stacks)
     services.set(figures.services)
     setEach(rollouts, 'state', figures.rolloutsByState)
+    failing.set(figures.nodesFailing)
+    staying.set(figures.servicesStaying)
     for (const [figure, metric] of byNode) {
       setEach(metric, 'node', Object.fromEntries(figures.nodes.map((node) => [node.node, node[figure]])))
     }

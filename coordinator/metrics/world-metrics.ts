@@ -3,6 +3,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import { PACE_REASONS } from '../../shared/load.ts'
 import { hasEnded, TASK_STATES, type TaskState } from '../../shared/task-state.ts'
+import { targetVersionOf } from '../decide/service-facts.ts'
 import { defaultSettings } from '../decide/settings.ts'
 import { signIntervalMs } from '../decide/signs.ts'
 import { silenceLimitMs } from '../decide/silence.ts'
@@ -39,6 +40,10 @@ export type WorldFigures = {
   stacks: number
   services: number
   rolloutsByState: Record<string, number>
+  /** Pairs of a node and a service that it keeps failing. */
+  nodesFailing: number
+  /** Whose failing tasks are not tried on yet another node. */
+  servicesStaying: number
   nodes: NodeFigures[]
   nodesLeftOut: number
 }
@@ -48,6 +53,7 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
   const signsEveryMs = signIntervalMs(world.nodes.size, heartbeatIntervalMs)
   const nodes = [...world.nodes.values()]
   const named = nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
+  const failing = [...world.services.values()].flatMap((service) => targetVersionOf(service)?.failing ?? [])
   return {
     revision: world.revision,
     nodesByStatus: countBy(
@@ -67,6 +73,8 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
       ['settled', 'rolling', 'paused', 'rolling-back', 'rolled-back'],
       [...world.services.values()].map(({ rollout }) => rollout.state),
     ),
+    nodesFailing: sum(failing, ({ nodes }) => nodes.length),
+    servicesStaying: failing.filter(({ stays }) => stays !== undefined).length,
     nodes: named.map((node) => ({
       ...nodeFigures(world, node, now),
       quietSecondsLimit: silenceLimitMs(node.heard, settings, signsEveryMs) / 1000,
@@ -102,6 +110,10 @@ function nodeFigures(world: World, node: Node, now: Instant): Omit<NodeFigures, 
 function reservationOf(world: World, task: Task): { cpuCores: number; memoryBytes: number } {
   const version = world.services.get(task.service)?.versions.get(task.version)
   return version?.spec.task.container.resources.reservation ?? { cpuCores: 0, memoryBytes: 0 }
+}
+
+function sum<T>(things: readonly T[], count: (thing: T) => number): number {
+  return things.reduce((total, thing) => total + count(thing), 0)
 }
 
 /** Every name is told, at 0 too: a series that comes and goes cannot be alarmed on. */

@@ -13,6 +13,7 @@ import {
   putNode,
   putService,
   putTask,
+  putVersion,
 } from './records.ts'
 import type { Write } from './store.ts'
 
@@ -87,9 +88,14 @@ export function applyDecision(world: World, decision: Decision, at: Instant, wri
         service.release = decision.release
       })
       return
+    case 'set-failing':
+      setFailing(world, decision, writes)
+      return
     case 'forget-version': {
       const service = world.services.get(decision.service)
-      if (service?.versions.delete(decision.version)) writes.push(deleteVersion(decision.service, decision.version))
+      if (!service?.versions.delete(decision.version)) return
+      indexService(world, service)
+      writes.push(deleteVersion(decision.service, decision.version))
       return
     }
     case 'forget-service': {
@@ -183,6 +189,17 @@ function forgetTask(world: World, decision: Decided<'forget-task'>, writes: Writ
   writes.push(deleteTask(task.id))
   if (task.node !== null) world.nodes.get(task.node)?.containerLoads.delete(task.id)
   raiseAssignment(world, task.node, writes)
+}
+
+function setFailing(world: World, decision: Decided<'set-failing'>, writes: Write[]): void {
+  const service = world.services.get(decision.service)
+  const version = service?.versions.get(decision.version)
+  if (!service || !version) return
+  const { failing: _, ...rest } = version
+  const next = decision.failing ? { ...rest, failing: decision.failing } : rest
+  service.versions.set(next.version, next)
+  indexService(world, service)
+  writes.push(putVersion(service.name, next))
 }
 
 function raiseAssignment(world: World, name: NodeName | null, writes: Write[]): void {

@@ -16,6 +16,7 @@ import { heardBeat } from '../decide/silence.ts'
 import { isUp } from '../decide/task-facts.ts'
 import type { Node, Observation, Observed, Task, TaskId, World } from '../world.ts'
 import { unseen } from './apply-decision.ts'
+import { indexTask } from './indexes.ts'
 import { putAssignmentRevision, putNode, putTask, putVersion } from './records.ts'
 import type { Write } from './store.ts'
 
@@ -165,12 +166,15 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
     const task = world.tasks.get(seen.task)
     if (task?.node !== node.name) continue
     observe(task, node, seen, isWhole, at, writes)
+    indexFailing(world, task)
     if (task.observed.error?.code === WRONG_PLATFORM) learnPlatform(world, node, task, writes)
   }
   for (const id of observation.gone) {
     named.add(id)
     const task = world.tasks.get(id)
-    if (task && task.node === node.name) nothingLeft(task, at, writes)
+    if (task?.node !== node.name) continue
+    nothingLeft(task, at, writes)
+    indexFailing(world, task)
   }
   if (!isWhole) {
     node.fullyObserved ||= observation.full
@@ -179,8 +183,15 @@ function tasks(world: World, node: Node, observation: Seen<'tasks'>, at: Instant
   node.fullyObserved = true
   for (const { id } of world.tasksByNode.get(node.name) ?? []) {
     const task = named.has(id) ? undefined : world.tasks.get(id)
-    if (task) nothingLeft(task, at, writes)
+    if (!task) continue
+    nothingLeft(task, at, writes)
+    indexFailing(world, task)
   }
+}
+
+/** Almost all tasks do not fail: nothing is done for them. */
+function indexFailing(world: World, task: Task): void {
+  if (task.observed.failures !== undefined || world.tasksFailing.has(task)) indexTask(world, task)
 }
 
 function observe(task: Task, node: Node, seen: TaskObservation, isWhole: boolean, at: Instant, writes: Write[]): void {
@@ -244,6 +255,7 @@ function observedFrom(seen: TaskObservation, before: Observed, skewMs: number, a
     exitCode: seen.exitCode ?? null,
     oomKilled: seen.oomKilled ?? false,
     interruptions: seen.interruptions ?? 0,
+    ...(seen.failures && { failures: seen.failures }),
     ...(isBack && { returned: true }),
     error: seen.error ?? null,
     restartAt: seen.restartAt === undefined ? null : ourTime(seen.restartAt, skewMs, TIME_MAX),

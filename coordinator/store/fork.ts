@@ -24,7 +24,9 @@ export function forkWorld(world: World): World {
     tasksByNode: index(world.tasksByNode),
     tasksWaiting: new ForkedTaskSet(world.tasksWaiting, tasks),
     tasksStopping: new ForkedTaskSet(world.tasksStopping, tasks),
+    tasksFailing: new ForkedTaskSet(world.tasksFailing, tasks),
     servicesInMotion: new Set(world.servicesInMotion),
+    servicesFailing: new Set(world.servicesFailing),
     usageByService: new ForkedMap(world.usageByService, copyServiceUsage),
   }
 }

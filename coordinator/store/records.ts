@@ -9,7 +9,7 @@
  *   world rebalance NUMBER            the latest of them
  *   world stack NAME
  *   world service NAME                all but its versions
- *   world version NAME NUMBER         a spec; never changes, but for the platforms that its image is not made for
+ *   world version NAME NUMBER         a spec; never changes, but for what was learnt where it does not run
  *   world task ID                     with what was last observed of it
  */
 import { CLUSTER_SETTINGS_DEFAULT, type ClusterSettings, withSettings } from '../../shared/cluster-settings.ts'
@@ -35,6 +35,8 @@ export function emptyWorld(cluster: string): World {
     tasksWaiting: new Set(),
     tasksStopping: new Set(),
     servicesInMotion: new Set(),
+    servicesFailing: new Set(),
+    tasksFailing: new Set(),
     usageByService: new Map(),
     rebalances: [],
     rebalanceLookedAt: 0,

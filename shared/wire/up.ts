@@ -84,6 +84,8 @@ export const TaskObservation = Type.Object({
   oomKilled: Type.Optional(Type.Boolean()),
   /** How many of its runs ended because their Engine or host stopped, and so say nothing about the task; absent: none. */
   interruptions: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** How many of its runs failed in a row: ended soon after their start, became unhealthy, or did not come to run; absent: none. */
+  failures: Type.Optional(Type.Integer({ minimum: 0 })),
   error: Type.Optional(TaskError),
   restartAt: Type.Optional(Time),
   /** Host ports as the Engine bound them. */

@@ -22,7 +22,7 @@ import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
 export type Container = Pick<
   TaskObservation,
-  'task' | 'spec' | 'attempt' | 'state' | 'health' | 'interruptions' | 'error'
+  'task' | 'spec' | 'attempt' | 'state' | 'health' | 'interruptions' | 'failures' | 'error'
 > & { since: Instant }
 
 export type Agent = {
@@ -225,6 +225,7 @@ export function work(cluster: Cluster, name: string): void {
       health: 'none',
       since: cluster.now,
       ...(known?.interruptions && { interruptions: known.interruptions }),
+      ...(known?.failures && { failures: known.failures }),
     }
     agent.containers.set(id, container)
     changed.push(container)
@@ -261,6 +262,15 @@ export function crash(cluster: Cluster, name: string, task: string, state: Conta
   container.state = state
   container.since = cluster.now
   say(cluster, name, false, [container], [])
+}
+
+/** A task's container ends right after its start, as its agent counts it: once more in a row. */
+export function failAtOnce(cluster: Cluster, name: string, task: string): void {
+  const container = agentOf(cluster, name).containers.get(task)
+  if (container?.state !== 'running') return
+  container.failures = (container.failures ?? 0) + 1
+  container.error = { code: 'failed', message: 'exited 1' }
+  crash(cluster, name, task)
 }
 
 /** The image of a task is not made for the host: its agent could not pull it, and will try again. */

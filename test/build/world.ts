@@ -40,6 +40,8 @@ export function aWorld(
     tasksByNode: new Map(),
     tasksWaiting: new Set(),
     tasksStopping: new Set(),
+    servicesFailing: new Set(),
+    tasksFailing: new Set(),
     servicesInMotion: new Set(),
     usageByService: new Map(),
     rebalances: [],

@@ -12,6 +12,7 @@ import { constraint } from './constraint.ts'
 import { cpu } from './cpu.ts'
 import { disk } from './disk.ts'
 import { engine } from './engine.ts'
+import { failing } from './failing.ts'
 import { generic } from './generic.ts'
 import { hostPort, isBoundTo } from './host-port.ts'
 import { liveness } from './liveness.ts'
@@ -22,7 +23,7 @@ import { expelled, taint } from './taint.ts'
 import { volume } from './volume.ts'
 
 /** The same answer for every task of one version in one beat. */
-const FIXED: readonly Check[] = [liveness, engine, availability, platform, taint, constraint]
+const FIXED: readonly Check[] = [liveness, engine, availability, platform, taint, constraint, failing]
 const LASTING: readonly Check[] = [availability, platform, expelled, constraint]
 /** Asked again after each placement, and for each slot. */
 const MOVING: readonly Check[] = [volume, maxPerNode, affinity, hostPort, generic, disk]
@@ -86,9 +87,10 @@ function concerns(check: Check, { service, version }: PlaceRequest, neighbours: 
 }
 
 /** All that the fixed checks read of a version, as text: two versions of one text are refused by the same nodes. */
-export function fixedKeyOf({ spec, refusedPlatforms = [] }: ServiceVersion): string {
+export function fixedKeyOf({ spec, refusedPlatforms = [], failing: failed }: ServiceVersion): string {
   const { constraints, tolerations } = spec.placement
   let key = `${spec.task.container.platform ?? ''} ${refusedPlatforms.join(' ')}`
+  for (const { node } of failed?.nodes ?? []) key += `\n${node}`
   for (const { attribute, operator, value, values } of constraints) {
     key += `\n${attribute}\t${operator}\t${value}`
     if (values) key += `\t${JSON.stringify(values)}`

@@ -1,0 +1,228 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { FAILURES_ALONE_MIN, GIVEN_UP_MAX, GIVEN_UP_MS, whyItStays } from '../../../coordinator/decide/failing.ts'
+import { loadWorld } from '../../../coordinator/store/records.ts'
+import { aCluster, beat, type Cluster, change, failAtOnce, join, run, running } from '../../build/cluster.ts'
+import { aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+
+const MINUTE = 60_000
+
+function deploy(cluster: Cluster, given: ServiceSpecGiven): void {
+  change(cluster, { kind: 'deploy-stack', spec: aStackSpec('s', { web: given }), prune: true })
+  beat(cluster)
+}
+
+/** Lets time pass; what runs on a bad node ends half a second after its start. `onBeat` sees the world after each half second. */
+function runOn(cluster: Cluster, forMs: number, isBad: (node: string) => boolean, onBeat: () => void = () => {}): void {
+  for (let passed = 0; passed < forMs; passed += 500) {
+    run(cluster, 500)
+    for (const task of [...cluster.world.tasks.values()]) {
+      if (task.node !== null && task.desired === 'running' && isBad(task.node)) failAtOnce(cluster, task.node, task.id)
+    }
+    beat(cluster)
+    onBeat()
+  }
+}
+
+const everywhere = () => true
+const placesOf = (cluster: Cluster) =>
+  running(cluster, 's_web')
+    .map(({ node }) => node)
+    .sort()
+const failingOf = ({ world }: Cluster) => world.services.get('s_web')?.versions.get(1)?.failing
+const givenUp = (cluster: Cluster) => failingOf(cluster)?.nodes.map(({ node }) => node)
+/** How many tasks have been placed so far. */
+const placements = ({ decided }: Cluster) => decided.filter(({ kind }) => kind === 'place-task').length
+const STOP_FIRST = { update: { order: 'stop-first' } } as const
+const START_FIRST = { update: { order: 'start-first' } } as const
+
+describe('a node that keeps failing a service', () => {
+  test('gives away what fails there, once its like does well elsewhere', () => {
+    const cluster = aCluster(['n1', 'n2', 'n3'])
+    deploy(cluster, { replicas: 3, ...STOP_FIRST })
+    runOn(cluster, 2 * MINUTE, (node) => node === 'n1')
+    expect(givenUp(cluster)).toEqual(['n1'])
+    expect(placesOf(cluster)).not.toContain('n1')
+    expect(placesOf(cluster)).toHaveLength(3)
+    expect(placements(cluster)).toBe(4)
+    expect(cluster.world.services.get('s_web')?.rollout.state).toBe('settled')
+  })
+
+  test('gives away one that is alone and never did well there, after more failures', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 1 })
+    const [first] = placesOf(cluster)
+    runOn(cluster, 2 * MINUTE, (node) => node === (first ?? 'n1'))
+    expect(failingOf(cluster)?.nodes).toMatchObject([
+      { node: first ?? 'n1', failures: FAILURES_ALONE_MIN, why: 'exited 1' },
+    ])
+    expect(placesOf(cluster)).toEqual([(first ?? 'n1') === 'n1' ? 'n2' : 'n1'])
+  })
+
+  test('keeps what does well there, and what it gives away comes not back before its time', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 2 })
+    runOn(cluster, MINUTE, (node) => node === 'n1')
+    expect(placesOf(cluster)).toEqual(['n2', 'n2'])
+    change(cluster, { kind: 'set-availability', node: 'n2', availability: 'drain' })
+    runOn(cluster, 5_000, () => false)
+    // Nobody is left to stand in for it: then it is better than nothing.
+    expect(placesOf(cluster)).toEqual(['n1', 'n1'])
+  })
+
+  test('is tried again after a while', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 2 })
+    runOn(cluster, MINUTE, (node) => node === 'n1')
+    expect(givenUp(cluster)).toEqual(['n1'])
+    runOn(cluster, GIVEN_UP_MS, () => false)
+    expect(failingOf(cluster)).toBe(undefined)
+  })
+
+  test('is what the store remembers, and a next version tries anew', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 2 })
+    runOn(cluster, MINUTE, (node) => node === 'n1')
+    const loaded = loadWorld(cluster.stored.values(), 'berth-test')
+    expect(loaded.services.get('s_web')?.versions.get(1)?.failing).toEqual(failingOf(cluster))
+    expect([...loaded.servicesFailing]).toEqual(['s_web'])
+    deploy(cluster, { replicas: 2, image: 'example/web:2' })
+    run(cluster, MINUTE)
+    expect(placesOf(cluster)).toEqual(['n1', 'n2'])
+  })
+
+  test('is not left while nothing else has room: with a stop-first order the task goes on failing rather than wait', () => {
+    const cluster = aCluster(['n1', 'n2'], { cpuCores: 1 })
+    deploy(cluster, { replicas: 2, cpuCores: 1, ...STOP_FIRST })
+    runOn(cluster, 2 * MINUTE, (node) => node === 'n1')
+    expect(givenUp(cluster)).toEqual(['n1'])
+    expect([...cluster.world.tasks.values()].map(({ node, desired }) => [node, desired]).sort()).toEqual([
+      ['n1', 'running'],
+      ['n2', 'running'],
+    ])
+    join(cluster, 'n3', { cpuCores: 1 })
+    runOn(cluster, 2 * MINUTE, (node) => node === 'n1')
+    expect(placesOf(cluster)).toEqual(['n2', 'n3'])
+  })
+})
+
+describe('a stop-first service', () => {
+  test('never has two tasks of one slot at once', () => {
+    const cluster = aCluster(['n1', 'n2', 'n3'])
+    deploy(cluster, { replicas: 3, ...STOP_FIRST })
+    runOn(
+      cluster,
+      MINUTE,
+      (node) => node === 'n2',
+      () => {
+        const slots = [...cluster.world.tasks.values()]
+          .filter(({ observed, node }) => node !== null && observed.state !== 'stopped')
+          .map(({ slot }) => slot)
+        expect(new Set(slots).size).toBe(slots.length)
+      },
+    )
+    expect(givenUp(cluster)).toEqual(['n2'])
+  })
+})
+
+describe('it is not the node', () => {
+  test('where the same version fails on two nodes and does well on none', () => {
+    const cluster = aCluster(['n1', 'n2', 'n3', 'n4'])
+    deploy(cluster, { replicas: 2 })
+    runOn(cluster, 5 * MINUTE, everywhere)
+    expect(placements(cluster)).toBe(2)
+    const [task] = cluster.world.tasksByService.get('s_web')!
+    const service = cluster.world.services.get('s_web')!
+    const judged = { world: cluster.world, now: cluster.now, statuses: new Map() }
+    expect(whyItStays(judged, service, task!)).toMatch(/its like fails on n\d as well, and does well nowhere/)
+  })
+
+  test('where a task of the same version does well there', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 4 })
+    runOn(cluster, MINUTE, () => false)
+    const victim = [...cluster.world.tasks.values()].find(({ node }) => node === 'n1')!.id
+    for (let second = 0; second < 60; second += 1) {
+      run(cluster, 1000)
+      failAtOnce(cluster, 'n1', victim)
+      beat(cluster)
+    }
+    expect(failingOf(cluster)).toBe(undefined)
+    expect(cluster.world.tasks.get(victim)?.desired).toBe('running')
+  })
+
+  test('where one that is alone did well there for long', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 1 })
+    runOn(cluster, 10 * MINUTE, () => false)
+    runOn(cluster, 5 * MINUTE, everywhere)
+    expect(placements(cluster)).toBe(1)
+  })
+
+  test('while a version replaces another: the rollout has its own rule', () => {
+    const cluster = aCluster(['n1', 'n2', 'n3'])
+    const update = { order: 'start-first', failureAction: 'pause' } as const
+    deploy(cluster, { replicas: 3, update })
+    runOn(cluster, MINUTE, () => false)
+    deploy(cluster, { replicas: 3, update, image: 'example/web:2' })
+    runOn(cluster, 5 * MINUTE, (node) => node === 'n1')
+    const service = cluster.world.services.get('s_web')!
+    expect(service.rollout.state).toBe('paused')
+    expect(cluster.world.servicesFailing.size).toBe(0)
+    const task = [...cluster.world.tasksFailing].find(({ version }) => version === 2)
+    const judged = { world: cluster.world, now: cluster.now, statuses: new Map() }
+    expect(whyItStays(judged, service, task!)).toMatch(/rollout/)
+  })
+
+  test('of a global service, or of what is never started again', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { global: true })
+    runOn(cluster, 2 * MINUTE, (node) => node === 'n1')
+    expect(failingOf(cluster)).toBe(undefined)
+    deploy(cluster, { replicas: 2, restart: { condition: 'none' } })
+    runOn(cluster, 2 * MINUTE, (node) => node === 'n1')
+    expect(cluster.world.servicesFailing.size).toBe(0)
+  })
+})
+
+test('what fails everywhere is tried on so many nodes and no more, says so, and stays', () => {
+  const cluster = aCluster(['n1', 'n2', 'n3', 'n4', 'n5', 'n6', 'n7', 'n8'])
+  deploy(cluster, { replicas: 1 })
+  runOn(cluster, 60 * MINUTE, everywhere)
+  expect(placements(cluster)).toBe(1 + GIVEN_UP_MAX)
+  expect(failingOf(cluster)?.stays).toBe(`it was tried on ${1 + GIVEN_UP_MAX} nodes, and did well on none`)
+})
+
+test('what fails on all nodes there are is tried on each once in a while, and no more', () => {
+  const cluster = aCluster(['n1', 'n2'])
+  deploy(cluster, { replicas: 1 })
+  runOn(cluster, 60 * MINUTE, everywhere)
+  expect(placements(cluster)).toBeLessThanOrEqual(1 + GIVEN_UP_MAX)
+  expect(failingOf(cluster)?.stays).toBeDefined()
+})
+
+test('whatever nodes are bad, tasks end up on good ones, and nothing moves any more', () => {
+  const nodes = ['n1', 'n2', 'n3', 'n4', 'n5']
+  fc.assert(
+    fc.property(
+      fc.subarray(nodes),
+      fc.integer({ min: 1, max: 8 }),
+      fc.constantFrom(STOP_FIRST, START_FIRST),
+      (bad, replicas, order) => {
+        const cluster = aCluster(nodes)
+        deploy(cluster, { replicas, ...order })
+        runOn(cluster, 15 * MINUTE, (node) => bad.includes(node))
+        const moved = placements(cluster) - replicas
+        runOn(cluster, 5 * MINUTE, (node) => bad.includes(node))
+        const tasks = [...cluster.world.tasks.values()].filter(({ desired }) => desired === 'running')
+        expect(tasks).toHaveLength(replicas)
+        // Each move costs a node that was given up, or is one of a task that was there when it was.
+        expect(moved).toBeLessThanOrEqual(replicas * (GIVEN_UP_MAX + 1))
+        expect(placements(cluster) - replicas).toBeLessThanOrEqual(replicas * (GIVEN_UP_MAX + 1))
+        const isSure = bad.length <= 1 && replicas > 1
+        if (isSure) expect(tasks.filter(({ node }) => bad.includes(node ?? ''))).toEqual([])
+      },
+    ),
+    { numRuns: 12 },
+  )
+})
