@@ -245,7 +245,7 @@ function addQuestions(program: Command, context: MakeContext): void {
 
 function addAccess(program: Command, context: MakeContext, version: string): void {
   const tokens = () => import('./commands/token.ts')
-  const token = program.command('token').description('show and rotate tokens')
+  const token = program.command('token').description('show, make and rotate tokens')
   addJson(token.command('join').description('the line that joins a host')).action(async ({ json }) =>
     (await tokens()).showJoinLine(context(json)),
   )
@@ -256,6 +256,15 @@ function addAccess(program: Command, context: MakeContext, version: string): voi
   addJson(token.command('rotate <join|operator>').description('make a new token; the old one is refused'))
     .option('--expires <TIME>', 'how long the join token counts: 30m, 24h, 7d (default: until it is rotated)', lifetime)
     .action(async (which, options) => (await tokens()).rotateToken(context(options.json), which, options))
+  addJson(token.command('create <NAME>').description('make a token that may read and changes nothing')).action(
+    async (name, { json }) => (await tokens()).createReader(context(json), name),
+  )
+  addJson(token.command('ls').description('the tokens that may read')).action(async ({ json }) =>
+    (await tokens()).listReaders(context(json)),
+  )
+  addJson(token.command('rm <NAME>').description('take such a token back')).action(async (name, { json }) =>
+    (await tokens()).removeReader(context(json), name),
+  )
   addJson(program.command('login <URL>').description('keep where the coordinator is, its CA and the token'))
     .option('--token-file <FILE>', 'file with the operator token')
     .option('--token-stdin', 'read the operator token from standard input')

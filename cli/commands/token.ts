@@ -1,10 +1,11 @@
-/** `berth token`: showing and rotating tokens. */
-import type { RotateAnswer, TokensAnswer } from '../../shared/api.ts'
+/** `berth token`: showing, making, rotating and taking back tokens. */
+import type { ReaderAnswer, ReaderParams, ReadersDocument, RotateAnswer, TokensAnswer } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { createClient } from '../client.ts'
 import { configPath, findConnection, writeConfig } from '../config.ts'
 import { type Context, withClient } from '../context.ts'
 import { duration } from '../figures.ts'
+import { tableLines } from '../table.ts'
 
 /** `expires` in ms from now. */
 export type RotateOptions = { expires?: number }
@@ -49,6 +50,34 @@ export async function rotateToken(context: Context, which: string, { expires }: 
   } finally {
     client.close()
   }
+}
+
+/** Printed alone, this once: the coordinator keeps its hash. */
+export async function createReader(context: Context, name: string): Promise<void> {
+  const { out } = context
+  const answer = await withClient(context, (client) => client.post<ReaderAnswer>('/v1/tokens/readers', { name }))
+  if (context.json) return out.document(answer)
+  out.line(answer.token)
+  out.note(`${name} may read metrics, states and events, and change nothing; the token is not shown again`)
+}
+
+export async function listReaders(context: Context): Promise<void> {
+  const { out } = context
+  const answer = await withClient(context, (client) => client.get<ReadersDocument>('/v1/tokens/readers'))
+  if (context.json) return out.document(answer)
+  if (answer.items.length === 0) return out.note('there are no read-only tokens; `berth token create NAME` makes one')
+  const rows = answer.items.map(({ name, createdAt }) => [name, 'read', createdAt])
+  for (const line of tableLines([{ title: 'NAME' }, { title: 'ROLE' }, { title: 'CREATED' }], rows, out.columns))
+    out.line(line)
+}
+
+export async function removeReader(context: Context, name: string): Promise<void> {
+  const { out } = context
+  const answer = await withClient(context, (client) =>
+    client.delete<ReaderParams>(`/v1/tokens/readers/${encodeURIComponent(name)}`),
+  )
+  if (context.json) return out.document(answer)
+  out.note(`the token ${name} is refused from now on`)
 }
 
 function expiryNote(expiresAt: string, now: number): string {

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Clock } from '../../shared/clock.ts'
 import type { Asked, AuditLog, AuditRecord } from '../audit/audit-log.ts'
 import { auditDetails } from '../audit/details.ts'
+import { tokenNameOf } from './auth.ts'
 
 const CHANGING = ['POST', 'PUT', 'PATCH', 'DELETE']
 /** Questions that need a body. Asking changes nothing. */
@@ -10,8 +11,8 @@ const QUESTIONS = ['/v1/logs', '/v1/plan', '/v1/what-if']
 const JOIN = '/v1/join'
 
 /**
- * What was refused for its token is not told, nor a join that was refused: whoever can reach the port could push out of the log
- * what it is kept for.
+ * What was refused for a wrong token is not told, nor a join that was refused: whoever can reach the port could push out of the log
+ * what it is kept for. A change that was asked for with a read-only token is, by its name: 20 a minute and address at most (auth.ts).
  */
 export function auditChanges(api: FastifyInstance, { audit, clock }: { audit: AuditLog; clock: Clock }): void {
   const begun = new WeakMap<FastifyRequest, AuditRecord>()
@@ -38,10 +39,11 @@ function isChange({ method, routeOptions: { url } }: FastifyRequest): boolean {
   return url !== undefined && CHANGING.includes(method) && !QUESTIONS.includes(url)
 }
 
-function askedOf({ method, routeOptions, url, ip: from, query, body }: FastifyRequest, at: number): Asked {
+function askedOf(request: FastifyRequest, at: number): Asked {
+  const { method, routeOptions, url, ip: from, query, body } = request
   return {
     at,
-    who: routeOptions.url === JOIN ? 'join' : 'operator',
+    who: routeOptions.url === JOIN ? 'join' : tokenNameOf(request),
     from,
     method,
     path: url.split('?', 1)[0] ?? url,

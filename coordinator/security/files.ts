@@ -14,7 +14,11 @@ export type TokenState = {
   joinSecret: string
   /** Epoch milliseconds; null: until it is rotated. */
   joinExpiresAt: number | null
+  readers: ReaderState[]
 }
+
+/** A read-only token: of it only the SHA-256 is kept, in hex. */
+export type ReaderState = { name: string; tokenHash: string; createdAt: Instant }
 
 /** What the tickets are sealed with, by which agents come back without a whole handshake. */
 export type TicketKey = { madeAt: Instant; keyBytes: Buffer }
@@ -73,9 +77,16 @@ async function readKeyPair(path: string): Promise<KeyPair | null> {
 async function readState(path: string): Promise<TokenState | null> {
   const text = await readPrivateFile(path)
   if (text === null) return null
-  const { operatorTokenHash, joinSecret, joinExpiresAt } = parsed(path, text)
+  const { operatorTokenHash, joinSecret, joinExpiresAt, readers = [] } = parsed(path, text)
   if (typeof operatorTokenHash !== 'string' || typeof joinSecret !== 'string') throw damaged(path)
-  return { operatorTokenHash, joinSecret, joinExpiresAt: typeof joinExpiresAt === 'number' ? joinExpiresAt : null }
+  if (!Array.isArray(readers) || !readers.every(isReader)) throw damaged(path)
+  const expiresAt = typeof joinExpiresAt === 'number' ? joinExpiresAt : null
+  return { operatorTokenHash, joinSecret, joinExpiresAt: expiresAt, readers }
+}
+
+function isReader(value: unknown): value is ReaderState {
+  const { name, tokenHash, createdAt } = (value ?? {}) as Partial<Record<keyof ReaderState, unknown>>
+  return typeof name === 'string' && typeof tokenHash === 'string' && typeof createdAt === 'number'
 }
 
 function parsed(path: string, text: string): Partial<Record<keyof TokenState, unknown>> {

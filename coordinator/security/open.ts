@@ -36,6 +36,9 @@ const DAY_MS = 24 * 3_600_000
 /** `ticketMs`: longer no ticket of TLS 1.3 counts. */
 export const LIFETIMES = { caMs: 3652 * DAY_MS, serverMs: 90 * DAY_MS, nodeMs: DAY_MS, ticketMs: 7 * DAY_MS }
 
+/** Each is compared with every token that is shown. */
+const READERS_MAX = 100
+
 /** Clocks a little behind ours must not find a new certificate to be of tomorrow. */
 const BACKDATED_MS = 10 * 60_000
 
@@ -127,6 +130,32 @@ export async function openSecurity(options: SecurityOptions): Promise<OpenedSecu
         tokens = next
         return token
       }),
+    readers: () => tokens.readers.map(({ name, createdAt }) => ({ name, createdAt })),
+    readerOf(token) {
+      const hash = sha256(token)
+      // All of them are compared, whichever it is.
+      const [found] = tokens.readers.filter(({ tokenHash }) => sameSecret(hash, tokenHash))
+      return found?.name ?? null
+    },
+    createReader: (name) =>
+      changeTokens(async () => {
+        const { readers } = tokens
+        if (readers.some((reader) => reader.name === name)) throw readerExists(name)
+        if (readers.length >= READERS_MAX) throw tooManyReaders()
+        const token = `berth-read-${randomBytes(32).toString('base64url')}`
+        const next = { ...tokens, readers: [...readers, { name, tokenHash: sha256(token), createdAt: options.now() }] }
+        await files.writeState(next)
+        tokens = next
+        return token
+      }),
+    removeReader: (name) =>
+      changeTokens(async () => {
+        const readers = tokens.readers.filter((reader) => reader.name !== name)
+        if (readers.length === tokens.readers.length) throw noReader(name)
+        const next = { ...tokens, readers }
+        await files.writeState(next)
+        tokens = next
+      }),
     checkJoinToken(text) {
       const token = parseJoinToken(text)
       if (token.caPin !== caPin) throw wrongCluster(clusterOf(token.caPin), clusterOf(caPin))
@@ -209,7 +238,13 @@ async function openTokens(files: SecurityFiles): Promise<TokenState> {
     token = newOperatorToken()
     await files.writeOperatorToken(token)
   }
-  const state = { joinSecret: newJoinSecret(), joinExpiresAt: null, ...kept, operatorTokenHash: sha256(token) }
+  const state = {
+    joinSecret: newJoinSecret(),
+    joinExpiresAt: null,
+    readers: [],
+    ...kept,
+    operatorTokenHash: sha256(token),
+  }
   await files.writeState(state)
   return state
 }
@@ -256,6 +291,25 @@ function sha256(text: string): string {
 /** Both are hashes in hex, hence of one length. */
 function sameSecret(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+}
+
+function readerExists(name: string): BerthError {
+  return new BerthError(
+    'name-taken',
+    `there is a read-only token ${name} already; \`berth token rm ${name}\` takes it back`,
+  )
+}
+
+function tooManyReaders(): BerthError {
+  return new BerthError(
+    'conflict',
+    `there are ${READERS_MAX} read-only tokens, and no more may be made; \`berth token ls\` lists them`,
+    { details: { readers: READERS_MAX } },
+  )
+}
+
+function noReader(name: string): BerthError {
+  return new BerthError('not-found', `there is no read-only token ${name}; \`berth token ls\` lists those there are`)
 }
 
 function wrongCluster(theirs: string, ours: string): BerthError {

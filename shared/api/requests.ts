@@ -1,6 +1,7 @@
 /** Bodies, parameters and small answers of the API. Unknown members are refused: nothing is silently ignored. */
 import { ClusterSettings } from '../cluster-settings.ts'
 import { POSITIONS_MAX } from '../log-position.ts'
+import { NAME_PATTERN } from '../names.ts'
 import Type, { type Static } from '../schema.ts'
 import { PolicyName, Taint, TaintEffect } from '../spec.ts'
 import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Time } from './common.ts'
@@ -223,3 +224,15 @@ export const RotateBody = Type.Object(
 export type RotateBody = Static<typeof RotateBody>
 export const RotateAnswer = Type.Object({ token: Type.String(), expiresAt: ExpiresAt })
 export type RotateAnswer = Static<typeof RotateAnswer>
+
+/** A read-only token's name, as the audit log has it. */
+const ReaderName = Type.String({ pattern: NAME_PATTERN })
+export const ReaderBody = Type.Object({ name: ReaderName }, strict)
+export type ReaderBody = Static<typeof ReaderBody>
+export const ReaderParams = Type.Object({ name: Type.String({ maxLength: 63 }) })
+export type ReaderParams = Static<typeof ReaderParams>
+/** The token is told this once: only its hash is kept. */
+export const ReaderAnswer = Type.Object({ name: Type.String(), token: Type.String() })
+export type ReaderAnswer = Static<typeof ReaderAnswer>
+export const ReadersDocument = Type.Object({ items: Type.Array(Type.Object({ name: Type.String(), createdAt: Time })) })
+export type ReadersDocument = Static<typeof ReadersDocument>

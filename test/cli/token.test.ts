@@ -89,3 +89,25 @@ describe('berth token rotate join', () => {
     expect(server.security.isOperator(server.token)).toBe(true)
   })
 })
+
+test('berth token create, ls and rm: the token is told once, alone, and then never again', async () => {
+  const server = await anApiServer([])
+  expect((await berth(server, 'token', 'ls')).stderr).toBe(
+    'there are no read-only tokens; `berth token create NAME` makes one\n',
+  )
+  const { stdout } = await berth(server, 'token', 'create', 'prometheus')
+  expect(stdout).toMatch(/^berth-read-[\w-]{43}\n$/)
+  expect((await call(server, { path: '/metrics', token: stdout.trim() })).status).toBe(200)
+  expect((await berth(server, 'token', 'ls')).stdout).toMatch(/^NAME +ROLE +CREATED\s+prometheus +read +20\S+Z\n$/)
+  expect((await berth(server, 'token', 'create', 'Bad Name')).exit).toBe(2)
+  const drain = await call(server, { method: 'POST', path: '/v1/nodes/n1/drain', token: stdout.trim() })
+  expect(drain).toMatchObject({ status: 403, json: { code: 'forbidden' } })
+  expect(drain.text).toContain('the token prometheus reads only')
+  expect((await call(server, { path: '/v1/services/x', token: stdout.trim() })).text).toContain('may not read this')
+  expect((await berth(server, 'audit')).stdout).toMatch(
+    / prometheus +127\.0\.0\.1 +POST \/v1\/nodes\/n1\/drain +forbidden/,
+  )
+  expect((await berth(server, 'token', 'rm', 'prometheus')).exit).toBe(0)
+  expect((await call(server, { path: '/metrics', token: stdout.trim() })).status).toBe(401)
+  expect((await berth(server, 'token', 'rm', 'prometheus')).exit).toBe(2)
+})

@@ -34,7 +34,8 @@ export async function startPrometheus(slot: Slot, cluster: Cluster, port = 9_790
     string,
   ]
   writeFileSync(ca, cluster.caPem)
-  writeFileSync(token, cluster.operatorToken)
+  const made = await cluster.berth('token', 'create', 'prometheus')
+  writeFileSync(token, made.stdout)
   const access = { tls_config: { ca_file: ca }, authorization: { type: 'Bearer', credentials_file: token } }
   // JSON is YAML too.
   writeFileSync(

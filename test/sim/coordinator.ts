@@ -181,6 +181,10 @@ const SECURITY: Security = {
   joinTokenExpiresAt: refuse,
   rotateJoinToken: refuse,
   rotateOperatorToken: refuse,
+  readers: () => [],
+  readerOf: refuse,
+  createReader: refuse,
+  removeReader: refuse,
   checkJoinToken: refuse,
   sign: refuse,
 }

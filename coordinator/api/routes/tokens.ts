@@ -1,8 +1,17 @@
 /** Tokens: showing and changing the join token, changing the operator's. */
 import type { FastifyInstance } from 'fastify'
-import { RotateAnswer, RotateBody, TokensAnswer } from '../../../shared/api.ts'
+import {
+  ReaderAnswer,
+  ReaderBody,
+  ReaderParams,
+  ReadersDocument,
+  RotateAnswer,
+  RotateBody,
+  TokensAnswer,
+} from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
 import type { RouteParts } from '../api.ts'
+import { OPERATOR } from '../auth.ts'
 import { joinCommand } from '../join-command.ts'
 import { isoTime } from '../words.ts'
 
@@ -25,6 +34,35 @@ export function tokenRoutes(api: FastifyInstance, { security, settings, clock, s
     return body.rotate === 'join' ? rotateJoin(body) : rotateOperator(body)
   })
 
+  const list = { summary: 'The read-only tokens: their names, never the tokens', response: { 200: ReadersDocument } }
+  api.get('/v1/tokens/readers', { schema: list }, () => ({
+    items: security.readers().map(({ name, createdAt }) => ({ name, createdAt: isoTime(createdAt) })),
+  }))
+
+  const create = {
+    summary: 'Makes a read-only token and tells it, this once',
+    body: ReaderBody,
+    response: { 200: ReaderAnswer },
+  }
+  api.post<{ Body: ReaderBody }>('/v1/tokens/readers', { schema: create }, async ({ body: { name } }, reply) => {
+    reply.header('cache-control', 'no-store')
+    if (RESERVED_NAMES.includes(name)) {
+      throw new BerthError(
+        'invalid-request',
+        `a read-only token cannot be called ${name}: that is the name of another token`,
+      )
+    }
+    return { name, token: await security.createReader(name) }
+  })
+
+  const remove = { summary: 'Takes a read-only token back', params: ReaderParams, response: { 200: ReaderParams } }
+  api.delete<{ Params: ReaderParams }>('/v1/tokens/readers/:name', { schema: remove }, async ({ params: { name } }) => {
+    await security.removeReader(name)
+    // Some may have been opened with it; who may still read opens them again.
+    streams.endAll()
+    return { name }
+  })
+
   async function rotateJoin({ expiresInMs }: RotateBody): Promise<RotateAnswer> {
     const expiresAt = expiresInMs === undefined ? null : clock.now() + expiresInMs
     const token = await security.rotateJoinToken(expiresAt === null ? {} : { expiresAt })
@@ -42,4 +80,6 @@ export function tokenRoutes(api: FastifyInstance, { security, settings, clock, s
   }
 }
 
+/** As the audit log has them. */
+const RESERVED_NAMES = [OPERATOR, 'join']
 const timeOf = (at: number | null) => (at === null ? null : isoTime(at))

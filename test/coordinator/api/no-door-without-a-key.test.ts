@@ -183,3 +183,48 @@ function upgrade(path: string, token: string): Promise<string> {
     asking.end()
   })
 }
+
+describe('with a read-only token', () => {
+  /** Everything that it may read, and nothing of it otherwise than by GET or HEAD. */
+  const READ = [
+    ...['/metrics', '/status', '/v1/alerts', '/v1/discovery/prometheus', '/v1/events', '/v1/events/live'],
+    ...['/v1/metrics', '/v1/metrics/names', '/v1/nodes', '/v1/nodes/{name}', '/v1/progress/{stack}', '/v1/services'],
+    ...['/v1/stacks', '/v1/tasks', '/v1/tasks/{name}', '/v1/top'],
+  ]
+
+  test('nothing is served but what it may read', async () => {
+    const made = await call(server, { method: 'POST', path: '/v1/tokens/readers', body: { name: 'walker' } })
+    const token = made.json.token as string
+    expect(made.headers['cache-control']).toBe('no-store')
+    const told = await routesTold()
+    const paths = [...new Set([...told.map(({ path }) => path), '/metrics', '/v1/openapi.json'])]
+    const served = new Set<string>()
+    for (const path of paths) {
+      // This one answers for as long as anybody listens.
+      if (path === '/v1/events/live') continue
+      for (const method of METHODS) {
+        if (isPublic(path, method)) continue
+        const { status } = await call(server, { method, path: path.replaceAll(/{\w+}/g, 'x'), token })
+        if ([401, 403, 404, 429].includes(status) && !READ.includes(path)) continue
+        if (method !== 'GET' && method !== 'HEAD') expect([401, 403, 404, 429], `${method} ${path}`).toContain(status)
+        else served.add(path)
+      }
+    }
+    expect([...served].sort()).toEqual(READ.filter((path) => path !== '/v1/events/live').sort())
+  })
+
+  test('taken back it is a wrong one, and its name is free again', async () => {
+    const path = '/v1/tokens/readers'
+    const { json } = await call(server, { method: 'POST', path, body: { name: 'grafana' } })
+    const token = json.token as string
+    expect((await call(server, { path: '/status', token })).status).toBe(200)
+    expect((await call(server, { method: 'POST', path, body: { name: 'grafana' } })).json.code).toBe('name-taken')
+    expect((await call(server, { method: 'POST', path, body: { name: 'operator' } })).status).toBe(400)
+    expect((await call(server, { path })).text).not.toContain(token)
+    expect(await readFile(`${dataDir}/security/tokens.json`, 'utf8')).not.toContain(token)
+    expect((await call(server, { method: 'DELETE', path: `${path}/grafana` })).status).toBe(200)
+    expect([401, 429]).toContain((await call(server, { path: '/status', token })).status)
+    expect((await call(server, { method: 'DELETE', path: `${path}/grafana` })).json.code).toBe('not-found')
+    expect((await call(server, { method: 'POST', path, body: { name: 'grafana' } })).status).toBe(200)
+  })
+})

@@ -105,6 +105,25 @@ describe('a later start', () => {
     expect(await readdir(dir)).not.toContain('operator-token')
   })
 
+  test('knows read-only tokens again after a start, by their hashes alone, and so many of them', async () => {
+    const dir = await temporaryFolder()
+    const security = await opened(dir)
+    const token = await security.createReader('prometheus')
+    await expect(security.createReader('prometheus')).rejects.toMatchObject({ code: 'name-taken' })
+    const again = await opened(dir)
+    expect([again.readerOf(token), again.readerOf(`${token}x`), again.isOperator(token)]).toEqual([
+      'prometheus',
+      null,
+      false,
+    ])
+    expect(again.readers().map(({ name }) => name)).toEqual(['prometheus'])
+    for (let count = 1; count < 100; count += 1) await again.createReader(`r${count}`)
+    await expect(again.createReader('one-more')).rejects.toMatchObject({ code: 'conflict' })
+    await again.removeReader('prometheus')
+    expect((await opened(dir)).readerOf(token)).toBe(null)
+    await expect(again.removeReader('prometheus')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
   test('refuses to make a second CA where one has been', async () => {
     const dir = await temporaryFolder()
     await opened(dir)
