@@ -1,16 +1,21 @@
 /**
- * What an operator will want evidence of: a task that ended badly or became unhealthy, a node that was lost, a rollout that
- * failed. Called BEFORE the value is applied, like `eventsOf`: only against the world as it was can be told what is news.
+ * What an operator will want evidence of: a task that ended badly or became unhealthy, a node that was lost, came back or was
+ * drained, a rollout that failed. Called BEFORE the value is applied, like `eventsOf`: only against the world as it was can be told what is news.
  */
 import type { Instant } from '../../shared/clock.ts'
 import { compareProgress, ENGINE_STOPPED, type Health, type TaskState } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
-import type { Decision, NodeName, RolloutFailure, ServiceName, TaskId, World, WorldValue } from '../world.ts'
+import type { Change, Decision, NodeName, RolloutFailure, ServiceName, TaskId, World, WorldValue } from '../world.ts'
 
 export type TaskTrouble = 'exit' | 'out-of-memory' | 'error' | 'unhealthy'
 
 export type BadTask = { kind: TaskTrouble; at: Instant; task: TaskId; node: NodeName; seen: TaskObservation }
-export type BadNode = { kind: 'node-lost' | 'engine-down'; at: Instant; node: NodeName; why: string }
+export type BadNode = {
+  kind: 'node-lost' | 'node-back' | 'node-drained' | 'engine-down'
+  at: Instant
+  node: NodeName
+  why: string
+}
 /** `failures`: of its tasks; a rollout that waited too long may have none. */
 export type BadRollout = {
   kind: 'rollout-failed'
@@ -44,7 +49,7 @@ function badEnd({ exitCode, oomKilled, error }: Told): TaskTrouble | null {
 }
 
 export function badTransitions(world: World, value: WorldValue): BadTransition[] {
-  if ('change' in value) return []
+  if ('change' in value) return asked(world, value.change, value.at)
   if ('decision' in value) return decided(world, value.decision, value.at)
   const { observation, at } = value
   if (observation.kind !== 'tasks') return []
@@ -58,11 +63,22 @@ export function badTransitions(world: World, value: WorldValue): BadTransition[]
   return found
 }
 
+/** A drain is nobody's failure, but where tasks have gone is asked for as after one. */
+function asked(world: World, change: Change, at: Instant): BadTransition[] {
+  if (change.kind !== 'set-availability' || change.availability !== 'drain') return []
+  if (world.nodes.get(change.node)?.availability !== 'active') return []
+  return [{ kind: 'node-drained', at, node: change.node, why: 'an operator asked for it' }]
+}
+
 function decided(world: World, decision: Decision, at: Instant): BadTransition[] {
   if (decision.kind === 'set-node-status') {
     const { node, status } = decision
-    const before = world.nodes.get(node)?.status.name
-    if (before === undefined || before === status.name) return []
+    const before = world.nodes.get(node)?.status
+    if (before === undefined || before.name === status.name) return []
+    if (before.name === 'lost' && status.name === 'ready') {
+      const seconds = Math.round(Math.max(0, at - before.since) / 1000)
+      return [{ kind: 'node-back', at, node, why: `it was lost for ${seconds} s, ${before.why}` }]
+    }
     if (status.name === 'lost') return [{ kind: 'node-lost', at, node, why: status.why }]
     return status.name === 'engine-down' ? [{ kind: 'engine-down', at, node, why: status.why }] : []
   }

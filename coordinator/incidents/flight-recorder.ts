@@ -184,10 +184,11 @@ function sameIncident(summaries: IncidentSummary[], { subject, service, at }: In
   return others.length < SLOTS_PER_SERVICE_MAX ? null : (others.at(-1) ?? null)
 }
 
-function incidentEvent({ number, at, service, node, task, taskName, reason }: Incident): NewEvent {
+function incidentEvent({ number, kind, at, service, node, task, taskName, reason }: Incident): NewEvent {
   const message = `incident ${number}: ${taskName ?? service ?? node} ${reason}; berth incident show ${number} has the evidence`
   const names = { ...(service && { service }), ...(node && { node }), ...(task && { task }) }
-  return { at, kind: 'incident', level: 'warning', message, by: 'coordinator', ...names }
+  const level = kind === 'node-drained' || kind === 'node-back' ? 'info' : 'warning'
+  return { at, kind: 'incident', level, message, by: 'coordinator', ...names }
 }
 
 const used = ({ cpuCoresUsed, memoryBytesUsed }: { cpuCoresUsed: number; memoryBytesUsed: number }) => ({

@@ -119,15 +119,24 @@ function taskReason({ kind, seen }: BadTask): string {
 
 function nodeIncident(world: World, bad: BadNode, samples: Sample[]): Incident {
   const { node, kind, why } = bad
+  // A drain is no part of what befalls the node of itself.
+  const subject = kind === 'node-drained' ? `drain ${node}` : `node ${node}`
   const names: string[] = []
   const own = world.tasksByNode.get(node) ?? new Set()
   for (const { id } of own) if (names.length < TASKS_NAMED) names.push(id)
   return {
-    ...begun(bad, `node ${node}`, `${kind === 'node-lost' ? 'was lost' : 'had no Engine'}: ${why}`),
+    ...begun(bad, subject, `${NODE_REASONS[kind]}: ${why}`),
     node,
     tasks: { names, count: own.size },
     samples,
   }
+}
+
+const NODE_REASONS: Record<BadNode['kind'], string> = {
+  'node-lost': 'was lost',
+  'node-back': 'is back',
+  'node-drained': 'was drained',
+  'engine-down': 'had no Engine',
 }
 
 function rolloutIncident(world: World, bad: BadRollout): Incident {

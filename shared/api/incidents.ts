@@ -24,6 +24,8 @@ const IncidentKind = Type.Union([
   Type.Literal('error'),
   Type.Literal('unhealthy'),
   Type.Literal('node-lost'),
+  Type.Literal('node-back'),
+  Type.Literal('node-drained'),
   Type.Literal('engine-down'),
   Type.Literal('rollout-failed'),
 ])

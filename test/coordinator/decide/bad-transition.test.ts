@@ -77,6 +77,23 @@ test('a node is an incident when it is lost or without its Engine, not when it i
   expect(kinds('n2', 'lost')).toEqual([])
 })
 
+test('a node is an incident when it is back after it was lost, and when it is drained, once', () => {
+  const lost = aNode({ name: 'n2', status: { name: 'lost', since: NOW - 42_000, why: 'quiet for 3 s' } })
+  const world = aWorld({ nodes: [aNode(), lost, aNode({ name: 'n3', availability: 'drain' })] })
+  const ready = (node: string): WorldValue => {
+    return { at: NOW, decision: { kind: 'set-node-status', node, status: { name: 'ready', since: NOW } } }
+  }
+  expect(badTransitions(world, ready('n2'))).toEqual([
+    { kind: 'node-back', at: NOW, node: 'n2', why: 'it was lost for 42 s, quiet for 3 s' },
+  ])
+  const drain = (node: string): WorldValue => {
+    return { at: NOW, change: { kind: 'set-availability', node, availability: 'drain' } }
+  }
+  expect(badTransitions(world, drain('n1')).map(({ kind }) => kind)).toEqual(['node-drained'])
+  expect(badTransitions(world, drain('n3'))).toEqual([])
+  expect(badTransitions(world, drain('unknown'))).toEqual([])
+})
+
 test('a rollout is an incident when it is paused or goes back, once', () => {
   const common = { startedAt: NOW, failures: [], why: 'two failed' }
   const rolling: Rollout = { state: 'rolling', version: 2, from: 1, startedAt: NOW, failures: [] }

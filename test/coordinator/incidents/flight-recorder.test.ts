@@ -114,6 +114,28 @@ test('a lost node names the tasks that it had, with its own last loads', async (
   expect(incident.tasks.names).toContain('shop_web.20.a')
 })
 
+test('that a lost node is back stands in the incident of its loss; that it is drained is one of its own', async () => {
+  const { recorder, world, events } = await aRecorder()
+  const lost = { name: 'lost' as const, since: NOW, why: 'quiet for 30 s' }
+  recorder.value({ at: NOW, decision: { kind: 'set-node-status', node: 'n1', status: lost } }, world)
+  world.nodes.get('n1')!.status = lost
+  const at = NOW + 60_000
+  const ready = { name: 'ready' as const, since: at }
+  recorder.value({ at, decision: { kind: 'set-node-status', node: 'n1', status: ready } }, world)
+  recorder.value({ at, change: { kind: 'set-availability', node: 'n1', availability: 'drain' } }, world)
+  await recorder.close()
+  const incident = await recorder.get(1)
+  expect(incident).toMatchObject({ kind: 'node-lost', count: 2 })
+  expect(incident.occurrences.at(-1)).toMatchObject({
+    kind: 'node-back',
+    reason: 'is back: it was lost for 60 s, quiet for 30 s',
+  })
+  expect(await recorder.get(2)).toMatchObject({
+    ...{ kind: 'node-drained', node: 'n1', reason: 'was drained: an operator asked for it', tasks: { count: 20 } },
+  })
+  expect(events.map(({ level }) => level)).toEqual(['warning', 'info'])
+})
+
 test('a rollout that fails has the lines of the task that failed last, also when that is forgotten already', async () => {
   const { recorder, logs, world } = await aRecorder()
   logs.set('shop_web.1.b', ['no such table'])
