@@ -12,6 +12,7 @@ import {
   crashContainer,
   deployed,
   events,
+  incidentTells,
   lastEvent,
   node,
   nodeBecomes,
@@ -202,6 +203,7 @@ describe('the Engine', () => {
       (event) => event.node === host.name && event.level === 'warning',
     )
     expect(told.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['engine-unavailable', 'node-engine-down']))
+    await incidentTells(cluster, host, ['engine-down'])
     await host.startEngine()
     await nodeBecomes(cluster, host, 'ready')
     await assertExactly(hosts, { demo_web: 6 }, { since: others })
@@ -228,6 +230,7 @@ describe('the Engine', () => {
     await assertExactly(hosts.slice(1), { demo_web: 6 }, { since })
     await host.startEngine()
     await nodeBecomes(cluster, host, 'ready')
+    await incidentTells(cluster, host, ['engine-down', 'node-lost', 'node-back'])
     await assertExactly(hosts, { demo_web: 6 })
   })
 

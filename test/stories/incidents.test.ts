@@ -4,7 +4,7 @@ import { IncidentDocument, IncidentsDocument } from '../../shared/api.ts'
 import type { Cluster } from '../engines/berth.ts'
 import { BUSYBOX } from '../engines/image.ts'
 import { until } from '../engines/until.ts'
-import { type Bed, expectShape, makeBed } from './bed.ts'
+import { type Bed, exits, expectShape, makeBed } from './bed.ts'
 import { deployed, nodeBecomes, succeeded, tasks } from './trouble.ts'
 
 let bed: Bed
@@ -29,6 +29,32 @@ const COMPOSE = `services:
     environment: { PASSWORD: ${SECRET} }
     command: ["/bin/sh", "-c", ${JSON.stringify(SCRIPT)}]
 `
+
+test('a container that takes more memory than it may is told to have been killed for it; a drain is told, too', async () => {
+  const fat = {
+    image: BUSYBOX,
+    pull_policy: 'never',
+    mem_limit: '16m',
+    stop_grace_period: '1s',
+    command: ['/bin/sh', '-c', 'exec tail /dev/zero'],
+  }
+  exits(await cluster.deploy('fat', JSON.stringify({ services: { web: fat } }), '--detach'), 0)
+  const killed = await until(async () => {
+    const { items } = await cluster.api<IncidentsDocument>('GET', '/v1/incidents?service=fat_web')
+    if (items[0] === undefined) throw new Error('none is kept yet')
+    return items[0]
+  }, 'the incident of a kill for lack of memory')
+  expect(killed).toMatchObject({ kind: 'out-of-memory', reason: 'was killed: out of memory', taskName: 'fat_web.1' })
+  expect(exits(await cluster.berth('incident', 'show', String(killed.number)), 0)).toMatch(/out of memory +yes/)
+
+  exits(await cluster.berth('drain', killed.node!), 0)
+  await until(
+    async () => (await cluster.berth('incident', 'ls', killed.node!)).stdout.includes('was drained'),
+    'the incident of the drain',
+  )
+  exits(await cluster.berth('activate', killed.node!), 0)
+  exits(await cluster.berth('rm', 'fat'), 0)
+})
 
 test('a container exits 3 and its host goes: berth incident tells code, lines, and that the host was lost', async () => {
   await deployed(cluster, 'talk', COMPOSE)

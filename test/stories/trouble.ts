@@ -1,6 +1,14 @@
 /** What stories about trouble share: short graces, one plain service, asking how the cluster sees it, and putting all back. */
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import type { EventDocument, NodeDocument, Page, ServiceDetail, TaskDocument } from '../../shared/api.ts'
+import type {
+  EventDocument,
+  IncidentDocument,
+  IncidentsDocument,
+  NodeDocument,
+  Page,
+  ServiceDetail,
+  TaskDocument,
+} from '../../shared/api.ts'
 import { type Cluster, type ClusterOptions, startCluster } from '../engines/berth.ts'
 import { assertExactly } from '../engines/exactly.ts'
 import { type Host, type Hosts, startHosts } from '../engines/hosts.ts'
@@ -144,6 +152,23 @@ export async function events(cluster: Cluster, after: number): Promise<EventDocu
 export async function lastEvent(cluster: Cluster): Promise<number> {
   const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?limit=1')
   return items[0]?.number ?? 0
+}
+
+/** The latest incident of the host's own tells, in this order, that these have happened; others may stand between. */
+export async function incidentTells(cluster: Cluster, host: Host, kinds: string[]): Promise<void> {
+  await until(
+    async () => {
+      const { items } = await cluster.api<IncidentsDocument>('GET', `/v1/incidents?node=${host.name}`)
+      const [latest] = items.filter(({ task, service }) => task === null && service === null)
+      const found = latest && (await cluster.api<IncidentDocument>('GET', `/v1/incidents/${latest.number}`))
+      let told = found?.occurrences.map(({ kind }) => kind as string) ?? []
+      for (const kind of kinds) {
+        if (!told.includes(kind)) throw new Error(`no ${kind} in ${JSON.stringify(found?.occurrences)}`)
+        told = told.slice(told.indexOf(kind) + 1)
+      }
+    },
+    `an incident of ${host.name} that tells ${kinds.join(', ')}`,
+  )
 }
 
 /** The main process of one of the host's containers ends with SIGKILL. */
