@@ -16,6 +16,8 @@ export type ContainerHandle = {
   /** The json-file log, when the Engine keeps one that this process can read. */
   logPath: string | null
   memoryBytesLimit: number | null
+  /** How long its latest health test took; absent: none is known of. */
+  healthCheckMs?: number
   /** Why it is to be looked at closely; absent: nothing speaks for it. */
   sign?: Sign
   /** What its service asks for; absent: SAMPLING_DEFAULTS. */

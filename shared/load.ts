@@ -76,6 +76,8 @@ export const ContainerLoad = Type.Object({
   blockWriteBytesPerSecond: Type.Optional(Amount),
   /** Of its processes, killed for lack of memory in this attempt. */
   oomKills: Type.Optional(Amount),
+  /** How long its latest health test took: of probes the last one, of the Engine's healthchecks the one at the last look at it. */
+  healthCheckMs: Type.Optional(Amount),
   /** How often it is sampled, and why. Absent from agents of earlier builds, which sample all once a second. */
   sampledEveryMs: Type.Optional(Amount),
   sampledBecause: Type.Optional(PaceReason),

@@ -113,6 +113,7 @@ export const METRICS: readonly Metric[] = [
     about: 'cores that the hypervisor gave to others',
   },
   { name: 'uptime', number: 24, of: NODE, unit: 'seconds', step: 1, about: 'since the host started' },
+  { name: 'health-check', number: 25, of: TASK, unit: 'seconds', step: 0.001, about: 'time of the latest health test' },
 ]
 
 const BY_NAME = new Map(METRICS.map((metric) => [metric.name, metric]))

@@ -28,6 +28,8 @@ export type Container = {
   healthyAt: Instant | null
   /** Last output of the health test, while it fails. */
   healthMessage: string | null
+  /** How long the latest health test that is known of took; absent: there was none. */
+  healthCheckMs?: number
   imageId: string | null
   /** By the host's numbering; 0 when it does not run. */
   pid: number

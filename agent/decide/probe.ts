@@ -69,8 +69,13 @@ export function withProbedHealth(
 ): Container {
   if (!spec?.container.probe || container.state !== 'running') return container
   if (run?.key !== runKey(container, attempt)) return { ...container, health: 'starting', healthyAt: null }
-  const { health, healthyAt, message } = run
-  return { ...container, health, healthyAt: health === 'healthy' ? healthyAt : null, healthMessage: message }
+  const { health, healthyAt, message, outcomes } = run
+  const last = outcomes.at(-1)
+  return {
+    ...container,
+    ...{ health, healthyAt: health === 'healthy' ? healthyAt : null, healthMessage: message },
+    ...(last && { healthCheckMs: Math.max(0, last.endedAt - last.startedAt) }),
+  }
 }
 
 /**

@@ -52,13 +52,17 @@ function readState(state: ContainerInspectInfo['State']): Container['state'] {
   return readTime(state.StartedAt) === null ? 'created' : 'exited'
 }
 
-function readHealth(info: ContainerInspectInfo): Pick<Container, 'health' | 'healthyAt' | 'healthMessage'> {
+type HealthFacts = Pick<Container, 'health' | 'healthyAt' | 'healthMessage' | 'healthCheckMs'>
+
+function readHealth(info: ContainerInspectInfo): HealthFacts {
   const seen = info.State.Health
   const health: Health = HEALTH_STATES.find((name) => name === seen?.Status) ?? 'none'
   const log = seen?.Log ?? []
   const firstGood = log.find((test) => test.ExitCode === 0)
   const last = log.at(-1)
+  const [began, ended] = [readTime(last?.Start), readTime(last?.End)]
   return {
+    ...(began !== null && ended !== null && health !== 'none' && { healthCheckMs: Math.max(0, ended - began) }),
     health,
     healthyAt: health === 'healthy' ? readTime(firstGood?.End) : null,
     healthMessage: last && last.ExitCode !== 0 && health !== 'none' ? last.Output.trim() || null : null,

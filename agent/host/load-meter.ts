@@ -37,6 +37,8 @@ type Measured = {
   lookedAtMs: number
   slowFrom: number
   pace: Pace | null
+  /** As its handle had it when it was looked at. */
+  healthCheckMs: number | undefined
 }
 
 /** Paces of neighbours are set off by this, so that calm ones do not all fall into one sample. A prime: it divides no interval. */
@@ -74,7 +76,9 @@ class KeptLoadMeter implements LoadMeter {
     const containers: ContainerLoad[] = []
     for (const measured of looked) {
       if (measured.load === null) continue
-      const load = { ...measured.load, ...toldOf(measured.pace!) }
+      const { healthCheckMs } = measured
+      const tested = healthCheckMs === undefined ? {} : { healthCheckMs }
+      const load = { ...measured.load, ...tested, ...toldOf(measured.pace!) }
       if (!all && !isToBeNamed(measured.named, load, sample)) continue
       measured.named = { load, sample }
       containers.push(load)
@@ -108,6 +112,7 @@ class KeptLoadMeter implements LoadMeter {
     measured.pace = paceAfter(measured.pace, sign, { loadBefore: measured.load, load }, sampling, now)
     measured.load = load
     measured.lookedAtMs = now
+    measured.healthCheckMs = handle.healthCheckMs
   }
 
   /** What the host may spend counts over all of them, also those that were not looked at just now. */
@@ -123,7 +128,7 @@ class KeptLoadMeter implements LoadMeter {
     known?.meter?.close()
     const phase = this.#phase++
     const measured: Measured = {
-      ...{ pid, phase, meter: this.#meterFor(pid), named: undefined, load: null, pace: null },
+      ...{ pid, phase, meter: this.#meterFor(pid), named: undefined, load: null, pace: null, healthCheckMs: undefined },
       lookedAtMs: this.#now(),
       slowFrom: sample + (phase % SLOW_EVERY_SAMPLES),
     }

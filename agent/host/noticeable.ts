@@ -27,6 +27,7 @@ export function isNoticeable(before: ContainerLoad, now: ContainerLoad): boolean
     before.oomKills !== now.oomKills ||
     moved(before.blockReadBytesPerSecond, now.blockReadBytesPerSecond, BLOCK) ||
     moved(before.blockWriteBytesPerSecond, now.blockWriteBytesPerSecond, BLOCK) ||
+    moved(before.healthCheckMs, now.healthCheckMs, HEALTH_CHECK) ||
     moved(before.processes, now.processes, PROCESSES)
   )
 }
@@ -42,6 +43,7 @@ const MEMORY: Threshold = { amount: 1024 * 1024, share: 0.02 }
 const THROTTLED: Threshold = { amount: 0.05, share: 0.1 }
 const NETWORK: Threshold = { amount: 10 * 1024, share: 0.25 }
 const BLOCK: Threshold = { amount: 100 * 1024, share: 0.25 }
+const HEALTH_CHECK: Threshold = { amount: 20, share: 0.5 }
 const PROCESSES: Threshold = { amount: 2, share: 0.2 }
 
 function moved(before: number | undefined, now: number | undefined, { amount, share }: Threshold): boolean {

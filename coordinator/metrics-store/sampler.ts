@@ -131,6 +131,7 @@ export function containerValues(load: ContainerLoad, { observed }: Task): Values
     ['oom-kills', load.oomKills],
     ['throttled', load.cpuThrottledShare],
     ['processes', load.processes],
+    ['health-check', load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000],
     ['restarts', Math.max(0, observed.attempt - 1)],
   ])
 }

@@ -176,6 +176,9 @@ function taskFamilies(world: World, totals: Totals | undefined): string[] {
       'Share of periods in which the CPU limit held it up.',
       ({ load }) => load.cpuThrottledShare,
     ),
+    each('berth_task_health_check_seconds', 'gauge', 'Time that the latest health test took.', ({ load }) =>
+      load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000,
+    ),
     each('berth_task_restarts_total', 'counter', 'Starts after the first.', ({ task }) =>
       Math.max(0, task.observed.attempt - 1),
     ),

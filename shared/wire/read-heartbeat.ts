@@ -141,6 +141,7 @@ function containerHere(): ContainerLoad {
   if (seen & (1 << 8)) load.blockReadBytesPerSecond = amounts[8]!
   if (seen & (1 << 9)) load.blockWriteBytesPerSecond = amounts[9]!
   if (seen & (1 << 10)) load.oomKills = amounts[10]!
+  if (seen & (1 << 11)) load.healthCheckMs = amounts[11]!
   if (seen & (1 << SAMPLED_EVERY_MS)) load.sampledEveryMs = amounts[SAMPLED_EVERY_MS]!
   if (seen & (1 << SAMPLED_BECAUSE)) load.sampledBecause = because
   if (seen & (1 << SAMPLED_WANTED_MS)) load.sampledWantedMs = amounts[SAMPLED_WANTED_MS]!
@@ -207,6 +208,7 @@ const CONTAINER = shapeOf(
   'blockReadBytesPerSecond',
   'blockWriteBytesPerSecond',
   'oomKills',
+  'healthCheckMs',
   'sampledEveryMs',
   'sampledBecause',
   'sampledWantedMs',

@@ -73,7 +73,13 @@ test('the moment of the first success counts, the last failure says why, and few
 test('what was found of another run says nothing about this one', () => {
   const container = aContainer({ health: 'none' })
   const run = afterProbes('s')
-  expect(withProbedHealth(container, SPEC, 1, run)).toMatchObject({ health: 'healthy', healthyAt: 5_000 })
+  expect(withProbedHealth(container, SPEC, 1, run)).toMatchObject({
+    ...{
+      health: 'healthy',
+      healthyAt: 5_000,
+      healthCheckMs: run.outcomes.at(-1)!.endedAt - run.outcomes.at(-1)!.startedAt,
+    },
+  })
   expect(withProbedHealth(container, SPEC, 2, run)).toMatchObject({ health: 'starting', healthyAt: null })
   expect(withProbedHealth(container, aTaskSpec(), 1, run)).toBe(container)
 })

@@ -229,6 +229,15 @@ describe.each(Object.entries(VERSIONS))('the load of a container, cgroup %s', (_
     ])
   })
 
+  test('is told with how long its latest health test took', () => {
+    sampleAfter(1000, [aHandle()])
+    files.cgroup(version.account(350, 64 * MiB, 24 * MiB))
+    expect(sampleAfter(1000, [{ ...aHandle(), healthCheckMs: 31 }]).containers).toMatchObject([{ healthCheckMs: 31 }])
+    sampleAfter(1000, [{ ...aHandle(), healthCheckMs: 31 }])
+    expect(sampleAfter(1000, [{ ...aHandle(), healthCheckMs: 40 }]).containers).toEqual([])
+    expect(sampleAfter(1000, [{ ...aHandle(), healthCheckMs: 131 }]).containers).toMatchObject([{ healthCheckMs: 131 }])
+  })
+
   test('network and throttling are over a few samples', () => {
     sampleAfter(1000, [aHandle()])
     files.cgroup(version.account(100, 64 * MiB, 24 * MiB, [110, 50]))

@@ -31,6 +31,7 @@ function aMeasuredWorld(): World {
     memoryBytesUsed: 64,
     networkReceiveBytesPerSecond: 10,
     oomKills: 2,
+    healthCheckMs: 250,
   })
   return world
 }
@@ -54,6 +55,7 @@ test('nodes, services and tasks are told by the names that node_exporter and cAd
   expect(value('container_memory_working_set_bytes', ofTask)).toBe(64)
   expect(value('container_network_receive_bytes_total', ofTask)).toBe(40)
   expect(value('container_oom_events_total', ofTask)).toBe(2)
+  expect(value('berth_task_health_check_seconds', ofTask)).toBe(0.25)
   expect(value('berth_service_tasks', { service: 'shop_web', state: 'running' })).toBe(1)
   expect(value('berth_tasks_without_series', {})).toBe(0)
 })

@@ -45,6 +45,7 @@ const typical: HeartbeatMessage = {
     ...(index % 4 === 0 && { blockReadBytesPerSecond: 4096, blockWriteBytesPerSecond: 0.5, oomKills: 2 }),
     ...(index % 3 === 0 && { memoryBytesLimit: 2 ** 32 }),
     ...(index % 4 === 0 && { sampledEveryMs: 10_000, sampledBecause: 'calm' as const }),
+    ...(index % 3 === 0 && { healthCheckMs: 12 + index * 200 }),
     ...(index % 5 === 0 && { sampledWantedMs: 1000 }),
   })),
 }
