@@ -1,12 +1,11 @@
 /** `berth alerts`: what fires, rules and receivers, silences. */
-import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
 import type { AlertDocument, AlertsDocument, AlertsTestAnswer, SilenceBody, SilenceDocument } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import { duration, plural } from '../figures.ts'
 import { type Column, tableLines } from '../table.ts'
+import { findingsTold, settingsText } from './settings-file.ts'
 
 export async function listAlerts(context: Context): Promise<void> {
   const { out, json } = context
@@ -25,29 +24,11 @@ export async function listAlerts(context: Context): Promise<void> {
 /** Replaces rules and receivers with what the file says. @throws BerthError `invalid-file` with every finding and its line */
 export async function setAlerts(context: Context, { file }: { file: string }): Promise<void> {
   const { readAlerts } = await import('../../shared/alerts/read-alerts.ts')
-  const { ComposeError, formatFinding } = await import('../../shared/compose/findings.ts')
-  const written = await textOf(file)
-  try {
-    const config = readAlerts(written, file)
-    const answer = await withClient(context, (client) => client.put<{ receivers: number }>('/v1/alerts', config))
-    if (context.json) return context.out.document(answer)
-    context.out.line(`alerts set, ${plural(answer.receivers, 'receiver')}; berth alerts test tries them`)
-  } catch (error) {
-    if (!(error instanceof ComposeError)) throw error
-    const message = error.findings.map(formatFinding).join('\n')
-    throw new BerthError('invalid-file', message, { cause: error, details: { findings: error.findings } })
-  }
-}
-
-async function textOf(file: string): Promise<string> {
-  if (file === '-') return text(process.stdin)
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'there is no such file' : `it cannot be read (${code})`
-    throw new BerthError('invalid-file', `${file}: ${why}`, { cause })
-  }
+  const written = await settingsText(file)
+  const config = await findingsTold(() => readAlerts(written, file))
+  const answer = await withClient(context, (client) => client.put<{ receivers: number }>('/v1/alerts', config))
+  if (context.json) return context.out.document(answer)
+  context.out.line(`alerts set, ${plural(answer.receivers, 'receiver')}; berth alerts test tries them`)
 }
 
 /** @throws BerthError `failed` when a receiver did not take it */

@@ -1,9 +1,6 @@
 /** `alerts.yaml` → rules and receivers, or what is wrong with it and where: all of it at once, as with Compose files. */
-import { ComposeError, Findings } from '../compose/findings.ts'
-import { parseYaml } from '../compose/parse.ts'
-import { didYouMean } from '../compose/suggest.ts'
-import { type Entry, joinPath, type MapNode, type Node, textOf } from '../compose/tree.ts'
-import { parseBytes, parseDurationMs } from '../compose/units.ts'
+import { readSettings, SettingsReader } from '../compose/settings-reader.ts'
+import { type MapNode, type Node, textOf } from '../compose/tree.ts'
 import {
   ALERTS_CONFIG_DEFAULT,
   type AlertReceiver,
@@ -14,33 +11,14 @@ import {
   urlFault,
 } from './config.ts'
 
-const YEAR_MS = 366 * 86_400_000
-
 /** @throws ComposeError with every finding */
 export function readAlerts(text: string, file: string): AlertsConfig {
-  const findings = new Findings({ allowUnsupported: false })
-  const reader = new Reader(findings)
-  const wanted = 'an alerts file is a mapping with "rules" and "receivers"'
-  const documents = parseYaml(text, file, findings, wanted)
-  const root = documents?.[0]
-  if (documents !== undefined && documents.length > 1) {
-    findings.error(documents[1]!.place, '', 'holds more than one YAML document; keep to one')
-  }
-  // Nobody means to lose all receivers by a file that came out empty.
-  if (documents?.length === 0) {
-    findings.error({ file, line: 1, column: 1 }, '', 'is empty; to set back all write "receivers: []"')
-  }
-  const config = root === undefined ? ALERTS_CONFIG_DEFAULT : reader.config(root)
-  if (findings.hasErrors) throw new ComposeError(findings.sorted())
-  return config
+  const is = 'an alerts file is a mapping with "rules" and "receivers"'
+  const whenEmpty = 'to set back all write "receivers: []"'
+  return readSettings({ text, file, is, whenEmpty }, (root, findings) => new Reader(findings).config(root))
 }
 
-class Reader {
-  private readonly findings: Findings
-  constructor(findings: Findings) {
-    this.findings = findings
-  }
-
+class Reader extends SettingsReader {
   config(root: MapNode): AlertsConfig {
     const config = structuredClone(ALERTS_CONFIG_DEFAULT)
     this.members(root, '', {
@@ -146,84 +124,10 @@ class Reader {
     return this.error(node, path, `"${text}" is not an address; write it like ops@example.com`)
   }
 
-  // ---------------------------------------------------------------- values
-
-  /** Calls what reads each member. Names that nobody reads are errors. False: it is no mapping. */
-  private members(node: Node, path: string, readers: Record<string, (value: Node, path: string) => void>): boolean {
-    if (node.kind !== 'map') {
-      this.error(node, path, `must be a mapping with ${Object.keys(readers).join(', ')}`)
-      return false
-    }
-    for (const [name, { keyPlace, value }] of node.entries as Map<string, Entry>) {
-      const read = Object.hasOwn(readers, name) ? readers[name] : undefined
-      const at = joinPath(path, name)
-      if (read) read(value, at)
-      else {
-        const hint = didYouMean(name, Object.keys(readers))
-        this.findings.error(
-          keyPlace,
-          at,
-          `is not known here${hint || `; there are ${Object.keys(readers).join(', ')}`}`,
-        )
-      }
-    }
-    return true
-  }
-
-  private set<Target extends object, Name extends keyof Target>(target: Target, name: Name, value: unknown): void {
-    if (value !== undefined) target[name] = value as Target[Name]
-  }
-
-  private error(node: Node, path: string, message: string): undefined {
-    this.findings.error(node.place, path, message)
-  }
-
-  private text(node: Node, path: string, lengthMax: number): string | undefined {
-    const text = textOf(node)
-    if (text === undefined || text === '') return this.error(node, path, 'must be a text')
-    if (text.length > lengthMax) return this.error(node, path, `must be no longer than ${lengthMax} characters`)
-    return text
-  }
-
   private url(node: Node, path: string, kind: AlertReceiver['kind']): string | undefined {
     const text = this.text(node, path, 2048)
     if (text === undefined) return undefined
     const fault = urlFault(kind, text)
     return fault === null ? text : this.error(node, path, fault)
-  }
-
-  private duration(node: Node, path: string): number | undefined {
-    const text = textOf(node) ?? ''
-    const ms = parseDurationMs(text)
-    if (ms === undefined || ms > YEAR_MS) {
-      return this.error(node, path, `"${text}" is not a duration; write it like 30s, 10m or 4h`)
-    }
-    return ms
-  }
-
-  private bytes(node: Node, path: string): number | undefined {
-    const text = textOf(node) ?? ''
-    const count = parseBytes(text)
-    if (count === undefined || count < 2 ** 20) {
-      return this.error(node, path, `"${text}" is not a size of at least 1M; write it like 512M or 2G`)
-    }
-    return count
-  }
-
-  private count(node: Node, path: string, min: number, max: number): number | undefined {
-    const text = textOf(node) ?? ''
-    const count = Number(text)
-    if (/^\d{1,9}$/.test(text) && count >= min && count <= max) return count
-    return this.error(node, path, `"${text}" is not a whole number from ${min} to ${max}`)
-  }
-
-  private boolean(node: Node, path: string): boolean | undefined {
-    const word = this.oneOf(node, path, ['true', 'false'])
-    return word === undefined ? undefined : word === 'true'
-  }
-
-  private oneOf(node: Node, path: string, words: string[]): string | undefined {
-    const text = textOf(node) ?? ''
-    return words.includes(text) ? text : this.error(node, path, `"${text}" must be ${words.join(' or ')}`)
   }
 }
