@@ -32,6 +32,7 @@ export function createProgram(out: Output, version: string): Command {
   addStarting(program, context)
   addLooking(program, context)
   addAlerts(program, context)
+  addForwarding(program, context)
   addQuestions(program, context)
   addChanging(program, context)
   addAccess(program, context, version)
@@ -140,6 +141,20 @@ function addAlerts(program: Command, context: MakeContext): void {
     .action(async ({ json, ...options }) => (await commands()).silenceAlerts(context(json), options))
   addJson(alerts.command('unsilence <SILENCE>').description('end a silence')).action(async (id, { json }) =>
     (await commands()).unsilenceAlerts(context(json), id),
+  )
+}
+
+function addForwarding(program: Command, context: MakeContext): void {
+  const commands = () => import('./commands/forwarding.ts')
+  const forward = program.command('forward').description('log lines and figures for Loki, OTLP and syslog')
+  addJson(forward.command('ls').description('where to, how far each target is, and what is wrong')).action(
+    async ({ json }) => (await commands()).listForwarding(context(json)),
+  )
+  addJson(forward.command('set').description('replace the targets with those of a file'))
+    .requiredOption('-f, --file <FILE>', 'YAML file with targets, - is standard input')
+    .action(async ({ json, ...options }) => (await commands()).setForwarding(context(json), options))
+  addJson(forward.command('test').description('send each target a test')).action(async ({ json }) =>
+    (await commands()).testForwarding(context(json)),
   )
 }
 

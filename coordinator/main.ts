@@ -16,6 +16,8 @@ import { openAuditLog } from './audit/audit-log.ts'
 import { createPort } from './connections/port.ts'
 import { defaultSettings } from './decide/settings.ts'
 import { openEventLog } from './events.ts'
+import { openForwardingFiles } from './forwarding/files.ts'
+import { openForwarding } from './forwarding/forwarding.ts'
 import { FlightRecorder } from './incidents/flight-recorder.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
@@ -64,6 +66,7 @@ export async function runCoordinator(options: CoordinatorOptions, signal: AbortS
     upkeep: null,
     journal: null,
     alerting: null,
+    forwarding: null,
     logStore: null,
     history: null,
     flightRecorder: null,
@@ -85,6 +88,8 @@ type Opened = {
   journal: Journal | null
   /** Until what alerts have told is kept. */
   alerting: Promise<void> | null
+  /** Until the positions of its targets are kept. */
+  forwarding: Promise<void> | null
   logStore: LogStore | null
   history: MetricsHistory | null
   flightRecorder: FlightRecorder | null
@@ -163,6 +168,7 @@ async function serve(
     wire: () => sessions.stats(),
     ...(journal && { journal: () => journal.stats() }),
     alerts: () => alerter.counts(),
+    forwarding: () => forwarding.targets(),
     ...(logStore && { logs: () => logStore.stats() }),
     incidents: () => flightRecorder.stats(),
     port: port.stats,
@@ -185,6 +191,14 @@ async function serve(
     clock: systemClock,
     log,
   })
+  const forwarding = await openForwarding({
+    files: await openForwardingFiles(join(options.dataDir, 'forwarding')),
+    store: logStore,
+    picture: () => ({ world: loop.world, totals: history.totals, startedAt, now: systemClock.now() }),
+    tell: loop.tell,
+    clock: systemClock,
+    log,
+  })
   const api = createApi({
     core: loop,
     logs,
@@ -196,6 +210,7 @@ async function serve(
       log.error({ err: error, ...record }, 'a change could not be put into the audit log'),
     ),
     alerter,
+    forwarding,
     history,
     flightRecorder,
     version,
@@ -216,6 +231,7 @@ async function serve(
   opened.upkeep = startUpkeep([{ name: "the server's certificate", schedule: HOURLY, run: security.renewIfDue }], log)
   void loadLater(flightRecorder, log, signal)
   opened.alerting = alerter.run(signal)
+  opened.forwarding = forwarding.run(signal)
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
 }
 
@@ -256,6 +272,7 @@ async function closeAll(opened: Opened): Promise<void> {
   opened.upkeep?.stop()
   opened.metrics?.close()
   await opened.alerting
+  await opened.forwarding
   await opened.journal?.close()
   await opened.flightRecorder?.close()
   await opened.logStore?.close()

@@ -22,16 +22,24 @@ export function parseJsonLog(line: string): JsonLogPiece | null {
   return { atMs, source: stream === 'stderr' ? 'stderr' : 'stdout', text: log, endsLine: log.endsWith('\n') }
 }
 
+export type BegunLine = { atMs: number; text: string }
+
 /** Longer lines of a container are given in parts of this length: a frame of many of them stays within its limit. */
 export const TEXT_CHARS_MAX = 256 * 1024
 
 /** Puts the pieces of long lines together, each source for itself. */
 export class LineJoiner {
   readonly #task: string
-  readonly #begun = new Map<LogLine['source'], { atMs: number; text: string }>()
+  readonly #begun: Map<LogLine['source'], BegunLine>
 
-  constructor(task: string) {
+  /** `begun`: what another had begun when it ended. */
+  constructor(task: string, begun: readonly [LogLine['source'], BegunLine][] = []) {
     this.#task = task
+    this.#begun = new Map(begun)
+  }
+
+  get begun(): [LogLine['source'], BegunLine][] {
+    return [...this.#begun]
   }
 
   /** The line that this piece completes, or null while there is more to come. */

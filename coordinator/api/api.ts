@@ -12,6 +12,7 @@ import { alertRoutes } from './routes/alerts.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { eventRoutes } from './routes/events.ts'
+import { forwardingRoutes } from './routes/forwarding.ts'
 import { incidentRoutes } from './routes/incidents.ts'
 import { logRoutes } from './routes/logs.ts'
 import { metricsRoutes } from './routes/metrics.ts'
@@ -83,6 +84,7 @@ const ROUTES = [
   eventRoutes,
   auditRoutes,
   alertRoutes,
+  forwardingRoutes,
   incidentRoutes,
   progressRoutes,
   questionRoutes,

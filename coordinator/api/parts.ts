@@ -6,6 +6,7 @@ import type { Alerter } from '../alerts/alerter.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Port } from '../connections/port.ts'
 import type { Core, LogReader } from '../core.ts'
+import type { Forwarding } from '../forwarding/forwarding.ts'
 import type { FlightRecorder } from '../incidents/flight-recorder.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { MetricsHistory } from '../metrics-store/history.ts'
@@ -33,6 +34,8 @@ export type ApiParts = {
   journal?: Pick<Journal, 'read'>
   /** Absent: there are no alerts (tests). */
   alerter?: Alerter
+  /** Absent: nothing is forwarded (tests). */
+  forwarding?: Forwarding
   /** Absent: no incidents are kept (tests). */
   flightRecorder?: Pick<FlightRecorder, 'list' | 'get'>
   /** Absent: changes are not told anywhere (tests). */

@@ -5,6 +5,7 @@ import type { Instant } from '../../shared/clock.ts'
 import type { AlertCounts } from '../alerts/alerter.ts'
 import { viewDiscovery } from '../api/view-discovery.ts'
 import type { PortCounts } from '../connections/port.ts'
+import type { TargetView } from '../forwarding/forwarding.ts'
 import type { IncidentStats } from '../incidents/flight-recorder.ts'
 import type { LogStoreStats } from '../logs/log-store.ts'
 import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
@@ -25,6 +26,7 @@ export type MetricSources = {
   incidents?: () => IncidentStats
   port?: () => PortCounts
   alerts?: () => AlertCounts
+  forwarding?: () => TargetView[]
   totals?: Totals
   history?: () => MetricsStoreStats | null
 }
@@ -69,6 +71,7 @@ export function createMetrics(): Metrics {
   const notifications = gauge(registry, 'berth_alert_notifications', 'Notifications to receivers since the start', [
     'result',
   ])
+  const forwarding = forwardingMetrics(registry)
   const logs = logMetrics(registry)
   const history = historyMetrics(registry)
   const undiscovered = gauge(
@@ -114,6 +117,7 @@ export function createMetrics(): Metrics {
           for (const [result, count] of Object.entries({ sent, failed, 'timed-out': timedOut }))
             notifications.set({ result }, count)
         }
+        if (sources.forwarding) forwarding(sources.forwarding())
         const kept = sources.history?.()
         if (kept) history(kept)
       }
@@ -303,6 +307,37 @@ function logMetrics(registry: Registry): (stats: LogStoreStats) => void {
     became(lines, stats.lines)
     became(gaps, stats.gaps)
     became(dropped, stats.segmentsDropped)
+  }
+}
+
+/** By target; one that is no more has no series. */
+function forwardingMetrics(registry: Registry): (targets: TargetView[]) => void {
+  const behindLines = gauge(registry, 'berth_forward_behind_lines', 'Lines that wait for the target', ['target'])
+  const behindBytes = gauge(registry, 'berth_forward_behind_bytes', 'The same in bytes, before packing', ['target'])
+  const behindSeconds = gauge(registry, 'berth_forward_behind_seconds', 'How long the oldest of them waits', ['target'])
+  const retrying = gauge(registry, 'berth_forward_retrying', '1 while the target does not take lines', ['target'])
+  const counter = (name: string, help: string, label: string) =>
+    new Counter({ name, help, labelNames: ['target', label], registers: [registry] })
+  const lines = counter('berth_forward_lines_total', 'Lines by what became of them', 'result')
+  const figures = counter('berth_forward_metrics_total', 'Figures sent to the target, by result', 'result')
+  return (targets) => {
+    for (const each of [behindLines, behindBytes, behindSeconds, retrying, lines, figures]) each.reset()
+    for (const { target, logs, metrics } of targets) {
+      const of = { target: target.name }
+      if (logs !== null) {
+        const { state, behind, counts } = logs
+        behindLines.set(of, behind.lines)
+        behindBytes.set(of, behind.rawBytes)
+        behindSeconds.set(of, behind.seconds)
+        retrying.set(of, state.name === 'retrying' ? 1 : 0)
+        lines.inc({ ...of, result: 'sent' }, counts.lines)
+        lines.inc({ ...of, result: 'refused' }, counts.refused)
+        lines.inc({ ...of, result: 'skipped' }, counts.skipped)
+      }
+      if (metrics === null) continue
+      figures.inc({ ...of, result: 'sent' }, metrics.counts.sent)
+      figures.inc({ ...of, result: 'failed' }, metrics.counts.failed)
+    }
   }
 }
 

@@ -1,0 +1,154 @@
+/**
+ * Lines to a syslog server. Syslog acknowledges nothing. So over TCP and TLS each batch has a connection of its own: we end it, the server
+ * reads it to its end and ends it as well, and only then is the batch taken; whatever breaks before that is sent again. Over
+ * UDP all that is known is that the lines went out.
+ */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { BerthError } from '../../../shared/errors.ts'
+import type { ForwardTarget } from '../../../shared/forwarding/config.ts'
+import { FACILITY_DEFAULT, octetCounted, syslogMessages } from '../formats/syslog.ts'
+import type { ForwardLine } from '../line.ts'
+import type { Answer, Sender } from './sender.ts'
+
+/** rsyslog takes frames of up to 200,000 bytes as it comes, and others less. */
+const MESSAGE_BYTES_MAX = 64 * 1024
+/** What receivers should take at least (RFC 5424, 6.1). */
+const DATAGRAM_BYTES_MAX = 2_048
+const PORTS: Record<string, number> = { 'tls:': 6514, 'tcp:': 514, 'udp:': 514 }
+/** After so many datagrams others have their turn, and the receiver some time. */
+const DATAGRAMS_AT_ONCE = 64
+
+export function syslogSender(target: ForwardTarget, limitMs: number): Sender {
+  const { protocol, hostname, port } = new URL(target.url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const place: Place = { host, port: Number(port) || PORTS[protocol]!, ca: target.ca, isTls: protocol === 'tls:' }
+  const facility = target.facility ?? FACILITY_DEFAULT
+  const isUdp = protocol === 'udp:'
+  const bytesMax = isUdp ? DATAGRAM_BYTES_MAX : MESSAGE_BYTES_MAX
+  return {
+    async send(lines, signal) {
+      const messages = lines.flatMap((line: ForwardLine) => syslogMessages(line, facility, bytesMax))
+      const limit = AbortSignal.timeout(limitMs)
+      const either = AbortSignal.any([signal, limit])
+      try {
+        const bytes = isUdp ? await sendDatagrams(place, messages, either) : await sendStream(place, messages, either)
+        return { kind: 'taken', refused: 0, why: '', bytes }
+      } catch (error) {
+        return {
+          kind: 'later',
+          failure: failureOf(target.name, error, limit.aborted ? limitMs : null),
+          waitMs: 0,
+        } satisfies Answer
+      }
+    },
+    close() {},
+  }
+}
+
+type Place = { host: string; port: number; ca: string | undefined; isTls: boolean }
+
+/**
+ * A server that takes no more clients, or is about to end, ends a connection without reading it. That is told from one that has read
+ * all by its coming before our end does, hence we wait: as long as connecting took, several times over.
+ */
+const EARLY_END_MS = 50
+const EARLY_END_TRIPS = 4
+
+function sendStream(place: Place, messages: Buffer[], signal: AbortSignal): Promise<number> {
+  const { host, port, ca, isTls } = place
+  const bytes = octetCounted(messages)
+  return new Promise((resolve, reject) => {
+    const socket: Socket = isTls
+      ? connectTls({ host, port, ...(ca !== undefined && { ca }), ...(/[a-z]/i.test(host) && { servername: host }) })
+      : connectTcp({ host, port, allowHalfOpen: true })
+    const startedAt = performance.now()
+    let timer: NodeJS.Timeout | undefined
+    let isWritten = false
+    let isEnded = false
+    const noteWritten = () => {
+      isWritten = true
+    }
+    const onAbort = () => socket.destroy(new Error('aborted'))
+    signal.addEventListener('abort', onAbort, { once: true })
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      const waitMs = Math.max(EARLY_END_MS, EARLY_END_TRIPS * (performance.now() - startedAt))
+      socket.write(bytes, () => {
+        timer = setTimeout(() => socket.end(noteWritten), waitMs)
+      })
+    })
+    socket.once('end', () => {
+      isEnded = true
+      if (!isWritten) socket.destroy(new EarlyEnd())
+    })
+    socket.on('error', reject)
+    socket.once('close', () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      // Behind an error it is of no effect.
+      if (isWritten && isEnded) resolve(bytes.length)
+      else reject(new EarlyEnd())
+    })
+    socket.resume()
+    if (signal.aborted) onAbort()
+  })
+}
+
+class EarlyEnd extends Error {
+  readonly code = 'the connection was ended before all was read'
+}
+
+async function sendDatagrams(place: Place, messages: Buffer[], signal: AbortSignal): Promise<number> {
+  const { host, port } = place
+  const socket = createSocket(host === '::1' ? 'udp6' : 'udp4')
+  let failed: unknown = null
+  socket.on('error', (error) => {
+    failed = error
+  })
+  try {
+    await connected(socket, port, host)
+    let bytes = 0
+    for (let at = 0; at < messages.length; at += DATAGRAMS_AT_ONCE) {
+      const some = messages.slice(at, at + DATAGRAMS_AT_ONCE)
+      await Promise.all(some.map((message) => sent(socket, message)))
+      for (const message of some) bytes += message.length
+      // A port that nobody listens at is told by the kernel, after a moment.
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      if (failed !== null) throw failed
+      signal.throwIfAborted()
+    }
+    return bytes
+  } finally {
+    socket.close()
+  }
+}
+
+function connected(socket: UdpSocket, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject)
+    socket.connect(port, host, () => {
+      socket.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function sent(socket: UdpSocket, message: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.send(message, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+/** The code alone: messages name addresses. */
+function failureOf(name: string, error: unknown, lateMs: number | null): BerthError {
+  if (lateMs !== null) {
+    const message = `target ${name} has not read a batch to its end and ended the connection within ${lateMs / 1000} s`
+    return new BerthError('timed-out', message)
+  }
+  const { code } = error as { code?: unknown }
+  return new BerthError(
+    'unreachable',
+    `target ${name} cannot be reached (${typeof code === 'string' ? code : 'no connection'})`,
+  )
+}
