@@ -1,5 +1,6 @@
 /** Systems that lines are forwarded to, in this process: they take down what comes, and fail as they are told. */
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { gunzipSync } from 'node:zlib'
@@ -9,12 +10,14 @@ export type Posted = { path: string; headers: IncomingMessage['headers']; body: 
 /** What is answered to a request instead of 204, once it has been read. */
 export type Fault = (response: ServerResponse) => void
 
-/** `posted`: what was taken, in order. `faults`: of requests, the next first. */
-export async function anHttpTarget(port = 0) {
+/** `posted`: what was taken, in order. `faults`: of requests, the next first. While it is down it breaks all connections. */
+export async function anHttpTarget(given: { tls?: TlsOptions; port?: number } = {}) {
   const posted: Posted[] = []
   const refused: Posted[] = []
   const faults: Fault[] = []
-  const server = createHttpServer((request, response) => {
+  let isDown = false
+  const take = (request: IncomingMessage, response: ServerResponse) => {
+    if (isDown) return void request.socket.destroy()
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
@@ -30,14 +33,18 @@ export async function anHttpTarget(port = 0) {
       posted.push(one)
       response.writeHead(204).end()
     })
-  })
-  await listening(server, port)
+  }
+  const server = given.tls === undefined ? createHttpServer(take) : createHttpsServer(given.tls, take)
+  await listening(server, given.port ?? 0)
   const close = () => {
     server.closeAllConnections()
     return closed(server)
   }
   onTestFinished(close)
-  return { posted, refused, faults, close, port: (server.address() as AddressInfo).port }
+  const setDown = (down: boolean) => {
+    isDown = down
+  }
+  return { posted, refused, faults, setDown, close, port: (server.address() as AddressInfo).port }
 }
 
 export const answering =
@@ -81,9 +88,15 @@ export async function aSyslogTarget(
   const options = { allowHalfOpen: true }
   const server =
     given.tls === undefined ? createTcpServer(options, take) : createTlsServer({ ...options, ...given.tls }, take)
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => sockets.add(socket))
   await listening(server, given.port ?? 0)
-  onTestFinished(() => closed(server))
-  return { messages, close: () => closed(server), port: (server.address() as AddressInfo).port }
+  const close = () => {
+    for (const socket of sockets) socket.destroy()
+    return closed(server)
+  }
+  onTestFinished(close)
+  return { messages, close, port: (server.address() as AddressInfo).port }
 }
 
 function framesOf(bytes: Buffer): string[] {

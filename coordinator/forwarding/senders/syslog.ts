@@ -12,8 +12,8 @@ import { FACILITY_DEFAULT, octetCounted, syslogMessages } from '../formats/syslo
 import type { ForwardLine } from '../line.ts'
 import type { Answer, Sender } from './sender.ts'
 
-/** rsyslog takes frames of up to 200,000 bytes as it comes, and others less. */
-const MESSAGE_BYTES_MAX = 64 * 1024
+/** Measured: rsyslog 8.2302 takes 8,096 as it comes, and of a longer one cuts off the rest. */
+const MESSAGE_BYTES_MAX = 8_000
 /** What receivers should take at least (RFC 5424, 6.1). */
 const DATAGRAM_BYTES_MAX = 2_048
 const PORTS: Record<string, number> = { 'tls:': 6514, 'tcp:': 514, 'udp:': 514 }
@@ -67,16 +67,17 @@ function sendStream(place: Place, messages: Buffer[], signal: AbortSignal): Prom
     let timer: NodeJS.Timeout | undefined
     let isWritten = false
     let isEnded = false
-    const noteWritten = () => {
-      isWritten = true
-    }
     const onAbort = () => socket.destroy(new Error('aborted'))
     signal.addEventListener('abort', onAbort, { once: true })
     socket.once(isTls ? 'secureConnect' : 'connect', () => {
       const waitMs = Math.max(EARLY_END_MS, EARLY_END_TRIPS * (performance.now() - startedAt))
       socket.write(bytes, () => {
-        timer = setTimeout(() => socket.end(noteWritten), waitMs)
+        // What came meanwhile is read before, however late the timer is.
+        timer = setTimeout(() => setImmediate(() => socket.end()), waitMs)
       })
+    })
+    socket.once('finish', () => {
+      isWritten = true
     })
     socket.once('end', () => {
       isEnded = true

@@ -7,12 +7,13 @@ import type { NewEvent } from '../../../coordinator/events.ts'
 import { openForwardingFiles } from '../../../coordinator/forwarding/files.ts'
 import { openForwarding } from '../../../coordinator/forwarding/forwarding.ts'
 import { Totals } from '../../../coordinator/metrics/totals.ts'
+import { makeCa, makeServerKey, signServer } from '../../../coordinator/security/certificates.ts'
 import { systemClock } from '../../../shared/clock.ts'
 import { ALL_LINES, type ForwardTarget } from '../../../shared/forwarding/config.ts'
 import { aKeptLog, LOG_START } from '../../build/kept-log.ts'
 import { anHttpTarget, answering, aSyslogTarget, lokiTexts, otlpTexts, syslogTexts } from '../../build/targets.ts'
 import { until } from '../../build/until.ts'
-import { aWorld } from '../../build/world.ts'
+import { aNode, aWorld } from '../../build/world.ts'
 
 type KeptLog = Awaited<ReturnType<typeof aKeptLog>>
 
@@ -41,7 +42,12 @@ async function aForwarding(kept: KeptLog, given: { metricsOnly?: boolean } = {})
   const forwarding = await openForwarding({
     files: { ...files, writePosition },
     store: given.metricsOnly ? null : kept.store,
-    picture: () => ({ world: aWorld(), totals: new Totals(), startedAt: LOG_START, now: LOG_START + 1_000 }),
+    picture: () => ({
+      world: aWorld({ nodes: [aNode()] }),
+      totals: new Totals(),
+      startedAt: LOG_START,
+      now: LOG_START,
+    }),
     tell: (event) => events.push(event),
     clock,
     chance: () => 0,
@@ -300,7 +306,7 @@ describe('syslog', () => {
         if (connections === 2) socket.end()
       },
     })
-    const text = 'x'.repeat(16_000)
+    const text = 'x'.repeat(7_000)
     for (let block = 0; block < 40; block++)
       await kept.write(
         'shop_api',
@@ -370,6 +376,51 @@ test('figures go to /v1/metrics at their interval', async () => {
   await forwarding.set(
     aTarget({ kind: 'otlp', url: `http://127.0.0.1:${collector.port}`, logs: null, metrics: { everyMs: 5_000 } }),
   )
+  const figures = () => forwarding.targets()[0]!.metrics!
+  await until(() => figures().counts.sent >= 2)
   expect(forwarding.targets()[0]).toMatchObject({ logs: null, metrics: { trouble: null } })
-  await forwarding.stop()
+  expect(collector.posted[0]!.path).toBe('/v1/metrics')
+  collector.faults.push(answering(503))
+  await until(() => figures().trouble !== null)
+  expect(figures().trouble!.why).toBe('target one: it answered with status 503')
+  await until(() => figures().trouble === null)
+})
+
+describe('over TLS', () => {
+  async function certificates() {
+    const validity = { from: Date.now() - 60_000, until: Date.now() + 3_600_000 }
+    const ca = await makeCa('test', validity)
+    const key = await makeServerKey()
+    return { ca: ca.certificatePem, tls: { key, cert: await signServer(ca, key, ['127.0.0.1'], validity) } }
+  }
+
+  test('a syslog server with a certificate of the named authority gets each line; without, nothing is sent', async () => {
+    const { ca, tls } = await certificates()
+    const [kept, target] = [await aKeptLog(), await aSyslogTarget({ tls })]
+    await kept.write('shop_api', numbered(0, 100))
+    const forwarding = await aForwarding(kept)
+    const url = `tls://127.0.0.1:${target.port}`
+    await forwarding.set(aTarget({ kind: 'syslog', url }))
+    await until(() => forwarding.logs().state.name === 'retrying')
+    expect(forwarding.logs().state).toMatchObject({
+      why: expect.stringMatching(/cannot be reached \((SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_VERIFY_LEAF_SIGNATURE)\)/),
+    })
+    expect(target.messages).toEqual([])
+    await forwarding.set(aTarget({ kind: 'syslog', url, ca }))
+    await until(() => target.messages.length >= 100)
+    expect(syslogTexts(target.messages)).toEqual(numbered(0, 100))
+  })
+
+  test('so does Loki', async () => {
+    const { ca, tls } = await certificates()
+    const [kept, loki] = [await aKeptLog(), await anHttpTarget({ tls })]
+    await kept.write('shop_api', numbered(0, 100))
+    const forwarding = await aForwarding(kept)
+    const url = `https://127.0.0.1:${loki.port}`
+    await forwarding.set(aTarget({ kind: 'loki', url }))
+    await until(() => forwarding.logs().state.name === 'retrying')
+    await forwarding.set(aTarget({ kind: 'loki', url, ca }))
+    await until(() => lokiTexts(loki.posted).length >= 100)
+    expect(lokiTexts(loki.posted)).toEqual(numbered(0, 100))
+  })
 })
