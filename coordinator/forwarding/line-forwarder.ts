@@ -46,8 +46,6 @@ export type ForwardCounts = {
   failures: number
 }
 
-/** Of lines as the Engine wrote them; a block more at most. */
-const BATCH_BYTES = 1024 * 1024
 /** How long is waited for more lines. */
 const BATCH_EVERY_MS = 1_000
 const POSITION_EVERY_MS = 1_000
@@ -117,11 +115,11 @@ export class LineForwarder {
 
   /** Whether there is more to send at once. */
   async #once(signal: AbortSignal): Promise<boolean> {
-    const { clock, inTurn } = this.#options
+    const { clock, inTurn, sender } = this.#options
     this.#skip(this.#batches.look(), 'the log store kept them no longer (--logs-size, --logs-age)')
     const startedAt = clock.now()
     const batch = await inTurn(() =>
-      this.#batches.next(BATCH_BYTES, (lost) => this.#skip(lost, 'they cannot be read from the log store')),
+      this.#batches.next(sender.batchBytes, (lost) => this.#skip(lost, 'they cannot be read from the log store')),
     )
     if (batch !== null) await this.#send(batch, signal)
     if (batch === null || !batch.isFull) this.#doneAt = startedAt

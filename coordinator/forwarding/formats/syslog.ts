@@ -1,7 +1,7 @@
 /** Lines as syslog has them (RFC 5424), and how they stand behind one another on a stream (RFC 6587, 3.4.1, and RFC 5425, 4.3). */
 import { FACILITIES } from '../../../shared/forwarding/config.ts'
 import type { LogLevel } from '../../logs/log-level.ts'
-import { type ForwardLine, textParts } from '../line.ts'
+import { type ForwardLine, type Origin, textParts } from '../line.ts'
 
 export type Facility = (typeof FACILITIES)[number]
 /** As Docker's own driver for syslog. */
@@ -18,36 +18,46 @@ const SD_ID = 'berth@32473'
  * One message, or several parts of a long line, each of at most `bytesMax` bytes. HOSTNAME is the node, APP-NAME the service, PROCID
  * the container and MSGID the stream.
  */
-export function syslogMessages(line: ForwardLine, facility: Facility, bytesMax: number): Buffer[] {
+export function syslogMessages(line: ForwardLine, facility: Facility, bytesMax: number): string[] {
   const { origin, at, source, level } = line
   const severity = level === null ? SEVERITY_OF_SOURCE[source] : SEVERITIES[level]
-  const { service, stack, node, task, container } = origin
-  const start = [
-    `<${FACILITIES.indexOf(facility) * 8 + severity}>1`,
-    timestamp(at),
-    header(node, 255),
-    header(service, 48),
-    header(container.slice(0, 12), 128),
-    header(source, 32),
-  ].join(' ')
-  const names = { service, stack, task, level }
+  const { headers, data } = wordsOf(origin)
+  const start = `<${FACILITIES.indexOf(facility) * 8 + severity}>1 ${timestamp(at)} ${headers} ${source} [${SD_ID}${data}`
+  const ending = `${parameter('level', level)}]`
   const text = line.text.toWellFormed()
-  const room = bytesMax - Buffer.byteLength(`${start} ${structuredData({ ...names, ...LONGEST_PART })} `)
+  const whole = `${start}${ending} ${text}`
+  // A UTF-16 unit is at most three bytes.
+  if (whole.length * 3 <= bytesMax || Buffer.byteLength(whole) <= bytesMax) return [whole]
+  const room = bytesMax - Buffer.byteLength(`${start}${place(99_999, 99_999)}${ending} `)
   const parts = textParts(text, Math.max(MESSAGE_BYTES_MIN, room))
-  return parts.map((part, index) => {
-    const place: Record<string, string> =
-      parts.length === 1 ? {} : { part: String(index + 1), parts: String(parts.length) }
-    return Buffer.from(`${start} ${structuredData({ ...names, ...place })} ${part}`)
-  })
+  return parts.map((part, index) => `${start}${place(index + 1, parts.length)}${ending} ${part}`)
 }
 
-const LONGEST_PART = { part: '99999', parts: '99999' }
 /** Names are bounded, so there is always so much room for the text. */
 const MESSAGE_BYTES_MIN = 64
 
-/** Its length, a space and the message. */
-export function octetCounted(messages: readonly Buffer[]): Buffer {
-  return Buffer.concat(messages.flatMap((message) => [Buffer.from(`${message.length} `), message]))
+const place = (part: number, parts: number): string =>
+  `${parameter('part', `${part}`)}${parameter('parts', `${parts}`)}`
+
+type Words = { headers: string; data: string }
+const wordsKnown = new WeakMap<Origin, Words>()
+
+/** The same for all lines that are read together. */
+function wordsOf(origin: Origin): Words {
+  const known = wordsKnown.get(origin)
+  if (known !== undefined) return known
+  const { service, stack, node, task, container } = origin
+  const words = {
+    headers: [header(node, 255), header(service, 48), header(container.slice(0, 12), 128)].join(' '),
+    data: [parameter('service', service), parameter('stack', stack), parameter('task', task)].join(''),
+  }
+  wordsKnown.set(origin, words)
+  return words
+}
+
+/** Its length in bytes, a space and the message. */
+export function octetCounted(messages: readonly string[]): Buffer {
+  return Buffer.from(messages.map((message) => `${Buffer.byteLength(message)} ${message}`).join(''))
 }
 
 /** Down to the microsecond, which is as fine as it may be. */
@@ -62,11 +72,9 @@ function header(text: string, lengthMax: number): string {
   return text.replaceAll(/[^!-~]/g, '?').slice(0, lengthMax) || '-'
 }
 
-function structuredData(values: Record<string, string | null>): string {
-  const parameters = Object.entries(values).flatMap(([name, value]) =>
-    value ? ` ${name}="${parameterValue(value)}"` : [],
-  )
-  return `[${SD_ID}${parameters.join('')}]`
+/** Of nothing there is none. */
+function parameter(name: string, value: string | null): string {
+  return value ? ` ${name}="${parameterValue(value)}"` : ''
 }
 
 /** RFC 5424, 6.3.3: these three, and no others. */

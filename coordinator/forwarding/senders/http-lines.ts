@@ -5,7 +5,7 @@ import { partialSuccess } from '../formats/otlp.ts'
 import { otlpLogs } from '../formats/otlp-logs.ts'
 import type { ForwardLine } from '../line.ts'
 import { type HttpPoster, httpPoster, saidBy } from './http.ts'
-import type { Answer, Sender } from './sender.ts'
+import { type Answer, BATCH_BYTES_USUAL, type Sender } from './sender.ts'
 
 const LOKI_PATH = '/loki/api/v1/push'
 const OTLP_PATH = '/v1/logs'
@@ -55,5 +55,5 @@ function senderOf(
     return { ...first, refused: first.refused + refused, why: first.why || why, bytes: first.bytes + bytes }
   }
 
-  return { send, close: poster.close }
+  return { batchBytes: BATCH_BYTES_USUAL, send, close: poster.close }
 }

@@ -12,10 +12,13 @@ export type Answer =
 
 /** Never throws; after `signal` it does not matter what it answers. */
 export type Sender = {
+  /** How much it is given at once, of lines as the Engine wrote them; a block more at most. */
+  batchBytes: number
   send(lines: readonly ForwardLine[], signal: AbortSignal): Promise<Answer>
   close(): void
 }
 
+export const BATCH_BYTES_USUAL = 1024 * 1024
 /** A target that has not answered by then is tried again. */
 export const SEND_LIMIT_MS = 30_000
 /** Of a test, for which an operator waits. */

@@ -10,12 +10,14 @@ import { BerthError } from '../../../shared/errors.ts'
 import type { ForwardTarget } from '../../../shared/forwarding/config.ts'
 import { FACILITY_DEFAULT, octetCounted, syslogMessages } from '../formats/syslog.ts'
 import type { ForwardLine } from '../line.ts'
-import type { Answer, Sender } from './sender.ts'
+import { type Answer, BATCH_BYTES_USUAL, type Sender } from './sender.ts'
 
 /** Measured: rsyslog 8.2302 takes 8,096 as it comes, and of a longer one cuts off the rest. */
 const MESSAGE_BYTES_MAX = 8_000
 /** What receivers should take at least (RFC 5424, 6.1). */
 const DATAGRAM_BYTES_MAX = 2_048
+/** More than others, since each costs a connection and a wait. */
+const STREAM_BATCH_BYTES = 4 * 1024 * 1024
 const PORTS: Record<string, number> = { 'tls:': 6514, 'tcp:': 514, 'udp:': 514 }
 /** After so many datagrams others have their turn, and the receiver some time. */
 const DATAGRAMS_AT_ONCE = 64
@@ -28,6 +30,7 @@ export function syslogSender(target: ForwardTarget, limitMs: number): Sender {
   const isUdp = protocol === 'udp:'
   const bytesMax = isUdp ? DATAGRAM_BYTES_MAX : MESSAGE_BYTES_MAX
   return {
+    batchBytes: isUdp ? BATCH_BYTES_USUAL : STREAM_BATCH_BYTES,
     async send(lines, signal) {
       const messages = lines.flatMap((line: ForwardLine) => syslogMessages(line, facility, bytesMax))
       const limit = AbortSignal.timeout(limitMs)
@@ -56,7 +59,7 @@ type Place = { host: string; port: number; ca: string | undefined; isTls: boolea
 const EARLY_END_MS = 50
 const EARLY_END_TRIPS = 4
 
-function sendStream(place: Place, messages: Buffer[], signal: AbortSignal): Promise<number> {
+function sendStream(place: Place, messages: string[], signal: AbortSignal): Promise<number> {
   const { host, port, ca, isTls } = place
   const bytes = octetCounted(messages)
   return new Promise((resolve, reject) => {
@@ -100,7 +103,7 @@ class EarlyEnd extends Error {
   readonly code = 'the connection was ended before all was read'
 }
 
-async function sendDatagrams(place: Place, messages: Buffer[], signal: AbortSignal): Promise<number> {
+async function sendDatagrams(place: Place, messages: string[], signal: AbortSignal): Promise<number> {
   const { host, port } = place
   const socket = createSocket(host === '::1' ? 'udp6' : 'udp4')
   let failed: unknown = null
@@ -111,7 +114,7 @@ async function sendDatagrams(place: Place, messages: Buffer[], signal: AbortSign
     await connected(socket, port, host)
     let bytes = 0
     for (let at = 0; at < messages.length; at += DATAGRAMS_AT_ONCE) {
-      const some = messages.slice(at, at + DATAGRAMS_AT_ONCE)
+      const some = messages.slice(at, at + DATAGRAMS_AT_ONCE).map((message) => Buffer.from(message))
       await Promise.all(some.map((message) => sent(socket, message)))
       for (const message of some) bytes += message.length
       // A port that nobody listens at is told by the kernel, after a moment.
