@@ -6,12 +6,13 @@ import { zstdDecompress } from 'node:zlib'
 import { type LineJoiner, parseJsonLog } from '../../shared/json-log.ts'
 import { LOG_BLOCK_BYTES_MAX } from '../../shared/wire/log-block.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
+import type { BlockFacts } from './block-facts.ts'
 import type { KeptHead } from './segment.ts'
 
 const unpack = promisify(zstdDecompress)
 
-/** Where a block lies. */
-export type BlockRef = { path: string; head: KeptHead; bytesAt: number }
+/** Where a block lies. `facts`: what the index says of it; null: it is not in one. */
+export type BlockRef = { path: string; head: KeptHead; bytesAt: number; facts: BlockFacts | null }
 
 const CHUNK_BYTES_MIN = 1024
 const OPEN_FILES_MAX = 16

@@ -6,12 +6,16 @@ import { BerthError } from '../../shared/errors.ts'
 import { type LogPosition, passOver } from '../../shared/log-position.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
 import type { LogBatch, LogReader, LogTarget } from '../core.ts'
+import { BackwardBlocks } from './backward-blocks.ts'
+import { levelsFrom } from './block-facts.ts'
+import { gramsOf } from './gram-filter.ts'
 import { BlockFiles, type BlockRef } from './kept-lines.ts'
 import { LineSieve } from './line-filter.ts'
 import type { LogStore } from './log-store.ts'
 import { type Joiners, linesIn, mergeBlocks } from './merge-blocks.ts'
 import { openPattern, type Pattern } from './pattern.ts'
-import { readRecords } from './segment.ts'
+import type { Segment } from './service-log.ts'
+import { type BegunSources, recordsFrom, type Wanted, wantedBlocks } from './wanted-blocks.ts'
 
 type Query = Parameters<LogReader['read']>[0]
 
@@ -38,6 +42,8 @@ const TIME_SLACK_MS = 1_000
 
 /** How far the reader is in the files of a service. */
 type Cursor = { segment: number; at: number }
+/** A segment as it was when the query came. */
+type PastSegment = { segment: Segment; end: number }
 
 export function createKeptReader(needs: KeptReaderNeeds): LogReader {
   let readers = 0
@@ -82,6 +88,7 @@ class Reading {
   #goneAt: number | null = null
   #wake: (() => void) | null = null
   #isDirty = true
+  #blocksSeen = 0
 
   constructor(needs: KeptReaderNeeds, query: Query) {
     this.#needs = needs
@@ -109,8 +116,10 @@ class Reading {
     const missingNodes = nodes.filter((node) => !this.#needs.isOpen(node))
     if (missingNodes.length > 0) yield { lines: [], dropped: 0, missingNodes }
     if (tailLines !== 0 || !follow) await this.#needs.look(nodes)
-    const past = await this.#past(tasks)
-    const lines = tailLines === undefined ? this.#merged(past) : this.#tail(past, tailLines)
+    const wanted = this.#wantedOf(tasks)
+    const past = this.#pastSegments(tasks, wanted)
+    const lines =
+      tailLines === undefined ? this.#merged(await this.#blocksOf(past, wanted)) : this.#tail(past, wanted, tailLines)
     for await (const some of lines) {
       if (signal.aborted) return
       if (some.length > 0) yield batchOf(some)
@@ -125,32 +134,54 @@ class Reading {
 
   // ---------------------------------------------------------------- the past
 
-  /** Blocks of these tasks that may hold wanted lines; the cursors stand behind them. Others have their turn after each segment. */
-  async #past(tasks: LogTarget[]): Promise<BlockRef[]> {
-    const { store } = this.#needs
-    const { since, until } = this.#query
-    const starts = tasks.map(({ after }) => after?.at ?? since ?? 0)
-    const from = (starts.length === 0 ? 0 : Math.min(...starts)) - TIME_SLACK_MS
-    const to = (until ?? Number.POSITIVE_INFINITY) + TIME_SLACK_MS
-    const refs: BlockRef[] = []
-    // Not all that are known by then: those that join meanwhile are read when it is their turn.
-    const wanted = new Set(tasks.map(({ task }) => task))
+  /** The segments that may hold wanted lines, oldest first; the cursors stand behind them. Others have their turn after that. */
+  #pastSegments(tasks: LogTarget[], { from, to }: Wanted): PastSegment[] {
+    const found: PastSegment[] = []
     for (const service of this.#services(tasks)) {
       this.#follow(service)
-      for (const { path, number, summary } of [...store.segments(service)]) {
+      for (const segment of this.#needs.store.segments(service)) {
+        const { number, summary } = segment
         const end = summary.bytes
         this.#cursors.set(service, { segment: number, at: end })
         if (summary.to < from || summary.from > to) continue
-        if (!tasks.some(({ task }) => task in summary.tasks)) continue
-        if (this.#query.signal.aborted) return []
-        await new Promise((resolve) => setImmediate(resolve))
-        for (const ref of refsIn(path, 0, end)) {
-          if (ref.head.to < from || ref.head.from > to || !wanted.has(ref.head.task)) continue
-          refs.push(ref)
-          if (refs.length > BLOCKS_MAX) throw tooMuch()
-        }
+        if (tasks.some(({ task }) => task in summary.tasks)) found.push({ segment, end })
       }
     }
+    return found
+  }
+
+  /** What is asked of blocks. Not of all tasks that are known by then: those that join meanwhile are read when it is their turn. */
+  #wantedOf(tasks: LogTarget[]): Wanted {
+    const { since, until, context = 0, level } = this.#query
+    const starts = tasks.map(({ after }) => after?.at ?? since ?? 0)
+    const texts = this.#pattern?.texts ?? []
+    return {
+      from: (starts.length === 0 ? 0 : Math.min(...starts)) - TIME_SLACK_MS,
+      to: (until ?? Number.POSITIVE_INFINITY) + TIME_SLACK_MS,
+      tasks: new Set(tasks.map(({ task }) => task)),
+      grams: context > 0 || texts.length === 0 ? null : gramsOf(texts),
+      levels: context > 0 || level === undefined ? null : levelsFrom(level),
+    }
+  }
+
+  /** Their blocks, in order. @throws BerthError `too-large` */
+  async #blocksOf(past: PastSegment[], wanted: Wanted): Promise<BlockRef[]> {
+    const refs: BlockRef[] = []
+    const begun: BegunSources = new Map()
+    for (const one of past) {
+      for (const ref of await this.#blocksIn(one, wanted, begun)) refs.push(ref)
+    }
+    return refs
+  }
+
+  /** @throws BerthError `too-large` when there were too many already */
+  async #blocksIn({ segment, end }: PastSegment, wanted: Wanted, begun: BegunSources): Promise<BlockRef[]> {
+    if (this.#query.signal.aborted) return []
+    const { refs, covered } = await wantedBlocks(segment.path, end, wanted, begun)
+    this.#blocksSeen += refs.length
+    if (this.#blocksSeen > BLOCKS_MAX) throw tooMuch()
+    // By now it may go further, but not back.
+    if (covered < Math.min(segment.index.covered, end)) this.#needs.store.indexAgain(segment)
     return refs
   }
 
@@ -162,14 +193,14 @@ class Reading {
   }
 
   /** The last lines of each task, by reading its blocks from the last backwards until there are enough. */
-  async *#tail(refs: BlockRef[], tailLines: number): AsyncGenerator<LogLine[]> {
+  async *#tail(past: PastSegment[], wanted: Wanted, tailLines: number): AsyncGenerator<LogLine[]> {
     const all: LogLine[] = []
-    for (const own of Map.groupBy(refs, ({ head }) => head.task).values()) {
-      if (tailLines === 0) break
+    const blocks = await this.#tailBlocks(past, wanted)
+    for (const task of tailLines === 0 ? [] : wanted.tasks) {
       let lines: LogLine[] = []
       // Long lines have pieces in several blocks, so what was read backwards is read again forwards, from a few blocks before.
       for (let count = 1; ; count *= 2) {
-        const some = own.slice(-count)
+        const some = await blocks.last(task, count)
         lines = []
         const sieve = new LineSieve(this.#query)
         const joiners: Joiners = new Map()
@@ -178,12 +209,29 @@ class Reading {
           lines.push(...(await this.#sieved(read, sieve)))
           if (lines.length > 2 * tailLines + 1_000) lines = lines.slice(-tailLines)
         }
-        if (lines.length >= tailLines || some.length === own.length || this.#query.signal.aborted) break
+        if (lines.length >= tailLines || some.length < count || this.#query.signal.aborted) break
       }
       for (const line of lines.slice(-tailLines)) all.push(line)
     }
     all.sort((a, b) => a.at - b.at)
     for (let at = 0; at < all.length; at += 4_096) yield all.slice(at, at + 4_096)
+  }
+
+  /**
+   * What an index leaves out can be told forwards only, as a block may go on with what one before it began. Where nothing is left
+   * out, segments are looked into from the last backwards, and only as far as lines are wanted.
+   */
+  async #tailBlocks(past: PastSegment[], wanted: Wanted): Promise<BackwardBlocks> {
+    if (wanted.grams !== null || wanted.levels !== null) {
+      const refs = await this.#blocksOf(past, wanted)
+      return new BackwardBlocks([{ holds: () => true, blocks: async () => refs }])
+    }
+    return new BackwardBlocks(
+      past.map((one) => ({
+        holds: (task) => task in one.segment.summary.tasks,
+        blocks: () => this.#blocksIn(one, wanted, new Map()),
+      })),
+    )
   }
 
   // ---------------------------------------------------------------- what comes
@@ -326,12 +374,7 @@ class Reading {
 const NEWS_BLOCKS = 64
 
 function refsIn(path: string, from: number, to: number): BlockRef[] {
-  try {
-    return [...readRecords(path, from, to)].map(({ head, bytesAt }) => ({ path, head, bytesAt }))
-  } catch {
-    // Retention has taken it meanwhile.
-    return []
-  }
+  return recordsFrom(path, from, to).map(({ head, bytesAt }) => ({ path, head, bytesAt, facts: null }))
 }
 
 const batchOf = (lines: LogLine[]): LogBatch => ({ lines, dropped: 0, missingNodes: [] })

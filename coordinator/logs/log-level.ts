@@ -25,7 +25,7 @@ const NAMES: Record<string, LogLevel> = {
 /** Where the usual libraries put it: pino, winston, slog, zap, logback, serilog, GCP. */
 const KEYS = ['level', 'severity', 'lvl', 'log.level', 'levelname', '@l', 'loglevel'] as const
 /** Within so many characters a plain line says it, behind its time. */
-const HEAD_CHARS = 80
+export const LEVEL_CHARS = 80
 const WORD = /\b(trace|verbose|debug|dbg|info|notice|warn|warning|err|error|fatal|critical|crit|alert|emerg|panic)\b/i
 
 /** Null: it does not say. */
@@ -34,7 +34,7 @@ export function levelOf(text: string): LogLevel | null {
     const level = levelOfJson(text)
     if (level !== undefined) return level
   }
-  const word = WORD.exec(text.slice(0, HEAD_CHARS))?.[1]
+  const word = WORD.exec(text.slice(0, LEVEL_CHARS))?.[1]
   return word === undefined ? null : (NAMES[word.toLowerCase()] ?? null)
 }
 

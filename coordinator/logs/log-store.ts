@@ -12,6 +12,7 @@ import type { Log } from '../../shared/log.ts'
 import { isLeftOver, writePrivateFile } from '../../shared/private-file.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
 import type { KeptHead } from './segment.ts'
+import { SegmentIndexer } from './segment-indexer.ts'
 import { type ContainerPlace, SEGMENT_BYTES_MAX, type Segment, ServiceLog } from './service-log.ts'
 
 export type LogStoreOptions = {
@@ -40,6 +41,8 @@ export type LogStoreStats = {
   waitingBytes: number
   segmentsDropped: number
   gaps: number
+  /** Of segments, packed: which have no index yet. */
+  unindexedBytes: number
   isFull: boolean
 }
 
@@ -58,6 +61,7 @@ type Waiting = { head: KeptHead; bytes: Uint8Array; service: string }
 export class LogStore {
   readonly #options: LogStoreOptions
   readonly #services = new Map<string, ServiceLog>()
+  readonly #indexer: SegmentIndexer
   /** Durable. */
   readonly #kept = new Map<string, ContainerPlace>()
   /** With what waits. */
@@ -77,6 +81,7 @@ export class LogStore {
   #isClosed = false
   /** By service: what the disk said. */
   readonly #troubles = new Map<string, string>()
+  #indexTrouble: string | null = null
   #stats = { rawBytes: 0, lines: 0, blocks: 0, segmentsDropped: 0, gaps: 0 }
 
   /** Reads what is there; of each service only the last segment is looked through. */
@@ -89,9 +94,10 @@ export class LogStore {
     const entries = readdirSync(options.dir, { withFileTypes: true })
     for (const { name } of entries.filter(({ name }) => isLeftOver(name)))
       rmSync(join(options.dir, name), { force: true })
+    this.#indexer = new SegmentIndexer((error) => this.#sayIndexTrouble(error))
     for (const { name } of entries.filter((entry) => entry.isDirectory())) {
-      const log = new ServiceLog(join(options.dir, name), decodeURIComponent(name))
-      this.#services.set(log.service, log)
+      const log = this.#openService(decodeURIComponent(name))
+      for (const segment of log.segments) this.#indexer.grown(segment)
       for (const { summary } of log.segments) {
         for (const [container, place] of Object.entries(summary.places)) this.#kept.set(container, place)
         for (const [task, { name, node }] of Object.entries(summary.tasks)) {
@@ -204,11 +210,13 @@ export class LogStore {
   }
 
   #logOf(service: string): ServiceLog {
-    let log = this.#services.get(service)
-    if (log === undefined) {
-      log = new ServiceLog(join(this.#options.dir, encodeURIComponent(service)), service)
-      this.#services.set(service, log)
-    }
+    return this.#services.get(service) ?? this.#openService(service)
+  }
+
+  #openService(service: string): ServiceLog {
+    const dir = join(this.#options.dir, encodeURIComponent(service))
+    const log = new ServiceLog(dir, service, (segment) => this.#indexer.grown(segment))
+    this.#services.set(service, log)
     return log
   }
 
@@ -224,6 +232,13 @@ export class LogStore {
   #saySaved(service: string): void {
     if (!this.#troubles.delete(service) || this.#troubles.size > 0) return
     this.#options.log.info({}, 'log lines are kept again')
+  }
+
+  /** Once: what is not indexed is read without. */
+  #sayIndexTrouble(error: string): void {
+    if (this.#indexTrouble === null)
+      this.#options.log.warn({}, `segments of logs cannot be indexed: ${error}; --grep reads all lines of them`)
+    this.#indexTrouble = error
   }
 
   onKept(listener: (places: KeptPlace[]) => void): void {
@@ -255,6 +270,16 @@ export class LogStore {
     return this.#services.get(service)?.segments ?? []
   }
 
+  /** The index of this segment does not go as far as it should. */
+  indexAgain(segment: Segment): void {
+    void this.#indexer.again(segment)
+  }
+
+  /** Resolves when all segments have their indices, as far as they are to have them. */
+  indexed(): Promise<void> {
+    return this.#indexer.idle()
+  }
+
   /** Calls back whenever lines of the service have been kept. Returns the way to stop. */
   follow(service: string, wake: () => void): () => void {
     const followers = this.#followers.get(service) ?? new Set()
@@ -272,9 +297,12 @@ export class LogStore {
   }
 
   stats(): LogStoreStats {
-    let bytes = 0
-    for (const log of this.#services.values()) bytes += log.bytes
-    return { ...this.#stats, bytes, waitingBytes: this.#waitingBytes, isFull: this.#troubles.size > 0 }
+    let [bytes, unindexedBytes] = [0, 0]
+    for (const log of this.#services.values()) {
+      bytes += log.bytes
+      for (const { summary, index } of log.segments) unindexedBytes += summary.bytes - index.covered
+    }
+    return { ...this.#stats, bytes, unindexedBytes, waitingBytes: this.#waitingBytes, isFull: this.#troubles.size > 0 }
   }
 
   // ---------------------------------------------------------------- retention
@@ -291,6 +319,7 @@ export class LogStore {
       await this.#keepPlaces().catch(() => {})
       for (const { log, segment } of overdue) {
         if (!(await log.drop(segment))) continue
+        this.#indexer.forget(segment)
         this.#stats.segmentsDropped += 1
         const left = new Set(this.tasks(log.service).map(({ task }) => task))
         for (const task of Object.keys(segment.summary.tasks)) if (!left.has(task)) this.#owners.delete(task)
@@ -328,6 +357,7 @@ export class LogStore {
     clearInterval(this.#sweeper)
     await this.#writing?.catch(() => {})
     await this.#sweeping
+    await this.#indexer.close()
     for (const log of this.#services.values()) await log.close()
   }
 }

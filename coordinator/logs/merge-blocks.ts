@@ -1,6 +1,7 @@
 /** Lines of many containers in order of time, block by block, so that only blocks whose times overlap are in memory. */
 import { LineJoiner } from '../../shared/json-log.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
+import { factsOf } from './block-facts.ts'
 import { type BlockFiles, type BlockRef, linesOf } from './kept-lines.ts'
 
 /** One container: what is left of the block that is open, and the blocks behind it. */
@@ -66,15 +67,13 @@ export async function* mergeBlocks(
   if (batch.length > 0) yield batch
 }
 
-/** A piece of a long line is as long as the Engine's buffer: a line of the container may be in two of them. */
-const PIECE_BYTES = 16 * 1024
-
 /** `bytes` null: the block has gone. */
-export function linesIn(bytes: Buffer | null, { head }: BlockRef, joiners: Joiners, holding: Buffer | null): LogLine[] {
+export function linesIn(bytes: Buffer | null, ref: BlockRef, joiners: Joiners, holding: Buffer | null): LogLine[] {
   if (bytes === null) return []
-  const joiner = joinerOf(joiners, head)
-  const isWhole = head.longest < PIECE_BYTES && joiner.isEmpty
-  return linesOf(holding !== null && isWhole ? rawLinesHolding(bytes, holding) : bytes, joiner)
+  const joiner = joinerOf(joiners, ref.head)
+  // A line of the container may be in two of the file, with the text in neither of them.
+  const isWhole = () => joiner.isEmpty && (ref.facts ?? factsOf(bytes, null)).isWhole
+  return linesOf(holding !== null && isWhole() ? rawLinesHolding(bytes, holding) : bytes, joiner)
 }
 
 function rawLinesHolding(bytes: Buffer, text: Buffer): Buffer {

@@ -4,11 +4,13 @@
  */
 import { Worker } from 'node:worker_threads'
 import { BerthError } from '../../shared/errors.ts'
-import { PLAIN_IN_FILES, requiredLiteral } from './required-literal.ts'
+import { requiredTexts } from './required-texts.ts'
 
 export type Pattern = {
   /** In raw blocks this text is there if a line has it; null: nothing is known of raw blocks. */
   readonly raw: Buffer | null
+  /** All such texts, for an index; the longest of them is `raw`. */
+  readonly texts: string[]
   /** @throws BerthError `invalid-request` when the expression takes too long */
   find(texts: string[]): Promise<boolean[]>
   close(): void
@@ -38,11 +40,18 @@ export function openPattern(source: string): Pattern {
 }
 
 function plainText(text: string): Pattern {
+  const texts = requiredTexts(text)
   return {
-    raw: [...text].every((char) => PLAIN_IN_FILES.test(char)) ? Buffer.from(text) : null,
+    raw: longest(texts),
+    texts,
     find: async (texts) => texts.map((each) => each.includes(text)),
     close: () => {},
   }
+}
+
+function longest(texts: string[]): Buffer | null {
+  const text = texts.reduce((best, each) => (each.length > best.length ? each : best), '')
+  return text === '' ? null : Buffer.from(text)
 }
 
 const THREAD = `
@@ -53,6 +62,7 @@ parentPort.on('message', (texts) => parentPort.postMessage(texts.map((text) => e
 
 class ExpressionThread implements Pattern {
   readonly raw: Buffer | null
+  readonly texts: string[]
   readonly #source: string
   #worker: Worker | null = null
   /** Settles when the thread is free: it answers in order, and not to whom. */
@@ -60,8 +70,8 @@ class ExpressionThread implements Pattern {
 
   constructor(source: string) {
     this.#source = source
-    const literal = requiredLiteral(source)
-    this.raw = literal === null ? null : Buffer.from(literal)
+    this.texts = requiredTexts(source)
+    this.raw = longest(this.texts)
   }
 
   find(texts: string[]): Promise<boolean[]> {

@@ -8,13 +8,15 @@ import type { LogBlockHead } from '../../shared/wire/log-block.ts'
 
 /** As it is kept: whose lines they are is known from here on without the world. */
 export type KeptHead = LogBlockHead & { name: string; node: string }
-export type KeptBlock = { head: KeptHead; bytesAt: number; endsAt: number }
+/** `sum`: of head and bytes. */
+export type KeptBlock = { head: KeptHead; at: number; bytesAt: number; endsAt: number; sum: number }
 
 const MARK = 0x31474c42
 const START_BYTES = 16
 /** A head is a few hundred bytes; names are bounded. */
 const HEAD_BYTES_MAX = 16 * 1024
-const READ_BYTES = 64 * 1024
+/** Of many small records together; of large ones little more than their heads. */
+const READ_BYTES = 8 * 1024
 
 export function encodeRecord(head: KeptHead, bytes: Uint8Array): Buffer[] {
   const text = Buffer.from(JSON.stringify(head))
@@ -66,9 +68,9 @@ function* recordsIn(descriptor: number, from: number, to: number, verify: boolea
       if (bytes === null || crc32(bytes, headSum) !== sum) return
       const again = window(at + START_BYTES, headBytes)
       if (again === null) return
-      yield { head: JSON.parse(again.toString()) as KeptHead, bytesAt, endsAt }
+      yield { head: JSON.parse(again.toString()) as KeptHead, at, bytesAt, endsAt, sum }
     } else {
-      yield { head: JSON.parse(text.toString()) as KeptHead, bytesAt, endsAt }
+      yield { head: JSON.parse(text.toString()) as KeptHead, at, bytesAt, endsAt, sum }
     }
     at = endsAt
   }

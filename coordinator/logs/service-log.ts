@@ -4,7 +4,9 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isLeftOver, syncFolder, writePrivateFile } from '../../shared/private-file.ts'
 import type { LogPlace } from '../../shared/wire/log-block.ts'
+import type { Indexed } from './index-segment.ts'
 import { encodeRecord, type KeptHead, readRecords } from './segment.ts'
+import { indexPathOf } from './segment-index.ts'
 
 export type ContainerPlace = LogPlace & { task: string; node: string; at: number }
 type TaskSpan = { name: string; node: string; from: number; to: number }
@@ -20,7 +22,8 @@ export type Summary = {
   places: Record<string, ContainerPlace>
 }
 
-export type Segment = { number: number; path: string; sealed: boolean; summary: Summary }
+/** `index`: how far the one beside it goes; see segment-index.ts. */
+export type Segment = { number: number; path: string; sealed: boolean; summary: Summary; index: Indexed }
 
 /** Sealed at this size: what a start must look through of each service, and what retention takes at a time. */
 export const SEGMENT_BYTES_MAX = 16 * 1024 * 1024
@@ -29,26 +32,36 @@ export class ServiceLog {
   readonly service: string
   readonly #dir: string
   readonly segments: Segment[]
+  readonly #grown: (segment: Segment) => void
   /** Never given twice while we live, as readers hold places by it. */
   #lastNumber: number
   #handle: FileHandle | null = null
   /** What is asked of the files is done in turn. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  /** Opens what is there; the tail that a crash left half-written is cut off when it is written to next. */
-  constructor(dir: string, service: string) {
+  /**
+   * Opens what is there; the tail that a crash left half-written is cut off when it is written to next. `grown` is told of each
+   * segment that was written to, or is not going to be.
+   */
+  constructor(dir: string, service: string, grown: (segment: Segment) => void) {
     this.service = service
     this.#dir = dir
+    this.#grown = grown
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     const names = readdirSync(dir)
     for (const name of names.filter(isLeftOver)) rmSync(join(dir, name), { force: true })
     const numbers = names.flatMap((name) => /^(\d{8})\.log$/.exec(name)?.[1] ?? [])
+    // Of segments that were dropped when a crash came.
+    for (const name of names) {
+      const number = /^(\d{8})\.(?:json|idx)$/.exec(name)?.[1]
+      if (number !== undefined && !numbers.includes(number)) rmSync(join(dir, name), { force: true })
+    }
     this.segments = numbers.sort().map((number) => openSegment(join(dir, `${number}.log`), Number(number)))
     this.#lastNumber = this.segments.at(-1)?.number ?? 0
   }
 
   get bytes(): number {
-    return this.segments.reduce((sum, { summary }) => sum + summary.bytes, 0)
+    return this.segments.reduce((sum, { summary, index }) => sum + summary.bytes + index.length, 0)
   }
 
   /** Durable once it resolves. @throws what the disk says; nothing is kept of it then */
@@ -72,6 +85,7 @@ export class ServiceLog {
     for (const part of parts) length += part.length
     segment.summary.bytes += length
     for (const { head } of blocks) note(segment.summary, head)
+    this.#grown(segment)
   }
 
   async #writable(): Promise<Segment> {
@@ -81,7 +95,7 @@ export class ServiceLog {
     if (last === undefined || last.sealed) {
       const number = this.#lastNumber + 1
       const path = join(this.#dir, `${String(number).padStart(8, '0')}.log`)
-      last = { number, path, sealed: false, summary: emptySummary() }
+      last = { number, path, sealed: false, summary: emptySummary(), index: { covered: 0, length: 0 } }
       this.#handle = await open(path, 'w', 0o600)
       await syncFolder(this.#dir)
       this.#lastNumber = number
@@ -97,8 +111,9 @@ export class ServiceLog {
   /** No more is written to it; what is known of it is kept beside it. */
   async #seal(last: Segment): Promise<void> {
     await this.#close()
-    await writePrivateFile(indexPath(last.path), JSON.stringify(last.summary))
+    await writePrivateFile(summaryPath(last.path), JSON.stringify(last.summary))
     last.sealed = true
+    this.#grown(last)
   }
 
   /** Takes away this segment, if it is the oldest still and nothing was written to it since. False: it stays. */
@@ -109,7 +124,8 @@ export class ServiceLog {
       if (!segment.sealed) await this.#close()
       this.segments.shift()
       await rm(segment.path, { force: true })
-      await rm(indexPath(segment.path), { force: true })
+      await rm(summaryPath(segment.path), { force: true })
+      await rm(indexPathOf(segment.path), { force: true })
       return true
     })
   }
@@ -132,20 +148,22 @@ export class ServiceLog {
 }
 
 function openSegment(path: string, number: number): Segment {
-  const known = readIndex(path)
-  if (known !== null) return { number, path, sealed: true, summary: known }
+  // How far it goes is looked at by whoever writes it on.
+  const index = { covered: 0, length: statSync(indexPathOf(path), { throwIfNoEntry: false })?.size ?? 0 }
+  const known = readSummary(path)
+  if (known !== null) return { number, path, sealed: true, summary: known, index }
   const summary = emptySummary()
   for (const block of readRecords(path, 0, Number.POSITIVE_INFINITY, true)) {
     summary.bytes = block.endsAt
     note(summary, block.head)
   }
-  return { number, path, sealed: false, summary }
+  return { number, path, sealed: false, summary, index }
 }
 
 /** Null: it is not sealed, or what stands there does not fit the file; then the file itself tells. */
-function readIndex(path: string): Summary | null {
+function readSummary(path: string): Summary | null {
   try {
-    const summary = JSON.parse(readFileSync(indexPath(path), 'utf8')) as Summary
+    const summary = JSON.parse(readFileSync(summaryPath(path), 'utf8')) as Summary
     return summary.bytes <= statSync(path).size ? summary : null
   } catch {
     return null
@@ -167,7 +185,7 @@ function emptySummary(): Summary {
   return { bytes: 0, rawBytes: 0, lines: 0, from: Number.MAX_SAFE_INTEGER, to: 0, tasks: {}, places: {} }
 }
 
-const indexPath = (path: string) => path.replace(/\.log$/, '.json')
+const summaryPath = (path: string) => path.replace(/\.log$/, '.json')
 
 async function writeAll(handle: FileHandle, parts: Buffer[], at: number): Promise<void> {
   for (let start = 0, position = at; start < parts.length; start += 900) {

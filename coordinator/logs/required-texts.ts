@@ -1,22 +1,22 @@
-/** What must be in every line that an expression finds, so that blocks without it are not split into lines. */
+/** What must be in every line that an expression finds, so that what is without it is not unpacked, or not split into lines. */
 
 /** What the Engine writes into its files as it is. */
 export const PLAIN_IN_FILES = /^[A-Za-z0-9 _\-:.=/,;@#%!]$/
 
 /**
- * The longest plain text that each match of `source` (an expression in the mode `u`) holds; null: none is known. Groups are not
- * looked into, and an expression of alternatives has none.
+ * The plain texts that each match of `source` (an expression in the mode `u`) holds, all of them, in order; empty: none is known.
+ * Groups are not looked into, and an expression of alternatives has none.
  */
-export function requiredLiteral(source: string): string | null {
-  let best = ''
+export function requiredTexts(source: string): string[] {
+  const texts: string[] = []
   let run = ''
   const end = () => {
-    if (run.length > best.length) best = run
+    if (run !== '') texts.push(run)
     run = ''
   }
   for (let at = 0; at < source.length; ) {
     const atom = atomAt(source, at)
-    if (atom === null) return null
+    if (atom === null) return []
     at += atom.chars
     const quantifier = /^(?:[*+?]|\{[^}]*\})\??/.exec(source.slice(at))?.[0] ?? ''
     at += quantifier.length
@@ -30,7 +30,7 @@ export function requiredLiteral(source: string): string | null {
     }
   }
   end()
-  return best === '' ? null : best
+  return texts
 }
 
 /** One thing that is matched: how long it is in the source, and the plain character that it is, if it is one. */
