@@ -4,10 +4,32 @@ import { parseLogTime } from './log-time.ts'
 import { wellFormedCut } from './text.ts'
 import type { LogLine } from './wire/up.ts'
 
+/** `text`: without the newline that ends its line, if it does. */
 export type JsonLogPiece = { atMs: number; source: LogLine['source']; text: string; endsLine: boolean }
 
 /** Null for what is not a line of this format. */
 export function parseJsonLog(line: string): JsonLogPiece | null {
+  return plainPiece(line) ?? parsedPiece(line)
+}
+
+const HEAD = '{"log":"'
+const TAILS = { stdout: '\\n","stream":"stdout","time":"', stderr: '\\n","stream":"stderr","time":"' }
+const TAIL_CHARS = TAILS.stdout.length
+
+/** What nearly all lines are: a text in which nothing is written otherwise than it is, and a newline. A fraction of the time that JSON takes. */
+function plainPiece(line: string): JsonLogPiece | null {
+  const end = line.indexOf('\\', HEAD.length)
+  if (end < 0 || !line.startsWith(HEAD) || !line.endsWith('"}')) return null
+  const isStdout = line.startsWith(TAILS.stdout, end)
+  if (!isStdout && !line.startsWith(TAILS.stderr, end)) return null
+  // No quote before that one.
+  if (line.indexOf('"', HEAD.length) !== end + 2) return null
+  const atMs = parseLogTime(line.slice(end + TAIL_CHARS, -2))
+  if (!(atMs >= 0)) return null
+  return { atMs, source: isStdout ? 'stdout' : 'stderr', text: line.slice(HEAD.length, end), endsLine: true }
+}
+
+function parsedPiece(line: string): JsonLogPiece | null {
   let value: unknown
   try {
     value = JSON.parse(line)
@@ -19,7 +41,13 @@ export function parseJsonLog(line: string): JsonLogPiece | null {
   if (typeof log !== 'string' || typeof time !== 'string') return null
   const atMs = parseLogTime(time)
   if (Number.isNaN(atMs) || atMs < 0) return null
-  return { atMs, source: stream === 'stderr' ? 'stderr' : 'stdout', text: log, endsLine: log.endsWith('\n') }
+  const endsLine = log.endsWith('\n')
+  return {
+    atMs,
+    source: stream === 'stderr' ? 'stderr' : 'stdout',
+    text: endsLine ? log.slice(0, -1) : log,
+    endsLine,
+  }
 }
 
 export type BegunLine = { atMs: number; text: string }
@@ -52,7 +80,12 @@ export class LineJoiner {
       return null
     }
     this.#begun.delete(source)
-    return { task: this.#task, at: since, source, text: withoutEnd(whole) }
+    return {
+      task: this.#task,
+      at: since,
+      source,
+      text: bounded(endsLine && whole.endsWith('\r') ? whole.slice(0, -1) : whole),
+    }
   }
 
   get isEmpty(): boolean {
@@ -65,7 +98,7 @@ export class LineJoiner {
       task: this.#task,
       at: atMs,
       source,
-      text: withoutEnd(text),
+      text: bounded(text),
     }))
     this.#begun.clear()
     return lines
@@ -73,6 +106,6 @@ export class LineJoiner {
 }
 
 /** A piece is at most 16 KiB, so only a file that others wrote makes a text longer than the bound and one piece. */
-function withoutEnd(text: string): string {
-  return wellFormedCut(text.replace(/\r?\n$/, ''), TEXT_CHARS_MAX * 2)
+function bounded(text: string): string {
+  return wellFormedCut(text, TEXT_CHARS_MAX * 2)
 }

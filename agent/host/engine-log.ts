@@ -80,5 +80,7 @@ function readTime(source: LogLine['source'], text: string, now: () => number): J
   const isTime = space >= 20 && space <= 35 && /^\d{4}-\d\d-\d\dT/.test(text)
   const atMs = isTime ? parseLogTime(text.slice(0, space)) : Number.NaN
   const rest = Number.isNaN(atMs) ? text : text.slice(space + 1)
-  return { atMs: Number.isNaN(atMs) ? now() : atMs, source, text: rest, endsLine: rest.endsWith('\n') }
+  const endsLine = rest.endsWith('\n')
+  const line = endsLine ? rest.slice(0, -1) : rest
+  return { atMs: Number.isNaN(atMs) ? now() : atMs, source, text: line, endsLine }
 }
