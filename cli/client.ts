@@ -28,8 +28,8 @@ export function createClient(connection: Connection, { silenceMaxMs = SILENCE_MA
     return parseJson(text) as Answer
   }
 
-  /** A stream's bytes as lines, until it ends or `signal` is aborted. A body makes it a POST. */
-  async function* lines(path: string, query: Query, signal?: AbortSignal, body?: unknown): AsyncIterable<string> {
+  /** A stream's bytes as lines, as many as come at once, until it ends or `signal` is aborted. A body makes it a POST. */
+  async function* lines(path: string, query: Query, signal?: AbortSignal, body?: unknown): AsyncIterable<string[]> {
     const method = body === undefined ? 'GET' : 'POST'
     const answer = await send(method, path, query, { timeoutMs: silenceMaxMs, body, ...(signal && { signal }) })
     let rest = ''
@@ -37,9 +37,9 @@ export function createClient(connection: Connection, { silenceMaxMs = SILENCE_MA
       for await (const chunk of answer.setEncoding('utf8') as AsyncIterable<string>) {
         const parts = (rest + chunk).split('\n')
         rest = parts.pop() ?? ''
-        yield* parts
+        yield parts
       }
-      if (rest !== '') yield rest
+      if (rest !== '') yield [rest]
     } catch (error) {
       if (!signal?.aborted) throw connectionError(error, connection.url)
     } finally {
@@ -98,10 +98,12 @@ export function createClient(connection: Connection, { silenceMaxMs = SILENCE_MA
     /** Server-sent events, until the stream ends or `signal` is aborted. */
     async *events(path: string, query: Query = {}, signal?: AbortSignal): AsyncIterable<ServerEvent> {
       let event = 'message'
-      for await (const line of lines(path, query, signal)) {
-        if (line.startsWith('event: ')) event = line.slice(7)
-        else if (line.startsWith('data: ')) yield { event, data: parseJson(line.slice(6)) }
-        else if (line === '') event = 'message'
+      for await (const some of lines(path, query, signal)) {
+        for (const line of some) {
+          if (line.startsWith('event: ')) event = line.slice(7)
+          else if (line.startsWith('data: ')) yield { event, data: parseJson(line.slice(6)) }
+          else if (line === '') event = 'message'
+        }
       }
     },
     close: () => agent.destroy(),

@@ -18,44 +18,53 @@ const PASSING = new Set<string>(['unreachable', 'timed-out', 'too-many-requests'
 const GONE = new Set<string>(['stack-not-found', 'service-not-found', 'task-not-found'])
 
 /**
- * Ends with the answer or, following, when nothing is left that could write a line.
+ * As many as come at once. Ends with the answer or, following, when nothing is left that could write a line.
  * @throws BerthError what the coordinator answered; `unreachable` when an answer that does not follow breaks off
  */
 export async function* readLogs(
   client: Client,
   query: LogsBody,
   { reconnectMs = RECONNECT_MS } = {},
-): AsyncIterable<LogNews> {
+): AsyncIterable<LogNews[]> {
   const place = new ReadingPlace(query)
   let isAway = false
   for (;;) {
     try {
-      for await (const text of ask(client, query, place)) {
-        if (text === '') continue
-        const record = JSON.parse(text) as LogRecord
-        if (isAway) yield { ended: 'back' }
+      for await (const texts of ask(client, query, place)) {
+        const news: LogNews[] = isAway ? [{ ended: 'back' }] : []
         isAway = false
-        if ('error' in record) throw new BerthError(codeOf(record.code), record.error)
-        if ('ended' in record) {
-          if (record.ended === 'gone') yield { ended: 'gone' }
-          return
-        }
-        place.note(record)
-        if (!('alive' in record)) yield record
+        const end = take(texts, news, place)
+        if (end === 'gone') news.push({ ended: 'gone' })
+        if (news.length > 0) yield news
+        if (end instanceof BerthError) throw end
+        if (end !== null) return
       }
       throw new BerthError('unreachable', 'the coordinator ended the answer before all lines were given')
     } catch (error) {
       if (!(error instanceof BerthError) || !query.follow || !place.hasBegun) throw error
-      if (GONE.has(error.code)) return yield { ended: 'gone' }
+      if (GONE.has(error.code)) return yield [{ ended: 'gone' }]
       if (!PASSING.has(error.code)) throw error
-      if (!isAway) yield { broken: error.message }
+      if (!isAway) yield [{ broken: error.message }]
       isAway = true
     }
     await new Promise((resolve) => setTimeout(resolve, reconnectMs))
   }
 }
 
-function ask(client: Client, query: LogsBody, place: ReadingPlace): AsyncIterable<string> {
+/** Puts what is news into `news`. Answers how the stream ended with these, if it did. */
+function take(texts: string[], news: LogNews[], place: ReadingPlace): 'gone' | 'complete' | BerthError | null {
+  for (const text of texts) {
+    if (text === '') continue
+    const record = JSON.parse(text) as LogRecord
+    if ('error' in record) return new BerthError(codeOf(record.code), record.error)
+    if ('ended' in record) return record.ended === 'gone' ? 'gone' : 'complete'
+    place.note(record)
+    if (!('alive' in record)) news.push(record)
+  }
+  return null
+}
+
+function ask(client: Client, query: LogsBody, place: ReadingPlace): AsyncIterable<string[]> {
   const from = place.from()
   if (from !== undefined) return client.lines('/v1/logs', {}, undefined, { ...query, from })
   return client.lines('/v1/logs', query as Record<string, string | number | boolean>)
@@ -78,7 +87,8 @@ class ReadingPlace {
   }
 
   note(record: LogRecord): void {
-    if ('text' in record) this.#advance(record)
+    // Only who follows goes on where it was.
+    if ('text' in record && this.#query.follow) this.#advance(record)
     if (!('tasks' in record)) return
     this.#beganAt ??= record.now
     for (const task of Object.keys(record.tasks)) this.#tasks.add(task)

@@ -33,12 +33,13 @@ export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
   stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const isTerminal = stdout.isTTY === true
   const isColoured = isTerminal && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb'
+  const write = isTerminal ? (text: string) => void stdout.write(text) : gatherer(stdout)
   return {
-    line: (text) => void stdout.write(`${isTerminal ? forTerminal(text, isColoured) : text}\n`),
+    line: (text) => write(`${isTerminal ? forTerminal(text, isColoured) : text}\n`),
     note: (text) => void stderr.write(`${stderr.isTTY ? forTerminal(text, isColoured) : text}\n`),
-    document: (value) => void stdout.write(`${JSON.stringify(value, null, 2)}\n`),
-    record: (value) => void stdout.write(`${JSON.stringify(value)}\n`),
-    raw: (text) => void stdout.write(text),
+    document: (value) => write(`${JSON.stringify(value, null, 2)}\n`),
+    record: (value) => write(`${JSON.stringify(value)}\n`),
+    raw: write,
     async drained() {
       if (stdout.writableNeedDrain) await once(stdout, 'drain')
     },
@@ -50,5 +51,23 @@ export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
       return stdout.rows ?? ROWS_DEFAULT
     },
     paint: (style, text) => (isColoured ? styleText(style, text, { validateStream: false }) : text),
+  }
+}
+
+const GATHERED_CHARS = 64 * 1024
+
+/** What is written in one turn of the event loop goes out together: a call of the system for each of many lines takes longer than they do. */
+function gatherer(stream: NodeJS.WriteStream): (text: string) => void {
+  let gathered = ''
+  const flush = () => {
+    const text = gathered
+    gathered = ''
+    if (text !== '') stream.write(text)
+  }
+  process.on('exit', flush)
+  return (text) => {
+    if (gathered === '') setImmediate(flush)
+    gathered += text
+    if (gathered.length >= GATHERED_CHARS) flush()
   }
 }

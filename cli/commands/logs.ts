@@ -42,10 +42,13 @@ export async function logs(context: Context, target: string, options: LogsOption
   const timer = options.follow ? setInterval(() => merger.release(performance.now() - holdMs), releaseMs) : undefined
   try {
     await withClient(context, async (client) => {
-      for await (const record of readLogs(client, query)) {
-        if ('text' in record) merger.add(record, performance.now())
-        else if ('tasks' in record) for (const [id, name] of Object.entries(record.tasks)) names.set(id, name)
-        else out.note(noteOf(record, target))
+      for await (const news of readLogs(client, query)) {
+        const now = performance.now()
+        for (const record of news) {
+          if ('text' in record) merger.add(record, now)
+          else if ('tasks' in record) for (const [id, name] of Object.entries(record.tasks)) names.set(id, name)
+          else out.note(noteOf(record, target))
+        }
         await out.drained()
       }
     })

@@ -294,6 +294,7 @@ function logMetrics(registry: Registry): (stats: LogStoreStats) => void {
   const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] })
   const stored = size('berth_logs_size_bytes', 'Size of the kept log lines on disk')
   const waiting = size('berth_logs_waiting_bytes', 'Log lines that wait for the disk, as they are packed')
+  const unindexed = size('berth_logs_unindexed_bytes', 'Kept log lines without an index, as they are packed')
   const full = size('berth_logs_full', '1 while the disk takes no log lines')
   const raw = counter('berth_logs_received_bytes_total', 'Bytes of log lines that were kept, before packing')
   const lines = counter('berth_logs_received_lines_total', 'Log lines that were kept')
@@ -302,6 +303,7 @@ function logMetrics(registry: Registry): (stats: LogStoreStats) => void {
   return (stats) => {
     stored.set(stats.bytes)
     waiting.set(stats.waitingBytes)
+    unindexed.set(stats.unindexedBytes)
     full.set(stats.isFull ? 1 : 0)
     became(raw, stats.rawBytes)
     became(lines, stats.lines)

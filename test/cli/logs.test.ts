@@ -31,7 +31,7 @@ function reading(server: ApiServer, query: object, url = server.url, silenceMaxM
   const client = createClient({ url, token: server.token, ca: server.ca }, { silenceMaxMs })
   const news: LogNews[] = []
   const done = (async () => {
-    for await (const each of readLogs(client, query, { reconnectMs: 20 })) news.push(each)
+    for await (const some of readLogs(client, query, { reconnectMs: 20 })) news.push(...some)
   })()
   done.catch(() => undefined)
   onTestFinished(() => client.close())
