@@ -220,7 +220,7 @@ export class LogShipping implements LogShipper {
     if (!isFile && this.#needs.engineLogs === undefined) return null
     const shipment: Shipment = {
       handle,
-      spool: isFile ? new LogSpool(logPath, () => this.#heldBytesMax) : null,
+      spool: null,
       watch: null,
       state: 'asking',
       isMarked: true,
@@ -232,7 +232,11 @@ export class LogShipping implements LogShipper {
       isGone: false,
       waiters: [],
     }
-    if (isFile) shipment.watch = new LogWatch(logPath, () => this.#written(shipment))
+    if (isFile) {
+      const written = () => this.#written(shipment)
+      shipment.spool = new LogSpool(logPath, () => this.#heldBytesMax, written)
+      shipment.watch = new LogWatch(logPath, written)
+    }
     this.#shipments.set(containerId, shipment)
     return shipment
   }
@@ -301,9 +305,10 @@ export class LogShipping implements LogShipper {
   }
 
   #forgetIfDone(shipment: Shipment): void {
-    const { isGone, isMarked, underWay, state } = shipment
-    if (isGone && (state === 'refused' || (state === 'shipping' && !isMarked && underWay.length === 0)))
-      this.#forget(shipment)
+    const { isGone, isMarked, underWay, state, spool } = shipment
+    const isUnpacking = spool instanceof LogSpool && spool.isUnpacking
+    const isDone = state === 'shipping' && !isMarked && underWay.length === 0 && !isUnpacking
+    if (isGone && (state === 'refused' || isDone)) this.#forget(shipment)
   }
 
   #forget(shipment: Shipment): void {
@@ -457,8 +462,10 @@ export class LogShipping implements LogShipper {
   }
 
   #settledNow(shipment: Shipment): void {
+    const { spool, isGone } = shipment
     // Its stream tells the end of its lines; until then there may be some.
-    if (shipment.isGone && shipment.spool instanceof EngineSpool && !shipment.spool.isEnded) return
+    if (isGone && spool instanceof EngineSpool && !spool.isEnded) return
+    if (spool instanceof LogSpool && spool.isUnpacking) return
     this.#wakeWaiters(shipment)
     this.#forgetIfDone(shipment)
   }

@@ -3,11 +3,15 @@
  * rotations and truncations. The Engine takes files away as it pleases; each is opened as soon as it is seen, and what is open
  * can be read to its end although it has no name any more. So lines are lost only when more files are filled and thrown away
  * than there are looks, and that is told as a gap.
+ *
+ * A file that the Engine has compressed is another one by its inode. It is known by its first line, and by its length where two
+ * begin alike; places in it count as in the file that it was.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { LOG_BLOCK_BYTES_MAX, type LogPlace } from '../../shared/wire/log-block.ts'
-import { rotatedFiles } from './rotated-files.ts'
+import { headOfPacked, lengthOfPacked, PackedLog } from './packed-log.ts'
+import { type RotatedFile, rotatedAndPackedFiles } from './rotated-files.ts'
 
 export type SpoolBlock = {
   file: string
@@ -27,11 +31,12 @@ const MEMORY_BYTES = 64
 /** A list that is read in the middle of a rotation may miss a file for a moment. */
 const LISTINGS_MAX = 3
 
-type HeldFile = { inode: number; descriptor: number; name: string | null; sizeBytes: number }
+type HeldFile = { inode: number; descriptor: number; name: string | null; sizeBytes: number; isPacked: boolean }
 
 export class LogSpool {
   readonly #path: string
   readonly #heldBytesMax: () => number
+  readonly #ready: () => void
   /** Oldest first: those that are not kept yet, as they may have to be read again. */
   readonly #files: HeldFile[] = []
   /** Which of them is being read. */
@@ -41,12 +46,23 @@ export class LogSpool {
   #memory = Buffer.alloc(0)
   #gap = false
   #place: LogPlace | null | undefined
+  /** Of the file that is being read. */
+  #unpacking: PackedLog | null = null
 
-  /** `heldBytesMax`: room that files may take which the Engine threw away, held for what is in them. */
-  constructor(path: string, heldBytesMax: () => number) {
+  /**
+   * `heldBytesMax`: room that files may take which the Engine threw away, held for what is in them. `ready`: there is more to
+   * take, some of which had to be unpacked.
+   */
+  constructor(path: string, heldBytesMax: () => number, ready: () => void) {
     this.#path = path
     this.#heldBytesMax = heldBytesMax
+    this.#ready = ready
     this.look()
+  }
+
+  /** There is none to take just now, but there will be. */
+  get isUnpacking(): boolean {
+    return this.#unpacking !== null
   }
 
   /** Goes on behind `place`; null: with the oldest line there is. */
@@ -63,10 +79,11 @@ export class LogSpool {
   /** Opens files that are new; to be called before the Engine takes any away. */
   look(): void {
     const newest = this.#files.at(-1)
-    let files = rotatedFiles(this.#path)
+    let files = rotatedAndPackedFiles(this.#path)
     let at = files.length
     for (let listing = 1; newest !== undefined && files.length > 0; listing++) {
       at = files.findIndex(({ inode }) => inode === newest.inode)
+      if (at < 0) at = this.#whereItIsPacked(newest, files)
       if (at >= 0) break
       if (listing === LISTINGS_MAX) {
         // More rotations than files since the last look: nobody can tell what was between.
@@ -74,9 +91,9 @@ export class LogSpool {
         at = files.length
         break
       }
-      files = rotatedFiles(this.#path)
+      files = rotatedAndPackedFiles(this.#path)
     }
-    for (const { path, inode, sizeBytes } of files.slice(0, at).reverse()) {
+    for (const { path, inode, sizeBytes, isPacked } of files.slice(0, at).reverse()) {
       const descriptor = openFile(path)
       if (descriptor === null) return
       if (fstatSync(descriptor).ino !== inode) {
@@ -87,7 +104,7 @@ export class LogSpool {
       const before = this.#files.at(-1)
       // It has grown since it was the newest, and does no more.
       if (before !== undefined) before.sizeBytes = fstatSync(before.descriptor).size
-      this.#files.push({ inode, descriptor, name: null, sizeBytes })
+      this.#files.push({ inode, descriptor, name: null, sizeBytes, isPacked })
     }
     this.#bound()
   }
@@ -104,17 +121,19 @@ export class LogSpool {
         this.#gap = true
       }
       file.name ??= nameOf(file)
+      // The Engine was killed while it packed its first bytes.
+      if (file.name === null && file.isPacked) this.#gap = true
       const isLast = this.#reading === this.#files.length - 1
-      const bytes = file.name === null ? null : this.#readLines(file, !isLast)
+      const bytes = file.name === null ? null : this.#readFrom(file, !isLast)
       if (bytes !== null) return this.#blockOf(file.name!, bytes)
-      if (isLast) return null
+      if (isLast || this.#unpacking !== null) return null
       this.#reading += 1
-      this.#offset = 0
-      this.#memory = Buffer.alloc(0)
+      this.#readAt(0)
     }
   }
 
   close(): void {
+    this.#readAt(0)
     for (const { descriptor } of this.#files.splice(0)) closeSync(descriptor)
   }
 
@@ -124,18 +143,61 @@ export class LogSpool {
     this.#place = undefined
     this.#after = place
     this.#reading = 0
-    this.#offset = 0
-    this.#memory = Buffer.alloc(0)
+    this.#readAt(0)
     if (place === null) return true
-    for (const file of this.#files) file.name ??= nameOf(file)
-    const at = this.#files.findIndex(({ name }) => name === place.file)
+    const at = this.#fileOf(place)
     if (at < 0) {
       this.#gap = true
       return true
     }
     this.#reading = at
-    this.#offset = place.offset
+    this.#readAt(place.offset)
     return true
+  }
+
+  #fileOf(place: LogPlace): number {
+    for (const file of this.#files) file.name ??= nameOf(file)
+    const at = this.#files.findIndex(({ name }) => name === place.file)
+    if (at >= 0) return at
+    let alike = this.#files.filter(
+      ({ name, isPacked }) => isPacked && name !== null && firstLineIn(name) === firstLineIn(place.file),
+    )
+    if (alike.length > 1) alike = alike.filter(({ descriptor }) => lengthOfPacked(descriptor) >= place.offset)
+    // Parts of one long line begin files alike: which of them it was cannot be told.
+    if (alike.length > 1) this.#gap = true
+    const file = alike.at(-1)
+    // The same file as before, for the coordinator too.
+    if (file !== undefined) file.name = place.file
+    return file === undefined ? -1 : this.#files.indexOf(file)
+  }
+
+  /** Where among those that are listed a file stands that we hold as it was before the Engine compressed it; -1: nowhere. */
+  #whereItIsPacked(newest: HeldFile, files: RotatedFile[]): number {
+    newest.name ??= nameOf(newest)
+    const { name } = newest
+    if (newest.isPacked || name === null) return -1
+    const wantedLength = fstatSync(newest.descriptor).size % 2 ** 32
+    let alike = -1
+    for (const [at, file] of files.entries()) {
+      const descriptor = file.isPacked ? openFile(file.path) : null
+      if (descriptor === null) continue
+      const packedName = nameOf({ ...file, descriptor })
+      const length = lengthOfPacked(descriptor)
+      closeSync(descriptor)
+      if (packedName === null || firstLineIn(packedName) !== firstLineIn(name)) continue
+      if (length === wantedLength) return at
+      if (alike < 0) alike = at
+    }
+    // It was not packed to its end; we have it all, but others that begin alike may stand between.
+    if (alike >= 0) this.#gap = true
+    return alike
+  }
+
+  #readAt(offset: number): void {
+    this.#offset = offset
+    this.#memory = Buffer.alloc(0)
+    this.#unpacking?.close()
+    this.#unpacking = null
   }
 
   #blockOf(file: string, bytes: Buffer): SpoolBlock {
@@ -146,6 +208,22 @@ export class LogSpool {
     this.#gap = false
     this.#memory = Buffer.from(bytes.subarray(-MEMORY_BYTES))
     return { file, offset, end, after, bytes, gap }
+  }
+
+  #readFrom(file: HeldFile, isEnded: boolean): Buffer | null {
+    return file.isPacked ? this.#unpackLines(file) : this.#readLines(file, isEnded)
+  }
+
+  /** While it is being unpacked there may be none to take, and more to come. */
+  #unpackLines({ descriptor }: HeldFile): Buffer | null {
+    const unpacking = this.#unpacking ?? new PackedLog(descriptor, this.#offset, this.#ready)
+    this.#unpacking = unpacking
+    const bytes = unpacking.take()
+    if (bytes === null && unpacking.isDone) {
+      if (unpacking.isTorn) this.#gap = true
+      this.#unpacking = null
+    }
+    return bytes
   }
 
   /** `isEnded`: nothing will be added any more, so that what is begun counts as a line. */
@@ -160,7 +238,8 @@ export class LogSpool {
     return isEnded || length === LOG_BLOCK_BYTES_MAX ? bytes.subarray(0, length) : null
   }
 
-  #wasEmptied({ descriptor }: HeldFile): boolean {
+  #wasEmptied({ descriptor, isPacked }: HeldFile): boolean {
+    if (isPacked) return false
     if (fstatSync(descriptor).size < this.#offset) return true
     const { length } = this.#memory
     if (length === 0 || length > this.#offset) return false
@@ -170,8 +249,7 @@ export class LogSpool {
 
   #startOver(file: HeldFile): void {
     file.name = null
-    this.#offset = 0
-    this.#memory = Buffer.alloc(0)
+    this.#readAt(0)
   }
 
   /** The coordinator being away for too long, the oldest files go, as they would have without us. */
@@ -182,8 +260,7 @@ export class LogSpool {
       bytes -= this.#files[0]!.sizeBytes
       if (this.#reading === 0) {
         this.#gap = true
-        this.#offset = 0
-        this.#memory = Buffer.alloc(0)
+        this.#readAt(0)
       }
       this.#release()
     }
@@ -205,11 +282,20 @@ function openFile(path: string): number | null {
 }
 
 /** An inode is used again as soon as a file is thrown away; the first line has a time that no other one has. */
-function nameOf({ inode, descriptor }: HeldFile): string | null {
+function nameOf({ inode, descriptor, isPacked }: Omit<HeldFile, 'name'>): string | null {
+  const bytes = isPacked ? headOfPacked(descriptor).subarray(0, FIRST_LINE_BYTES_MAX) : headOf(descriptor)
+  const end = bytes.indexOf(10)
+  if (end < 0 && bytes.length < FIRST_LINE_BYTES_MAX) return null
+  const first = bytes.subarray(0, end < 0 ? bytes.length : end)
+  return `${inode.toString(36)}${isPacked ? '.gz' : ''}-${createHash('sha256').update(first).digest('base64url').slice(0, 16)}`
+}
+
+function headOf(descriptor: number): Buffer {
   const bytes = Buffer.allocUnsafe(Math.min(FIRST_LINE_BYTES_MAX, fstatSync(descriptor).size))
-  const length = bytes.length === 0 ? 0 : readSync(descriptor, bytes, 0, bytes.length, 0)
-  const end = bytes.subarray(0, length).indexOf(10)
-  if (end < 0 && length < FIRST_LINE_BYTES_MAX) return null
-  const first = bytes.subarray(0, end < 0 ? length : end)
-  return `${inode.toString(36)}-${createHash('sha256').update(first).digest('base64url').slice(0, 16)}`
+  return bytes.subarray(0, bytes.length === 0 ? 0 : readSync(descriptor, bytes, 0, bytes.length, 0))
+}
+
+/** The part of a name that stays when a file is compressed. */
+function firstLineIn(name: string): string {
+  return name.slice(name.indexOf('-') + 1)
 }

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
 import { LogShipping } from '../../agent/host/log-shipping.ts'
 import type { ContainerHandle } from '../../agent/parts.ts'
@@ -37,14 +39,16 @@ export class EngineLogFile {
   readonly path: string
   readonly #maxBytes: number
   readonly #maxFiles: number
+  readonly #ending: '' | '.gz'
   #size = 0
   #ms = Date.parse('2026-11-26T10:00:00Z')
 
-  constructor(dir: string, maxBytes = Number.POSITIVE_INFINITY, maxFiles = 3) {
+  constructor(dir: string, maxBytes = Number.POSITIVE_INFINITY, maxFiles = 3, compress = false) {
     mkdirSync(dir, { recursive: true })
     this.path = join(dir, 'json.log')
     this.#maxBytes = maxBytes
     this.#maxFiles = maxFiles
+    this.#ending = compress ? '.gz' : ''
     writeFileSync(this.path, '')
   }
 
@@ -64,11 +68,19 @@ export class EngineLogFile {
 
   rotate(): void {
     for (let number = this.#maxFiles - 1; number > 1; number--) {
-      if (existsSync(`${this.path}.${number - 1}`)) renameSync(`${this.path}.${number - 1}`, `${this.path}.${number}`)
+      const [from, to] = [number - 1, number].map((each) => `${this.path}.${each}${this.#ending}`) as [string, string]
+      if (existsSync(from)) renameSync(from, to)
     }
     if (this.#maxFiles > 1) renameSync(this.path, `${this.path}.1`)
     writeFileSync(this.path, '')
     this.#size = 0
+    if (this.#ending === '.gz') this.#pack(`${this.path}.1`)
+  }
+
+  /** The Engine takes the file away once all of it is packed. */
+  #pack(path: string): void {
+    writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)))
+    rmSync(path)
   }
 
   get bytes(): number {

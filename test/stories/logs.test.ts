@@ -1,5 +1,7 @@
 /** What containers print is kept: each line once and in order, whatever is killed, and when nothing of the container is left. */
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { expect, test } from 'vitest'
 import type { LogRecordLine } from '../../shared/api.ts'
 import { LABEL } from '../../shared/labels.ts'
@@ -52,6 +54,14 @@ async function kept(target: string, ...args: string[]): Promise<Map<string, stri
 
 const numbered = Array.from({ length: LINES }, (_, index) => `line ${index} of a service that prints a good deal`)
 
+const allKept = () =>
+  until(async () => {
+    const byTask = await kept('talk_web')
+    const counts = [...byTask.values()].map((lines) => lines.length)
+    if (counts.length < 3 || counts.some((count) => count < LINES)) throw new Error(`${counts} lines are kept`)
+    return byTask
+  }, 'all lines to be kept')
+
 test('agents and the coordinator are killed while small files rotate: no line is lost, none comes twice, all in order', async () => {
   const script = `${COUNT}; while :; do sleep 1000 & wait $$!; done`
   await deployed(
@@ -67,14 +77,29 @@ test('agents and the coordinator are killed while small files rotate: no line is
   }
   await cluster.ready()
   await cluster.nodesReady()
-  const all = await until(async () => {
-    const byTask = await kept('talk_web')
-    const counts = [...byTask.values()].map((lines) => lines.length)
-    if (counts.length < 3 || counts.some((count) => count < LINES)) throw new Error(`${counts} lines are kept`)
-    return byTask
-  }, 'all lines to be kept')
+  const all = await allKept()
   expect(all.size).toBe(3)
   for (const lines of all.values()) expect(lines).toEqual(numbered)
+})
+
+test('what the Engine has compressed while no agent was there is read all the same', async () => {
+  const options = '{ driver: json-file, options: { max-size: 100k, max-file: "60", compress: "true" } }'
+  await deployed(cluster, 'talk', printing(3, `${COUNT}; while :; do sleep 1000 & wait $$!; done`, options))
+  await pause(1_000)
+  await Promise.all(cluster.agents.map((agent) => agent.kill('SIGKILL')))
+  const [id, { host: name }] = [...(await snapshot(cluster.hosts))][0]!
+  const own = cluster.hosts.find((each) => each.name === name)!
+  const folder = dirname((await own.docker('inspect', '--format', '{{.LogPath}}', id)).trim())
+  const packed = () => readdirSync(folder).filter((file) => file.endsWith('.gz')).length
+  const before = packed()
+  await until(async () => packed() >= before + 3, 'the Engine to compress three files')
+  for (const agent of cluster.agents) await agent.start()
+  await cluster.nodesReady()
+  const all = await allKept()
+  expect(all.size).toBe(3)
+  for (const lines of all.values()) expect(lines).toEqual(numbered)
+  const { stdout } = await cluster.berth('events', '--limit', '200')
+  expect(stdout).not.toContain('may be missing')
 })
 
 test('an Engine that is killed and comes back: what it has written is kept once', async () => {

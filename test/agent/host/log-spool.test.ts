@@ -18,7 +18,7 @@ function aFolder(): string {
 /** The spool after so many rotations, each seen; of each file as many lines as it has room for. */
 function rotated(heldBytesMax: number) {
   const log = new EngineLogFile(aFolder(), FILE_BYTES, 2)
-  const spool = new LogSpool(log.path, () => heldBytesMax)
+  const spool = new LogSpool(log.path, () => heldBytesMax, () => {})
   onTestFinished(() => spool.close())
   spool.rewind(null)
   const descriptors = () => readdirSync('/proc/self/fd').length
