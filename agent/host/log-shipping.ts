@@ -56,6 +56,7 @@ type Shipment = {
   handle: ContainerHandle
   spool: LogSpool | EngineSpool | null
   watch: LogWatch | null
+  holdTimer: NodeJS.Timeout | null
   /** `asking`: the coordinator is to say where to begin. */
   state: 'asking' | 'shipping' | 'refused'
   isMarked: boolean
@@ -222,6 +223,7 @@ export class LogShipping implements LogShipper {
       handle,
       spool: null,
       watch: null,
+      holdTimer: null,
       state: 'asking',
       isMarked: true,
       underWay: [],
@@ -313,6 +315,7 @@ export class LogShipping implements LogShipper {
 
   #forget(shipment: Shipment): void {
     this.#nothingUnderWay(shipment)
+    if (shipment.holdTimer !== null) clearTimeout(shipment.holdTimer)
     shipment.watch?.disarm()
     shipment.spool?.close()
     this.#wakeWaiters(shipment)
@@ -323,12 +326,19 @@ export class LogShipping implements LogShipper {
 
   #written(shipment: Shipment): void {
     shipment.isMarked = true
-    if (this.#maySend(shipment)) {
-      this.#workSoon(GATHER_MS)
-      return
-    }
+    if (this.#maySend(shipment)) this.#workSoon(GATHER_MS)
+    else this.#hold(shipment)
+  }
+
+  /** As it cannot be sent now: files are opened before the Engine throws them away, for as long as it writes. */
+  #hold(shipment: Shipment): void {
     this.#look(shipment)
-    setTimeout(() => shipment.watch?.arm(), HOLD_MS).unref()
+    if (shipment.watch === null || shipment.watch.isArmed || shipment.holdTimer !== null) return
+    shipment.holdTimer = setTimeout(() => {
+      shipment.holdTimer = null
+      shipment.watch?.arm()
+    }, HOLD_MS)
+    shipment.holdTimer.unref()
   }
 
   #poll(): void {
@@ -337,7 +347,7 @@ export class LogShipping implements LogShipper {
     for (const shipment of this.#shipments.values()) {
       if (this.#polls !== 0 && shipment.watch?.isArmed) continue
       shipment.isMarked = true
-      if (!this.#maySend(shipment)) this.#look(shipment)
+      if (!this.#maySend(shipment)) this.#hold(shipment)
     }
     this.#workSoon(0)
   }
@@ -375,7 +385,11 @@ export class LogShipping implements LogShipper {
     const taken: { shipment: Shipment; block: SpoolBlock }[] = []
     for (const shipment of [...this.#shipments.values()]) {
       if (taken.length >= ROUND_BLOCKS_MAX) break
-      if (!shipment.isMarked || !this.#maySend(shipment)) continue
+      if (!shipment.isMarked) continue
+      if (!this.#maySend(shipment)) {
+        this.#hold(shipment)
+        continue
+      }
       const block = this.#take(shipment)
       if (block === null) this.#isAtEnd(shipment)
       else taken.push({ shipment, block })
@@ -402,7 +416,6 @@ export class LogShipping implements LogShipper {
     if (block === null) return null
     shipment.underWay.push({ file: block.file, offset: block.end })
     this.#blocksUnderWay += 1
-    if (block.gap) this.#tellGap(shipment)
     return block
   }
 
@@ -477,13 +490,6 @@ export class LogShipping implements LogShipper {
   #nothingUnderWay(shipment: Shipment): void {
     this.#blocksUnderWay -= shipment.underWay.length
     shipment.underWay = []
-  }
-
-  #tellGap(shipment: Shipment): void {
-    const { task } = shipment.handle
-    const why = 'the Engine emptied or threw away its log files before they could be read'
-    const advice = 'larger max-size or max-file of its log help'
-    this.#tellNowAndThen(shipment, 'log-gap', `lines of ${task} may be missing: ${why}; ${advice}`)
   }
 
   #tellNowAndThen(shipment: Shipment, code: string, message: string): void {

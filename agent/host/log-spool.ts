@@ -31,7 +31,15 @@ const MEMORY_BYTES = 64
 /** A list that is read in the middle of a rotation may miss a file for a moment. */
 const LISTINGS_MAX = 3
 
-type HeldFile = { inode: number; descriptor: number; name: string | null; sizeBytes: number; isPacked: boolean }
+/** `isAfterGap`: others stood before it that were thrown away unseen. */
+type HeldFile = {
+  inode: number
+  descriptor: number
+  name: string | null
+  sizeBytes: number
+  isPacked: boolean
+  isAfterGap: boolean
+}
 
 export class LogSpool {
   readonly #path: string
@@ -80,20 +88,19 @@ export class LogSpool {
   look(): void {
     const newest = this.#files.at(-1)
     let files = rotatedAndPackedFiles(this.#path)
-    let at = files.length
+    let found = { at: files.length, isSure: true }
     for (let listing = 1; newest !== undefined && files.length > 0; listing++) {
-      at = files.findIndex(({ inode }) => inode === newest.inode)
-      if (at < 0) at = this.#whereItIsPacked(newest, files)
-      if (at >= 0) break
+      found = this.#whereIs(newest, files)
+      if (found.at >= 0) break
       if (listing === LISTINGS_MAX) {
         // More rotations than files since the last look: nobody can tell what was between.
-        this.#gap = true
-        at = files.length
+        found = { at: files.length, isSure: false }
         break
       }
       files = rotatedAndPackedFiles(this.#path)
     }
-    for (const { path, inode, sizeBytes, isPacked } of files.slice(0, at).reverse()) {
+    let isAfterGap = !found.isSure
+    for (const { path, inode, sizeBytes, isPacked } of files.slice(0, found.at).reverse()) {
       const descriptor = openFile(path)
       if (descriptor === null) return
       if (fstatSync(descriptor).ino !== inode) {
@@ -104,7 +111,8 @@ export class LogSpool {
       const before = this.#files.at(-1)
       // It has grown since it was the newest, and does no more.
       if (before !== undefined) before.sizeBytes = fstatSync(before.descriptor).size
-      this.#files.push({ inode, descriptor, name: null, sizeBytes, isPacked })
+      this.#files.push({ inode, descriptor, name: null, sizeBytes, isPacked, isAfterGap })
+      isAfterGap = false
     }
     this.#bound()
   }
@@ -123,6 +131,7 @@ export class LogSpool {
       file.name ??= nameOf(file)
       // The Engine was killed while it packed its first bytes.
       if (file.name === null && file.isPacked) this.#gap = true
+      if (file.isAfterGap && this.#offset === 0) this.#gap = true
       const isLast = this.#reading === this.#files.length - 1
       const bytes = file.name === null ? null : this.#readFrom(file, !isLast)
       if (bytes !== null) return this.#blockOf(file.name!, bytes)
@@ -171,26 +180,29 @@ export class LogSpool {
     return file === undefined ? -1 : this.#files.indexOf(file)
   }
 
-  /** Where among those that are listed a file stands that we hold as it was before the Engine compressed it; -1: nowhere. */
-  #whereItIsPacked(newest: HeldFile, files: RotatedFile[]): number {
-    newest.name ??= nameOf(newest)
-    const { name } = newest
-    if (newest.isPacked || name === null) return -1
-    const wantedLength = fstatSync(newest.descriptor).size % 2 ** 32
-    let alike = -1
+  /**
+   * Where a file that we hold stands among those that are listed, or what the Engine has made of it when it compressed it. `at` -1:
+   * nowhere. Not sure: others that begin alike may stand between.
+   */
+  #whereIs(held: HeldFile, files: RotatedFile[]): { at: number; isSure: boolean } {
+    const at = files.findIndex(({ inode }) => inode === held.inode)
+    if (at >= 0 || held.isPacked) return { at, isSure: true }
+    held.name ??= nameOf(held)
+    if (held.name === null) return { at, isSure: false }
+    const length = fstatSync(held.descriptor).size % 2 ** 32
+    const alike: number[] = []
     for (const [at, file] of files.entries()) {
       const descriptor = file.isPacked ? openFile(file.path) : null
       if (descriptor === null) continue
-      const packedName = nameOf({ ...file, descriptor })
-      const length = lengthOfPacked(descriptor)
+      const name = nameOf({ ...file, descriptor })
+      const isSameLength = lengthOfPacked(descriptor) === length
       closeSync(descriptor)
-      if (packedName === null || firstLineIn(packedName) !== firstLineIn(name)) continue
-      if (length === wantedLength) return at
-      if (alike < 0) alike = at
+      if (name === null || firstLineIn(name) !== firstLineIn(held.name)) continue
+      if (isSameLength) return { at, isSure: true }
+      alike.push(at)
     }
-    // It was not packed to its end; we have it all, but others that begin alike may stand between.
-    if (alike >= 0) this.#gap = true
-    return alike
+    // None was packed to its end.
+    return { at: alike[0] ?? -1, isSure: false }
   }
 
   #readAt(offset: number): void {
@@ -282,7 +294,7 @@ function openFile(path: string): number | null {
 }
 
 /** An inode is used again as soon as a file is thrown away; the first line has a time that no other one has. */
-function nameOf({ inode, descriptor, isPacked }: Omit<HeldFile, 'name'>): string | null {
+function nameOf({ inode, descriptor, isPacked }: Pick<HeldFile, 'inode' | 'descriptor' | 'isPacked'>): string | null {
   const bytes = isPacked ? headOfPacked(descriptor).subarray(0, FIRST_LINE_BYTES_MAX) : headOf(descriptor)
   const end = bytes.indexOf(10)
   if (end < 0 && bytes.length < FIRST_LINE_BYTES_MAX) return null

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { Log } from '../../shared/log.ts'
 import { isLeftOver, writePrivateFile } from '../../shared/private-file.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
+import type { LogGap } from './log-gaps.ts'
 import type { KeptHead } from './segment.ts'
 import { SegmentIndexer } from './segment-indexer.ts'
 import { type ContainerPlace, SEGMENT_BYTES_MAX, type Segment, ServiceLog } from './service-log.ts'
@@ -64,11 +65,12 @@ export class LogStore {
   readonly #indexer: SegmentIndexer
   /** Durable. */
   readonly #kept = new Map<string, ContainerPlace>()
-  /** With what waits. */
-  readonly #taken = new Map<string, LogPlace>()
+  /** With what waits. `at`: its latest time. */
+  readonly #taken = new Map<string, LogPlace & { at: number }>()
   /** Containers of which a block was not taken for want of room: who tells them when there is some. */
   readonly #stalled = new Map<string, string>()
   readonly #keptListeners = new Set<(places: KeptPlace[]) => void>()
+  readonly #gapListeners = new Set<(gap: LogGap) => void>()
   readonly #roomListeners = new Set<(containers: Map<string, string>) => void>()
   readonly #followers = new Map<string, Set<() => void>>()
   /** By task; the latest last. */
@@ -122,7 +124,7 @@ export class LogStore {
 
   /** Where the next block begins; what waits for the disk is as good as kept. */
   beginOf(container: string): LogPlace | null {
-    return this.#taken.get(container) ?? placeIn(this.#kept.get(container))
+    return placeIn(this.#taken.get(container) ?? this.#kept.get(container))
   }
 
   /** Some of what was taken of it is not on the disk yet. */
@@ -140,8 +142,12 @@ export class LogStore {
       this.#stalled.set(container, node)
       return 'full'
     }
-    if (head.gap) this.#stats.gaps += 1
-    this.#taken.set(container, { file, offset: end })
+    if (head.gap) {
+      this.#stats.gaps += 1
+      const from = (this.#taken.get(container) ?? this.#kept.get(container))?.at ?? null
+      for (const tell of this.#gapListeners) tell({ container, task: head.task, name, node, from, to: head.from })
+    }
+    this.#taken.set(container, { file, offset: end, at: head.to })
     if (!this.#owners.has(head.task)) this.#owners.set(head.task, { service, name, node })
     this.#waiting.push({ head: { ...head, name, node }, bytes, service })
     this.#waitingBytes += bytes.length
@@ -243,6 +249,11 @@ export class LogStore {
 
   onKept(listener: (places: KeptPlace[]) => void): void {
     this.#keptListeners.add(listener)
+  }
+
+  /** Told of lines that an agent could not have, when the block after them is taken. */
+  onGap(listener: (gap: LogGap) => void): void {
+    this.#gapListeners.add(listener)
   }
 
   /** There is room again for what was answered with `full`: containers and their nodes. */
@@ -370,7 +381,7 @@ function readPlaces(path: string): Record<string, ContainerPlace> {
   }
 }
 
-function placeIn(place: ContainerPlace | undefined): LogPlace | null {
+function placeIn(place: LogPlace | undefined): LogPlace | null {
   return place === undefined ? null : { file: place.file, offset: place.offset }
 }
 

@@ -1,8 +1,9 @@
 /** What agents say of log lines to be kept, and what they are answered: each container is told where to go on, each block when it is on the disk. */
 import type { DownMessage, LogPlaces } from '../../shared/wire/down.ts'
 import type { LogBlock } from '../../shared/wire/log-block.ts'
-import type { LogLooked, LogSources } from '../../shared/wire/up.ts'
+import type { LogLooked, LogSources, Notice } from '../../shared/wire/up.ts'
 import { taskName } from '../api/view-task.ts'
+import { LogGaps } from '../logs/log-gaps.ts'
 import type { LogOwner, LogStore } from '../logs/log-store.ts'
 import type { World } from '../world.ts'
 
@@ -22,6 +23,8 @@ export type LogKeepingNeeds = {
   world(): World
   isOpen(node: string): boolean
   send(node: string, message: DownMessage): void
+  /** For `berth events`. */
+  notice(node: string, notice: Pick<Notice, 'code' | 'message' | 'task'>): void
 }
 
 type Places = LogPlaces['places']
@@ -29,7 +32,7 @@ type Places = LogPlaces['places']
 /** An agent answers within 400 ms, if it is there. */
 const LOOK_MS_MAX = 1_000
 
-export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds): LogKeeping {
+export function createLogKeeping({ store, world, isOpen, send, notice }: LogKeepingNeeds): LogKeeping {
   /** By node: containers that were told where to go on; until they do, what comes of them was sent before. */
   const told = new Map<string, Set<string>>()
   /** By container: nodes that are told where to go on when what was taken of it is on the disk. */
@@ -78,6 +81,8 @@ export function createLogKeeping({ store, world, isOpen, send }: LogKeepingNeeds
       if (places.length > 0) send(node, { kind: 'log-places', places })
     }
   })
+  const gaps = new LogGaps(({ node, task }, message) => notice(node, { code: 'log-gap', message, task }))
+  store.onGap((gap) => gaps.add(gap))
   store.onRoom((containers) => {
     for (const [node, waiting] of Map.groupBy(containers, ([, of]) => of)) {
       const places = waiting.flatMap(([container]) => beginOf(node, container))

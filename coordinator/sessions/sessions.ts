@@ -112,7 +112,16 @@ export function createSessions({
       },
       now,
     }),
-    keeping: logStore ? createLogKeeping({ store: logStore, world: () => core.world, isOpen, send: sendTo }) : null,
+    keeping: logStore
+      ? createLogKeeping({
+          store: logStore,
+          world: () => core.world,
+          isOpen,
+          send: sendTo,
+          notice: (node, said) =>
+            core.observe({ kind: 'notice', node, notice: { kind: 'notice', at: now(), ...said } }),
+        })
+      : null,
     counts: noCounts(),
   }
   let closing = false

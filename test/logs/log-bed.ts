@@ -127,6 +127,7 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
       world,
       isOpen: () => isUp && own === store,
       send: (_, message) => own === store && toAgent(message),
+      notice: (_, { code, message }) => notices.push({ code, message }),
     })
   }
   function openAgent(): void {

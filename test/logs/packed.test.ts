@@ -34,7 +34,7 @@ describe('of files that the Engine has compressed', () => {
     )
     let container = 0
     await fc.assert(
-      fc.asyncProperty(deeds, fc.integer({ min: 500, max: 20_000 }), async (all, maxBytes) => {
+      fc.asyncProperty(deeds, fc.integer({ min: 4_000, max: 20_000 }), async (all, maxBytes) => {
         const log = new EngineLogFile(aFolder(), maxBytes, 1_000, true)
         const [name, task] = [`c${++container}`, `shop_api.${container}`]
         bed.run(name, log.path, task)

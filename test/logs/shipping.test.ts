@@ -100,7 +100,10 @@ describe('what a container writes is kept', () => {
     expect(texts.slice(0, 10)).toEqual(numbered(10))
     expect(texts.at(-1)).toBe('line 509 of this log')
     expect(texts.length).toBeLessThan(510)
-    expect(bed.notices.map(({ code }) => code)).toEqual(['log-gap'])
+    // Exactly: of the last line before it, and of the first one after.
+    const first = Date.parse('2026-11-26T10:00:00Z') + Number(/\d+/.exec(texts[10]!)![0])
+    const span = `between 2026-11-26T10:00:00.009Z and ${new Date(first).toISOString()}`
+    expect(bed.notices).toEqual([{ code: 'log-gap', message: expect.stringContaining(span) }])
   })
 
   test('a line of a megabyte comes in parts that together are the line', async () => {

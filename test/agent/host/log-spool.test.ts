@@ -18,7 +18,11 @@ function aFolder(): string {
 /** The spool after so many rotations, each seen; of each file as many lines as it has room for. */
 function rotated(heldBytesMax: number) {
   const log = new EngineLogFile(aFolder(), FILE_BYTES, 2)
-  const spool = new LogSpool(log.path, () => heldBytesMax, () => {})
+  const spool = new LogSpool(
+    log.path,
+    () => heldBytesMax,
+    () => {},
+  )
   onTestFinished(() => spool.close())
   spool.rewind(null)
   const descriptors = () => readdirSync('/proc/self/fd').length
@@ -59,4 +63,23 @@ test('beyond that the oldest go, their descriptors too, and the gap is told once
   expect(read.lines).toBeLessThan(count)
   expect(read.bytes).toBeGreaterThan(FILE_BYTES)
   expect(read.bytes).toBeLessThanOrEqual(5 * FILE_BYTES)
+})
+
+test('what is after a gap says so each time it is read, as a block may be lost on its way', () => {
+  const log = new EngineLogFile(aFolder(), FILE_BYTES, 2)
+  const spool = new LogSpool(
+    log.path,
+    () => 1_000_000,
+    () => {},
+  )
+  onTestFinished(() => spool.close())
+  spool.rewind(null)
+  log.write(['before'])
+  const { file, end } = spool.next()!
+  // Nobody looks meanwhile.
+  for (let line = 0; line < 100; line++) log.write([`line ${line}`])
+  for (let time = 0; time < 3; time++) {
+    spool.rewind({ file, offset: end })
+    expect(readAll(spool).gaps).toBe(1)
+  }
 })

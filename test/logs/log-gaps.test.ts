@@ -1,0 +1,42 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { LogGaps } from '../../coordinator/logs/log-gaps.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const at = (second: number) => Date.parse('2026-11-26T10:00:00Z') + second * 1_000
+const gap = (container: string, from: number | null, to: number) => ({
+  container,
+  task: 'shop_api.1.a',
+  name: 'shop_api.1',
+  node: 'n1',
+  from: from === null ? null : at(from),
+  to: at(to),
+})
+
+test('a gap is told at once with its time; those of the next minute together, then it is quiet', () => {
+  const told: string[] = []
+  const gaps = new LogGaps((_, message) => told.push(message.split(' may be missing')[0]!))
+  gaps.add(gap('c1', 1, 2))
+  expect(told).toEqual(['lines of shop_api.1 between 2026-11-26T10:00:01.000Z and 2026-11-26T10:00:02.000Z'])
+  gaps.add(gap('c1', 5, 6))
+  gaps.add(gap('c1', 7, 8))
+  gaps.add(gap('c2', null, 9))
+  expect(told.slice(1)).toEqual(['lines of shop_api.1 before 2026-11-26T10:00:09.000Z'])
+  vi.advanceTimersByTime(60_000)
+  const rest = 'lines of shop_api.1 in 2 places between 2026-11-26T10:00:05.000Z and 2026-11-26T10:00:08.000Z'
+  expect(told.slice(2)).toEqual([rest])
+  vi.advanceTimersByTime(600_000)
+  expect(told.length).toBe(3)
+  gaps.add(gap('c1', 20, 21))
+  expect(told.length).toBe(4)
+})
+
+test('containers without end that have gaps are not all told', () => {
+  let told = 0
+  const gaps = new LogGaps(() => {
+    told += 1
+  })
+  for (let container = 0; container < 5_000; container++) gaps.add(gap(`c${container}`, 1, 2))
+  expect(told).toBe(1_000)
+})
