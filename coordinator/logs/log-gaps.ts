@@ -1,14 +1,15 @@
 /**
  * Lines that were thrown away before an agent could read them, told with the time that they are of: exactly between the last line
- * that is kept and the first one after. The first gap of a container is told at once, others of the same minute together after it.
+ * that is kept and the first one after. The first gaps of a container in a minute are told at once, more of them together after it.
  */
 
 /** `from`: of the last line kept before it; null: there is none. `to`: of the first one after. Epoch ms. */
 export type LogGap = { container: string; task: string; name: string; node: string; from: number | null; to: number }
 
-type Told = { last: LogGap; places: number; timer: NodeJS.Timeout }
+type Minute = { told: number; rest: LogGap | null; places: number }
 
-const TELL_EVERY_MS = 60_000
+const MINUTE_MS = 60_000
+const AT_ONCE_MAX = 10
 /** More containers with gaps in a minute are counted only. */
 const CONTAINERS_MAX = 1_000
 
@@ -17,42 +18,38 @@ const ADVICE = 'larger max-size or max-file of its log help'
 
 export class LogGaps {
   readonly #tell: (gap: LogGap, message: string) => void
-  readonly #told = new Map<string, Told>()
+  readonly #minutes = new Map<string, Minute>()
 
   constructor(tell: (gap: LogGap, message: string) => void) {
     this.#tell = tell
   }
 
   add(gap: LogGap): void {
-    const told = this.#told.get(gap.container)
-    if (told !== undefined) {
-      const { last } = told
-      const from = told.places === 0 ? gap.from : last.from
-      told.last = { ...gap, from, to: Math.max(told.places === 0 ? gap.to : last.to, gap.to) }
-      told.places += 1
-    } else if (this.#told.size < CONTAINERS_MAX) {
+    const minute = this.#minuteOf(gap.container)
+    if (minute === null) return
+    if (minute.told < AT_ONCE_MAX) {
+      minute.told += 1
       this.#tell(gap, textOf(gap, 1))
-      this.#wait(gap)
+    } else {
+      minute.rest = { ...gap, from: minute.rest === null ? gap.from : minute.rest.from }
+      minute.places += 1
     }
   }
 
-  close(): void {
-    for (const { timer } of this.#told.values()) clearTimeout(timer)
-    this.#told.clear()
+  #minuteOf(container: string): Minute | null {
+    const known = this.#minutes.get(container)
+    if (known !== undefined) return known
+    if (this.#minutes.size >= CONTAINERS_MAX) return null
+    setTimeout(() => this.#end(container), MINUTE_MS).unref()
+    const minute = { told: 0, rest: null, places: 0 }
+    this.#minutes.set(container, minute)
+    return minute
   }
 
-  #wait(gap: LogGap): void {
-    const timer = setTimeout(() => this.#tellRest(gap.container), TELL_EVERY_MS)
-    timer.unref()
-    this.#told.set(gap.container, { last: gap, places: 0, timer })
-  }
-
-  #tellRest(container: string): void {
-    const told = this.#told.get(container)
-    this.#told.delete(container)
-    if (told === undefined || told.places === 0) return
-    this.#tell(told.last, textOf(told.last, told.places))
-    this.#wait(told.last)
+  #end(container: string): void {
+    const minute = this.#minutes.get(container)
+    this.#minutes.delete(container)
+    if (minute?.rest) this.#tell(minute.rest, textOf(minute.rest, minute.places))
   }
 }
 

@@ -1,0 +1,142 @@
+/**
+ * No line of a container is lost or comes twice, and all are in order: numbered lines, as fast as 50 MiB/s, through the smallest
+ * files, while everything between the container and the disk of the coordinator is killed or cut off. What cannot be kept, as the
+ * Engine throws it away while nobody is there, must lie within a gap that was told.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Cluster, startCluster } from '../test/engines/berth.ts'
+import { type Host, startHosts } from '../test/engines/hosts.ts'
+import { loadImages } from '../test/engines/image.ts'
+import { until } from '../test/engines/until.ts'
+import { type Hole, LINE_BYTES, lastNumber, printingService, type Verdict, verdictOf } from './logs/numbered.ts'
+import { option } from './options.ts'
+import type { Bench, BenchContext } from './report.ts'
+
+const SECONDS = option('seconds', 20)
+const PAUSE_MS = option('pause', 10)
+const CUT_SECONDS = option('cut', 60)
+/** The one of the list below to run; 0: all. */
+const TRIAL = option('trial', 0)
+const RATE_BYTES = 50 * 1024 ** 2
+const LIMIT_MS = 150_000
+
+/** 3 MiB of it are on the disk: 60 ms. */
+const SMALL = '{ driver: json-file, options: { max-size: 1m, max-file: "3" } }'
+/** 5 s. */
+const LARGE = '{ driver: json-file, options: { max-size: 64m, max-file: "4" } }'
+const COMPRESSED = '{ driver: json-file, options: { max-size: 16m, max-file: "20", compress: "true" } }'
+
+/** `trouble` while it prints. `mayLose`: the Engine throws away more than it keeps while no agent is there. */
+type Trial = {
+  name: string
+  logging: string
+  seconds?: number
+  trouble?(cluster: Cluster, host: Host): Promise<void>
+  mayLose?: true
+}
+
+async function thrice(deed: () => Promise<void>): Promise<void> {
+  for (let time = 0; time < 3; time++) {
+    await sleep(3_000)
+    await deed()
+  }
+}
+
+const TRIALS: Trial[] = [
+  { name: 'undisturbed, 1m × 3', logging: SMALL },
+  {
+    name: 'coordinator killed 3 times, 1m × 3',
+    logging: SMALL,
+    trouble: ({ coordinator }) => thrice(() => coordinator.restart('SIGKILL')),
+  },
+  {
+    name: `cut off for ${CUT_SECONDS} s, 1m × 3`,
+    logging: SMALL,
+    seconds: CUT_SECONDS,
+    async trouble(_, host) {
+      await sleep(1_000)
+      await host.unplug()
+      await sleep(CUT_SECONDS * 1_000)
+      await host.plug()
+    },
+  },
+  {
+    name: 'agent killed 3 times, 64m × 4',
+    logging: LARGE,
+    trouble: ({ agents }) => thrice(() => agents[0]!.restart('SIGKILL')),
+  },
+  {
+    name: 'agent killed 3 times, 16m × 20 compressed',
+    logging: COMPRESSED,
+    trouble: ({ agents }) => thrice(() => agents[0]!.restart('SIGKILL')),
+  },
+  {
+    name: 'agent killed 3 times, 1m × 3',
+    logging: SMALL,
+    trouble: ({ agents }) => thrice(() => agents[0]!.restart('SIGKILL')),
+    mayLose: true,
+  },
+]
+
+export const bench: Bench = {
+  about: 'no line lost, doubled or out of order at 50 MiB/s, whatever is killed; trials 1 to 6, or --trial N',
+  async run(context) {
+    for (const [index, trial] of TRIALS.entries()) {
+      if (TRIAL === 0 || TRIAL === index + 1) await run(trial, context)
+    }
+  },
+}
+
+async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
+  const hosts = await startHosts({ count: 1 })
+  try {
+    await loadImages(hosts.hosts)
+    // Cut off for a minute, the node is not to be given up.
+    const patience = ['--agent-grace', '5m', '--engine-grace', '5m', '--start-grace', '5m']
+    const cluster = await startCluster(hosts, { coordinatorArgs: patience })
+    const host = hosts.hosts[0]!
+    const lines = Math.ceil(((trial.seconds ?? SECONDS) * RATE_BYTES) / LINE_BYTES / 2_500) * 2_500
+    say(`${trial.name}: ${lines} lines`)
+    const deployed = await cluster.deploy('proof', printingService(lines, PAUSE_MS, trial.logging))
+    if (deployed.exit !== 0) throw new Error(deployed.stderr)
+    await trial.trouble?.(cluster, host)
+    await cluster.ready()
+    await cluster.nodesReady()
+    const access = { url: cluster.url, token: cluster.operatorToken, caPem: cluster.caPem }
+    const isWhole = async () => {
+      const last = await lastNumber(access, 'proof_web')
+      if (last < lines - 1) throw new Error(`line ${last} is the last`)
+      return true
+    }
+    await until(isWhole, `line ${lines - 1} to be kept`, { limitMs: LIMIT_MS, everyMs: 500 })
+    const verdict = await verdictOf(access, 'proof_web')
+    const untold = verdict.holes.length === 0 ? 0 : await untoldLines(cluster, verdict)
+    const none = { atMost: 0 }
+    const { name, mayLose } = trial
+    report({
+      metric: `${name}: printed, MB/s`,
+      value: (lines * LINE_BYTES) / 1e6 / verdict.seconds,
+      unit: 'per second',
+    })
+    const beside = { printed: lines }
+    report({ metric: `${name}: lost`, value: verdict.lost, unit: 'count', beside, ...(!mayLose && { goal: none }) })
+    report({ metric: `${name}: lost outside of told gaps`, value: untold, unit: 'count', goal: none })
+    const twice = verdict.doubled + verdict.disordered
+    report({ metric: `${name}: doubled or out of order`, value: twice, unit: 'count', goal: none })
+    await cluster.stop()
+  } finally {
+    await hosts.stop()
+  }
+}
+
+/** Lines missing of which no event says that they may be. */
+async function untoldLines(cluster: Cluster, { holes }: Verdict): Promise<number> {
+  const { stdout } = await cluster.berth('events', '--limit', '1000', '--json')
+  const told = [...stdout.matchAll(/between (\S+Z) and (\S+Z) may be missing/g)].map(([, from, to]) => ({
+    from: Date.parse(from!),
+    to: Date.parse(to!),
+  }))
+  // Times are told to a millisecond, and lines have more of it.
+  const isTold = (hole: Hole) => told.some(({ from, to }) => from <= hole.from + 1 && hole.to - 1 <= to)
+  return holes.filter((hole) => !isTold(hole)).reduce((sum, { lines }) => sum + lines, 0)
+}
