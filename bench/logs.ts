@@ -1,13 +1,13 @@
 /** Log files → durable at the coordinator, and read from there: two processes on this machine, TLS between them. */
 import type { ChildProcess } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { aCoordinatorProcess, type CoordinatorProcess } from '../test/build/coordinator.ts'
 import { residentBytes } from './fleet/usage.ts'
-import { writeLogFiles } from './logs/log-files.ts'
+import { rsyslog, secondsOf, syslogNg } from './logs/forwarders.ts'
+import { type LogFiles, writeLogFiles } from './logs/log-files.ts'
 import { berthLogs, metric, open, readAll, startAgent } from './logs/reading.ts'
-import { hasRsyslog, rsyslogSeconds } from './logs/rsyslog.ts'
 import { option } from './options.ts'
 import { type Bench, median } from './report.ts'
 
@@ -15,6 +15,7 @@ const FILES = 4
 const ROTATIONS = option('rotations', 5)
 const MEGABYTES = option('megabytes', 25)
 const LIVE_LINES = option('live', 100)
+const WITH_PEERS = option('peers', 1) > 0
 const MB = 1e6
 /** Packed, of what no index goes over: less than a part. */
 const LEFT_BYTES = 512 * 1024
@@ -27,7 +28,8 @@ const PATTERNS = [
 ]
 
 export const bench: Bench = {
-  about: 'log files → durable at the coordinator, stored bytes, read back, --grep, latency of -f; beside rsyslog',
+  about:
+    'log files → durable at the coordinator, stored bytes, read back, --grep, latency of -f; beside rsyslog and syslog-ng',
   async run({ report, say }) {
     const dir = mkdtempSync(join('/var/tmp', 'berth-bench-'))
     const coordinator = await aCoordinatorProcess(dir, { logLevel: 'warn' })
@@ -45,21 +47,30 @@ export const bench: Bench = {
       const kept = await metric(coordinator, 'berth_logs_received_lines_total')
       if (kept !== files.lines) throw new Error(`${kept} of ${files.lines} lines are kept`)
       const agentMb = residentBytes(agent.pid!) / MB
-      const peer = await rsyslogOf(dir, files.paths, say)
-      const beside: Record<string, number> = peer === null ? {} : { rsyslog: peer.bytes / MB / peer.seconds }
-      const lines = { rsyslog: peer === null ? 0 : peer.lines / peer.seconds }
+      // The files are read by the peers as they are, before lines are added to them.
+      const took = await peersSeconds(dir, files, say)
+      const beside = (amount: number) =>
+        Object.fromEntries(took.map((peer) => [peer.name, amount / peer.seconds] as const))
+      const better = took.toSorted((a, b) => a.seconds - b.seconds)[0]
+      if (better !== undefined)
+        report({
+          metric: `times as fast as ${better.name}`,
+          value: better.seconds / seconds,
+          unit: 'ratio',
+          goal: { atLeast: 2 },
+        })
       report({
         metric: 'file → durable, MB/s',
         value: files.bytes / MB / seconds,
         unit: 'per second',
-        beside,
+        beside: beside(files.bytes / MB),
         goal: { atLeast: 100 },
       })
       report({
         metric: 'file → durable, lines/s',
         value: files.lines / seconds,
         unit: 'per second',
-        beside: peer === null ? {} : lines,
+        beside: beside(files.lines),
         goal: { atLeast: 600_000 },
       })
       report({ metric: 'agent RSS', value: agentMb, unit: 'MB' })
@@ -108,16 +119,18 @@ export const bench: Bench = {
   },
 }
 
-/** Of the newest files alone: what rotated is for it another file. Null: it is not installed. */
-async function rsyslogOf(dir: string, paths: string[], say: (text: string) => void) {
-  if (!hasRsyslog()) {
-    say('rsyslog is not installed (apt-get install rsyslog): no peer')
-    return null
+/** Those that cannot be had, as there is no network, are left out and said. */
+async function peersSeconds(dir: string, files: LogFiles, say: (text: string) => void) {
+  const took: { name: string; seconds: number }[] = []
+  for (const forwarder of WITH_PEERS ? [rsyslog, syslogNg] : []) {
+    const { name } = forwarder
+    try {
+      took.push({ name, seconds: await secondsOf(forwarder, join(dir, name), files.paths, files.bytes) })
+    } catch (error) {
+      say(`${name} is not measured: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
-  const texts = paths.map((path) => readFileSync(path))
-  const bytes = texts.reduce((sum, text) => sum + text.length, 0)
-  const lines = texts.reduce((sum, text) => sum + text.toString('latin1').split('\n').length - 1, 0)
-  return { bytes, lines, seconds: await rsyslogSeconds(join(dir, 'rsyslog'), paths, bytes) }
+  return took
 }
 
 async function latenciesOf(coordinator: CoordinatorProcess, path: string): Promise<number[]> {

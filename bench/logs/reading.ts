@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CoordinatorProcess } from '../../test/build/coordinator.ts'
 import { aServiceSpec } from '../../test/build/spec.ts'
 import type { LogAgentOrder } from './agent-process.ts'
+import { agentSettings } from './agent-settings.ts'
 
 const BERTH = join(import.meta.dirname, '../../bin/berth')
 
@@ -16,7 +17,7 @@ export async function startAgent(coordinator: CoordinatorProcess, dir: string, p
   const tokenPath = join(dir, 'join-token')
   writeFileSync(tokenPath, await coordinator.joinToken(), { mode: 0o600 })
   const order: LogAgentOrder = { coordinator: coordinator.url, tokenPath, dataDir: join(dir, 'agent'), paths }
-  const agent = fork(join(import.meta.dirname, 'agent-process.ts'), [JSON.stringify(order)])
+  const agent = fork(join(import.meta.dirname, 'agent-process.ts'), [JSON.stringify(order)], agentSettings())
   const web = aServiceSpec({ image: 'bb:1', replicas: paths.length })
   await coordinator.ask('PUT', '/v1/stacks/bench', { name: 'bench', services: { web } })
   for (;;) {
