@@ -4,6 +4,7 @@
  * Engine throws it away while nobody is there, must lie within a gap that was told.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { EventDocument, Page } from '../shared/api.ts'
 import { type Cluster, startCluster } from '../test/engines/berth.ts'
 import { type Host, startHosts } from '../test/engines/hosts.ts'
 import { loadImages } from '../test/engines/image.ts'
@@ -111,6 +112,8 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
     await until(isWhole, `line ${lines - 1} to be kept`, { limitMs: LIMIT_MS, everyMs: 500 })
     const verdict = await verdictOf(access, 'proof_web')
     const untold = verdict.holes.length === 0 ? 0 : await untoldLines(cluster, verdict)
+    for (const { lines, from, to } of verdict.holes.slice(0, 20))
+      say(`${lines} lines between ${new Date(from).toISOString()} and ${new Date(to).toISOString()} are missing`)
     const none = { atMost: 0 }
     const { name, mayLose } = trial
     report({
@@ -131,11 +134,11 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
 
 /** Lines missing of which no event says that they may be. */
 async function untoldLines(cluster: Cluster, { holes }: Verdict): Promise<number> {
-  const { stdout } = await cluster.berth('events', '--limit', '1000', '--json')
-  const told = [...stdout.matchAll(/between (\S+Z) and (\S+Z) may be missing/g)].map(([, from, to]) => ({
-    from: Date.parse(from!),
-    to: Date.parse(to!),
-  }))
+  const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?type=log-gap&limit=1000')
+  const told = items.flatMap(({ message }) => {
+    const span = /between (\S+Z) and (\S+Z) may be missing/.exec(message)
+    return span === null ? [] : [{ from: Date.parse(span[1]!), to: Date.parse(span[2]!) }]
+  })
   // Times are told to a millisecond, and lines have more of it.
   const isTold = (hole: Hole) => told.some(({ from, to }) => from <= hole.from + 1 && hole.to - 1 <= to)
   return holes.filter((hole) => !isTold(hole)).reduce((sum, { lines }) => sum + lines, 0)

@@ -50,7 +50,8 @@ const LOOKED_MS_MAX = 400
 export const LAST_WORDS_MS_MAX = 2_000
 
 const pack = promisify(zstdCompress)
-const PACKING = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+/** `chunkSize`: mostly all that comes of a block, in one turn of the thread that packs it. */
+const PACKING = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: 128 * 1024 }
 
 type Shipment = {
   handle: ContainerHandle
