@@ -46,6 +46,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     notice: (code, message, task) => supervisor.tell({ code, message, task }),
     now: systemClock.now,
   })
+  supervisor.onChange(() => logShipper.containersChanged())
   const loadMeter = createLoadMeter({ diskPath: dataRootOf(engine, supervisor), hostCgroup: options.hostCgroup })
   const link = createLink({
     options: { ...options, agentVersion: version.version },

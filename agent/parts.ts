@@ -15,6 +15,8 @@ export type ContainerHandle = {
   pid: number
   /** The json-file log, when the Engine keeps one that this process can read. */
   logPath: string | null
+  /** How many files of it the Engine keeps; absent: it throws none away, or has but one. */
+  logFilesMax?: number
   memoryBytesLimit: number | null
   /** How long its latest health test took; absent: none is known of. */
   healthCheckMs?: number

@@ -101,13 +101,14 @@ export function wantsToRun(record: TaskRecord): boolean {
 export function handleOf(record: TaskRecord, rollouts: ReadonlySet<string>, now: Instant): ContainerHandle | null {
   const container = ownContainer(pictureOf(record))
   if (!container) return null
-  const { id, pid, logPath, memoryBytesLimit, healthCheckMs } = container
+  const { id, pid, logPath, logFilesMax, memoryBytesLimit, healthCheckMs } = container
   const { attempt } = record.memory
   const sign = signOf(container, record.assigned, attempt, rollouts, now)
   const sampling = record.spec?.sampling
   return {
     ...{ task: record.id, containerId: id, attempt, pid, logPath, memoryBytesLimit },
     ...(healthCheckMs !== undefined && { healthCheckMs }),
+    ...(logFilesMax && { logFilesMax }),
     ...(sign && { sign }),
     ...(sampling && { sampling }),
   }

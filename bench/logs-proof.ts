@@ -4,12 +4,11 @@
  * Engine throws it away while nobody is there, must lie within a gap that was told.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EventDocument, Page } from '../shared/api.ts'
 import { type Cluster, startCluster } from '../test/engines/berth.ts'
 import { type Host, startHosts } from '../test/engines/hosts.ts'
 import { loadImages } from '../test/engines/image.ts'
 import { until } from '../test/engines/until.ts'
-import { type Hole, LINE_BYTES, lastNumber, printingService, type Verdict, verdictOf } from './logs/numbered.ts'
+import { LINE_BYTES, lastNumber, printingService, untoldLines, verdictOf } from './logs/numbered.ts'
 import { option } from './options.ts'
 import type { Bench, BenchContext } from './report.ts'
 
@@ -103,15 +102,17 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
     await trial.trouble?.(cluster, host)
     await cluster.ready()
     await cluster.nodesReady()
-    const access = { url: cluster.url, token: cluster.operatorToken, caPem: cluster.caPem }
     const isWhole = async () => {
-      const last = await lastNumber(access, 'proof_web')
+      const last = await lastNumber(cluster, 'proof_web')
       if (last < lines - 1) throw new Error(`line ${last} is the last`)
       return true
     }
     await until(isWhole, `line ${lines - 1} to be kept`, { limitMs: LIMIT_MS, everyMs: 500 })
-    const verdict = await verdictOf(access, 'proof_web')
-    const untold = verdict.holes.length === 0 ? 0 : await untoldLines(cluster, verdict)
+    const verdict = await verdictOf(cluster, 'proof_web')
+    const untold = await untoldLines(cluster, verdict)
+    const { text } = await cluster.request('GET', '/metrics')
+    const figure = (name: string) => new RegExp(`^berth_logs_${name} (.*)$`, 'm').exec(text)?.[1]
+    say(`since its start the coordinator kept ${figure('received_lines_total')} lines, ${figure('gaps_total')} gaps`)
     for (const { lines, from, to } of verdict.holes.slice(0, 20))
       say(`${lines} lines between ${new Date(from).toISOString()} and ${new Date(to).toISOString()} are missing`)
     const none = { atMost: 0 }
@@ -130,16 +131,4 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
   } finally {
     await hosts.stop()
   }
-}
-
-/** Lines missing of which no event says that they may be. */
-async function untoldLines(cluster: Cluster, { holes }: Verdict): Promise<number> {
-  const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?type=log-gap&limit=1000')
-  const told = items.flatMap(({ message }) => {
-    const span = /between (\S+Z) and (\S+Z) may be missing/.exec(message)
-    return span === null ? [] : [{ from: Date.parse(span[1]!), to: Date.parse(span[2]!) }]
-  })
-  // Times are told to a millisecond, and lines have more of it.
-  const isTold = (hole: Hole) => told.some(({ from, to }) => from <= hole.from + 1 && hole.to - 1 <= to)
-  return holes.filter((hole) => !isTold(hole)).reduce((sum, { lines }) => sum + lines, 0)
 }

@@ -37,6 +37,8 @@ export type Container = {
   /** At which its Engine's host reaches it; absent or empty: none. */
   addresses?: string[]
   logPath: string | null
+  /** How many files of its log the Engine keeps (`max-file`); absent: it throws none away, or has but one. */
+  logFilesMax?: number
   memoryBytesLimit: number | null
 }
 

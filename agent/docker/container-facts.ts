@@ -32,6 +32,7 @@ export function readContainer(info: ContainerInspectInfo): Container | null {
     ports: readPorts(info),
     addresses: readAddresses(info),
     logPath: info.LogPath || null,
+    ...readLogFilesMax(info),
     memoryBytesLimit: info.HostConfig.Memory || null,
   }
 }
@@ -50,6 +51,13 @@ function readState(state: ContainerInspectInfo['State']): Container['state'] {
   // Podman says configured or initialized for what never ran.
   if (['created', 'configured', 'initialized'].includes(state.Status)) return 'created'
   return readTime(state.StartedAt) === null ? 'created' : 'exited'
+}
+
+/** `{}`: nothing that is thrown away is replaced by another file. */
+function readLogFilesMax({ HostConfig: { LogConfig } }: ContainerInspectInfo): { logFilesMax?: number } {
+  const options: Record<string, string> = LogConfig?.Config ?? {}
+  const filesMax = Number(options['max-file'])
+  return options['max-size'] !== undefined && filesMax > 1 ? { logFilesMax: filesMax } : {}
 }
 
 type HealthFacts = Pick<Container, 'health' | 'healthyAt' | 'healthMessage' | 'healthCheckMs'>

@@ -188,6 +188,12 @@ export class LogShipping implements LogShipper {
 
   // ---------------------------------------------------------------- containers
 
+  /** Some container may be new: its files are opened before it has filled and lost the first. */
+  containersChanged(): void {
+    const isKnown = ({ containerId }: ContainerHandle) => this.#shipments.has(containerId)
+    if (!this.#needs.containers().every(isKnown)) this.#find()
+  }
+
   #find(): void {
     const handles = this.#needs.containers()
     const present = new Set<string>()
@@ -237,7 +243,11 @@ export class LogShipping implements LogShipper {
     }
     if (isFile) {
       const written = () => this.#written(shipment)
-      shipment.spool = new LogSpool(logPath, () => this.#heldBytesMax, written)
+      shipment.spool = new LogSpool(logPath, {
+        heldBytesMax: () => this.#heldBytesMax,
+        ready: written,
+        filesMax: handle.logFilesMax,
+      })
       shipment.watch = new LogWatch(logPath, written)
     }
     this.#shipments.set(containerId, shipment)

@@ -41,6 +41,15 @@ type HeldFile = {
   isAfterGap: boolean
 }
 
+export type SpoolOptions = {
+  /** Room that files may take which the Engine threw away, held for what is in them. */
+  heldBytesMax: () => number
+  /** There is more to take, some of which had to be unpacked. */
+  ready: () => void
+  /** How many files the Engine keeps: with so many there may have been others before. Absent: it throws none away. */
+  filesMax?: number
+}
+
 export class LogSpool {
   readonly #path: string
   readonly #heldBytesMax: () => number
@@ -57,15 +66,13 @@ export class LogSpool {
   /** Of the file that is being read. */
   #unpacking: PackedLog | null = null
 
-  /**
-   * `heldBytesMax`: room that files may take which the Engine threw away, held for what is in them. `ready`: there is more to
-   * take, some of which had to be unpacked.
-   */
-  constructor(path: string, heldBytesMax: () => number, ready: () => void) {
+  constructor(path: string, { heldBytesMax, ready, filesMax = Number.POSITIVE_INFINITY }: SpoolOptions) {
     this.#path = path
     this.#heldBytesMax = heldBytesMax
     this.#ready = ready
     this.look()
+    const oldest = this.#files[0]
+    if (oldest !== undefined && this.#files.length >= filesMax) oldest.isAfterGap = true
   }
 
   /** There is none to take just now, but there will be. */
@@ -86,6 +93,13 @@ export class LogSpool {
 
   /** Opens files that are new; to be called before the Engine takes any away. */
   look(): void {
+    // Renamed between the listing and the opening: looked at anew at once, as the next renaming may take one away.
+    for (let listing = 1; listing <= LISTINGS_MAX; listing++) if (this.#openNew()) break
+    this.#bound()
+  }
+
+  /** False: not all that were listed could be opened by the names that they had. */
+  #openNew(): boolean {
     const newest = this.#files.at(-1)
     let files = rotatedAndPackedFiles(this.#path)
     let found = { at: files.length, isSure: true }
@@ -102,11 +116,10 @@ export class LogSpool {
     let isAfterGap = !found.isSure
     for (const { path, inode, sizeBytes, isPacked } of files.slice(0, found.at).reverse()) {
       const descriptor = openFile(path)
-      if (descriptor === null) return
+      if (descriptor === null) return false
       if (fstatSync(descriptor).ino !== inode) {
-        // Renamed between the look and the opening: the next look finds it.
         closeSync(descriptor)
-        return
+        return false
       }
       const before = this.#files.at(-1)
       // It has grown since it was the newest, and does no more.
@@ -114,7 +127,7 @@ export class LogSpool {
       this.#files.push({ inode, descriptor, name: null, sizeBytes, isPacked, isAfterGap })
       isAfterGap = false
     }
-    this.#bound()
+    return true
   }
 
   /** The next block, of at most LOG_BLOCK_BYTES_MAX bytes; null: there is none now. */

@@ -1,11 +1,13 @@
 /** A service that prints numbered lines fast, and what became of them at the coordinator: which are lost, doubled or out of order. */
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
-import type { LogRecordLine } from '../../shared/api.ts'
+import type { EventDocument, LogRecordLine, Page } from '../../shared/api.ts'
+import type { Cluster } from '../../test/engines/berth.ts'
 import { BUSYBOX } from '../../test/engines/image.ts'
 
 /** Of one line, with its number. */
 export const LINE_BYTES = 1_000
+const EPOCH = new Date(0).toISOString()
 const CHUNK_LINES = 2_500
 
 /** A Compose file of one container that prints `lines` lines, `pauseMs` after every 2.5 MB, and then does nothing. */
@@ -38,13 +40,11 @@ export type Verdict = {
   seconds: number
 }
 
-type Access = { url: string; token: string; caPem: string }
-
 /** Reads all lines of the service and looks at their numbers, which begin with 0. @throws Error for more than one container's */
-export async function verdictOf(access: Access, service: string): Promise<Verdict> {
+export async function verdictOf(cluster: Cluster, service: string): Promise<Verdict> {
   const verdict: Verdict = { lines: 0, lost: 0, doubled: 0, disordered: 0, holes: [], seconds: 0 }
   let [last, lastAt, firstAt, task] = [-1, 0, 0, '']
-  for await (const line of linesOf(access, `service=${service}`)) {
+  for await (const line of linesOf(cluster, `service=${service}`)) {
     const number = Number(/^line (\d+) /.exec(line.text)?.[1] ?? Number.NaN)
     if (Number.isNaN(number)) throw new Error(`this is none of its lines: ${line.text.slice(0, 100)}`)
     if (task !== '' && line.task !== task) throw new Error(`lines of ${task} and of ${line.task}`)
@@ -64,15 +64,15 @@ export async function verdictOf(access: Access, service: string): Promise<Verdic
 }
 
 /** The number of the last line that is kept; -1: there is none. */
-export async function lastNumber(access: Access, service: string): Promise<number> {
+export async function lastNumber(cluster: Cluster, service: string): Promise<number> {
   let last = -1
-  for await (const { text } of linesOf(access, `service=${service}&tail=1`)) last = Number(text.split(' ')[1])
+  for await (const { text } of linesOf(cluster, `service=${service}&tail=1`)) last = Number(text.split(' ')[1])
   return last
 }
 
-async function* linesOf({ url, token, caPem }: Access, query: string): AsyncGenerator<LogRecordLine> {
+async function* linesOf({ url, operatorToken, caPem }: Cluster, query: string): AsyncGenerator<LogRecordLine> {
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}` }
+    const headers = { authorization: `Bearer ${operatorToken}` }
     request(`${url}/v1/logs?${query}`, { headers, ca: caPem, agent: false }, resolve).on('error', reject).end()
   })
   let rest = ''
@@ -85,4 +85,16 @@ async function* linesOf({ url, token, caPem }: Access, query: string): AsyncGene
       else if (record.error !== undefined) throw new Error(record.error)
     }
   }
+}
+
+/** Lines missing of which no event says that they may be. */
+export async function untoldLines(cluster: Cluster, { holes }: Verdict): Promise<number> {
+  const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?type=log-gap&limit=1000')
+  const told = items.flatMap(({ message }) => {
+    const span = /(?:between (\S+Z) and|before) (\S+Z) may be missing/.exec(message)
+    return span === null ? [] : [{ from: Date.parse(span[1] ?? EPOCH), to: Date.parse(span[2]!) }]
+  })
+  // Times are told to a millisecond, and lines have more of it.
+  const isTold = (hole: Hole) => told.some(({ from, to }) => from <= hole.from + 1 && hole.to - 1 <= to)
+  return holes.filter((hole) => !isTold(hole)).reduce((sum, { lines }) => sum + lines, 0)
 }

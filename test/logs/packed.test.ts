@@ -145,11 +145,7 @@ describe('a spool', () => {
   test('that holds a file which is compressed meanwhile does not read it twice', async () => {
     const log = new EngineLogFile(aFolder(), Number.POSITIVE_INFINITY, 9, true)
     log.write(numbered(10))
-    const spool = new LogSpool(
-      log.path,
-      () => 1e9,
-      () => {},
-    )
+    const spool = new LogSpool(log.path, { heldBytesMax: () => 1e9, ready: () => {} })
     onTestFinished(() => spool.close())
     spool.rewind(null)
     // None of these is seen on its way.
@@ -169,11 +165,7 @@ describe('a spool', () => {
     const [older, place, newer] = [part.repeat(3), part.repeat(5), part.repeat(4)]
     writeFileSync(`${path}.1`, place)
     writeFileSync(path, '')
-    const before = new LogSpool(
-      path,
-      () => 1e9,
-      () => {},
-    )
+    const before = new LogSpool(path, { heldBytesMax: () => 1e9, ready: () => {} })
     before.rewind(null)
     const block = before.next()!
     before.close()
@@ -181,11 +173,7 @@ describe('a spool', () => {
     rmSync(`${path}.1`)
     for (const [index, text] of [newer, place, older].entries())
       writeFileSync(`${path}.${index + 1}.gz`, gzipSync(text))
-    const spool = new LogSpool(
-      path,
-      () => 1e9,
-      () => {},
-    )
+    const spool = new LogSpool(path, { heldBytesMax: () => 1e9, ready: () => {} })
     onTestFinished(() => spool.close())
     spool.rewind({ file: block.file, offset: block.end })
     expect(await linesOf(spool)).toMatchObject({ texts: newer.trimEnd().split('\n'), gaps: 0 })
@@ -197,11 +185,7 @@ describe('a spool', () => {
       log.write([`in file ${file}`])
       log.rotate()
     }
-    const spool = new LogSpool(
-      log.path,
-      () => 1e9,
-      () => {},
-    )
+    const spool = new LogSpool(log.path, { heldBytesMax: () => 1e9, ready: () => {} })
     onTestFinished(() => spool.close())
     spool.rewind(null)
     // One number is missing between two renamings.

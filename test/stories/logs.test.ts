@@ -1,15 +1,16 @@
 /** What containers print is kept: each line once and in order, whatever is killed, and when nothing of the container is left. */
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { lastNumber, printingService, untoldLines, verdictOf } from '../../bench/logs/numbered.ts'
 import type { LogRecordLine } from '../../shared/api.ts'
 import { LABEL } from '../../shared/labels.ts'
 import { BERTH, type Cluster } from '../engines/berth.ts'
-import { snapshot } from '../engines/exactly.ts'
+import { type Placed, snapshot } from '../engines/exactly.ts'
 import type { Host } from '../engines/hosts.ts'
 import { BUSYBOX } from '../engines/image.ts'
-import { pause } from '../engines/processes.ts'
+import { must, pause } from '../engines/processes.ts'
 import { until } from '../engines/until.ts'
 import { deployed, heal, type Scene, shareScene, succeeded } from './trouble.ts'
 
@@ -54,9 +55,9 @@ async function kept(target: string, ...args: string[]): Promise<Map<string, stri
 
 const numbered = Array.from({ length: LINES }, (_, index) => `line ${index} of a service that prints a good deal`)
 
-const allKept = () =>
+const allKept = (service: string) =>
   until(async () => {
-    const byTask = await kept('talk_web')
+    const byTask = await kept(service)
     const counts = [...byTask.values()].map((lines) => lines.length)
     if (counts.length < 3 || counts.some((count) => count < LINES)) throw new Error(`${counts} lines are kept`)
     return byTask
@@ -77,14 +78,14 @@ test('agents and the coordinator are killed while small files rotate: no line is
   }
   await cluster.ready()
   await cluster.nodesReady()
-  const all = await allKept()
+  const all = await allKept('talk_web')
   expect(all.size).toBe(3)
   for (const lines of all.values()) expect(lines).toEqual(numbered)
 })
 
 test('what the Engine has compressed while no agent was there is read all the same', async () => {
   const options = '{ driver: json-file, options: { max-size: 100k, max-file: "60", compress: "true" } }'
-  await deployed(cluster, 'talk', printing(3, `${COUNT}; while :; do sleep 1000 & wait $$!; done`, options))
+  await deployed(cluster, 'packed', printing(3, `${COUNT}; while :; do sleep 1000 & wait $$!; done`, options))
   await pause(1_000)
   await Promise.all(cluster.agents.map((agent) => agent.kill('SIGKILL')))
   const [id, { host: name }] = [...(await snapshot(cluster.hosts))][0]!
@@ -95,11 +96,75 @@ test('what the Engine has compressed while no agent was there is read all the sa
   await until(async () => packed() >= before + 3, 'the Engine to compress three files')
   for (const agent of cluster.agents) await agent.start()
   await cluster.nodesReady()
-  const all = await allKept()
+  const all = await allKept('packed_web')
   expect(all.size).toBe(3)
   for (const lines of all.values()) expect(lines).toEqual(numbered)
   const { stdout } = await cluster.berth('events', '--limit', '200')
   expect(stdout).not.toContain('may be missing')
+})
+
+test('through files that hold a tenth of a second: none twice, all in order, and what the Engine threw away is told', async () => {
+  const logging = '{ driver: json-file, options: { max-size: 500k, max-file: "3" } }'
+  const lines = 40_000
+  await deployed(cluster, 'fast', printingService(lines, 100, logging))
+  await pause(1_000)
+  await cluster.coordinator.restart('SIGKILL')
+  await cluster.ready()
+  const [[, { host: name }]] = [...(await snapshot(cluster.hosts))] as [[string, Placed]]
+  const agent = cluster.agents.find((each) => each.name === name)!
+  await agent.restart('SIGKILL')
+  await cluster.nodesReady()
+  await until(async () => (await lastNumber(cluster, 'fast_web')) === lines - 1, 'the last line to be kept')
+  const verdict = await verdictOf(cluster, 'fast_web')
+  expect(verdict).toMatchObject({ doubled: 0, disordered: 0 })
+  expect(verdict.lines + verdict.lost).toBe(lines)
+  expect(await untoldLines(cluster, verdict)).toBe(0)
+})
+
+test('lines of a megabyte, empty ones and such as are no text are kept as the Engine has them', async () => {
+  const script = `awk 'BEGIN { for (i = 0; i < 65536; i++) printf "%015d ", i; print "" }'; echo; printf 'a\\377\\376\\200z\\n'; printf '\\303'; echo`
+  await deployed(
+    cluster,
+    'odd',
+    printing(1, `${script}; while :; do sleep 1000 & wait $$!; done`, '{ driver: json-file }'),
+  )
+  const [[id, { host: name }]] = [...(await snapshot(cluster.hosts))] as [[string, Placed]]
+  const own = cluster.hosts.find((each) => each.name === name)!
+  await until(async () => {
+    const written = (await own.docker('logs', id)).replaceAll('\n', '')
+    if (!written.endsWith('\ufffd')) throw new Error('the container is writing')
+    expect(written.length).toBeGreaterThan(1024 * 1024)
+    const lines = [...(await kept('odd_web')).values()].flat()
+    if (lines.join('') !== written) throw new Error(`${lines.join('').length} of ${written.length} characters`)
+    return true
+  }, 'all of it to be kept')
+})
+
+test('the disk of the coordinator is full: it says so, takes nothing, and has every line once there is room', async () => {
+  const dir = join(cluster.coordinatorDir, 'logs')
+  await cluster.coordinator.kill('SIGKILL')
+  await must('mount', ['-t', 'tmpfs', '-o', 'size=2m,mode=0700', 'tmpfs', dir])
+  try {
+    const ballast = join(dir, '.ballast')
+    await must('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=1k', 'count=1900', 'status=none'])
+    await cluster.coordinator.start()
+    await cluster.ready()
+    await cluster.nodesReady()
+    await deployed(
+      cluster,
+      'full',
+      printing(3, `${COUNT}; while :; do sleep 1000 & wait $$!; done`, '{ driver: json-file }'),
+    )
+    const isFull = async () => /^berth_logs_full 1$/m.test((await cluster.request('GET', '/metrics')).text)
+    await until(isFull, 'the coordinator to say that it takes no lines')
+    rmSync(ballast)
+    for (const lines of (await allKept('full_web')).values()) expect(lines).toEqual(numbered)
+    expect(await isFull()).toBe(false)
+  } finally {
+    await cluster.coordinator.kill('SIGKILL')
+    await must('umount', [dir])
+    await cluster.coordinator.start()
+  }
 })
 
 test('an Engine that is killed and comes back: what it has written is kept once', async () => {

@@ -18,11 +18,7 @@ function aFolder(): string {
 /** The spool after so many rotations, each seen; of each file as many lines as it has room for. */
 function rotated(heldBytesMax: number) {
   const log = new EngineLogFile(aFolder(), FILE_BYTES, 2)
-  const spool = new LogSpool(
-    log.path,
-    () => heldBytesMax,
-    () => {},
-  )
+  const spool = new LogSpool(log.path, { heldBytesMax: () => heldBytesMax, ready: () => {} })
   onTestFinished(() => spool.close())
   spool.rewind(null)
   const descriptors = () => readdirSync('/proc/self/fd').length
@@ -67,11 +63,7 @@ test('beyond that the oldest go, their descriptors too, and the gap is told once
 
 test('what is after a gap says so each time it is read, as a block may be lost on its way', () => {
   const log = new EngineLogFile(aFolder(), FILE_BYTES, 2)
-  const spool = new LogSpool(
-    log.path,
-    () => 1_000_000,
-    () => {},
-  )
+  const spool = new LogSpool(log.path, { heldBytesMax: () => 1_000_000, ready: () => {} })
   onTestFinished(() => spool.close())
   spool.rewind(null)
   log.write(['before'])
@@ -82,4 +74,23 @@ test('what is after a gap says so each time it is read, as a block may be lost o
     spool.rewind({ file, offset: end })
     expect(readAll(spool).gaps).toBe(1)
   }
+})
+
+test('who begins with as many files as the Engine keeps says that there may have been others, with fewer not', () => {
+  const log = new EngineLogFile(aFolder(), FILE_BYTES, 3)
+  const gapsNow = () => {
+    const spool = new LogSpool(log.path, { heldBytesMax: () => 1_000_000, ready: () => {}, filesMax: 3 })
+    spool.rewind(null)
+    const { gaps } = readAll(spool)
+    spool.close()
+    return gaps
+  }
+  log.write(['first'])
+  expect(gapsNow()).toBe(0)
+  log.rotate()
+  log.write(['second'])
+  expect(gapsNow()).toBe(0)
+  log.rotate()
+  log.write(['third'])
+  expect(gapsNow()).toBe(1)
 })
