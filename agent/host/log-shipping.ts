@@ -3,7 +3,7 @@
  * has not acknowledged is read again, from the place that it names, so nothing is kept here that could be lost or go stale.
  *
  * One loop: each container that was written to is marked; a round takes a block of each, packs them, sends one frame. Rounds go on
- * while there is something to take and not too much is under way.
+ * while there is something to take and not too much is under way; the next is read while one is packed.
  */
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -72,6 +72,9 @@ type Shipment = {
   isGone: boolean
   waiters: (() => void)[]
 }
+
+/** Blocks that were taken together and go in one frame. */
+type Round = { line: ShippingLine; taken: { shipment: Shipment; block: SpoolBlock }[]; packed: Promise<LogBlock[]> }
 
 export class LogShipping implements LogShipper {
   readonly #needs: LogShippingNeeds
@@ -381,19 +384,27 @@ export class LogShipping implements LogShipper {
     }, delayMs)
   }
 
+  /** While the blocks of one round are packed, beside this thread, those of the next are read. */
   async #work(): Promise<void> {
     this.#isWorking = true
     try {
-      while (await this.#round());
+      let sending: Promise<void> | null = null
+      for (;;) {
+        const round = this.#takeRound()
+        await sending
+        if (round !== null) sending = this.#send(round)
+        else if (sending === null) return
+        else sending = null
+      }
     } finally {
       this.#isWorking = false
     }
   }
 
-  /** False: there is nothing to send, or no room for it. */
-  async #round(): Promise<boolean> {
+  /** Null: there is nothing to send, or no room for it. */
+  #takeRound(): Round | null {
     const line = this.#line
-    const taken: { shipment: Shipment; block: SpoolBlock }[] = []
+    const taken: Round['taken'] = []
     for (const shipment of [...this.#shipments.values()]) {
       if (taken.length >= ROUND_BLOCKS_MAX) break
       if (!shipment.isMarked) continue
@@ -405,21 +416,28 @@ export class LogShipping implements LogShipper {
       if (block === null) this.#isAtEnd(shipment)
       else taken.push({ shipment, block })
     }
-    if (taken.length === 0 || line === null) return false
+    if (taken.length === 0 || line === null) return null
     // Whoever was served goes behind the others, so that one that writes without end does not hold them up.
     for (const { shipment } of taken) {
       this.#shipments.delete(shipment.handle.containerId)
       this.#shipments.set(shipment.handle.containerId, shipment)
     }
-    const blocks = await Promise.all(taken.map(({ shipment, block }) => this.#packed(shipment.handle, block)))
+    return {
+      line,
+      taken,
+      packed: Promise.all(taken.map(({ shipment, block }) => this.#packed(shipment.handle, block))),
+    }
+  }
+
+  async #send({ line, taken, packed }: Round): Promise<void> {
+    const blocks = await packed
     // A line that was lost meanwhile has taken the places with it.
-    if (this.#line !== line) return true
+    if (this.#line !== line) return
     const valid = blocks.filter((_, index) => {
       const { shipment, block } = taken[index]!
       return shipment.underWay.some(({ file, offset }) => file === block.file && offset === block.end)
     })
     if (valid.length > 0) line.blocks(valid)
-    return true
   }
 
   #take(shipment: Shipment): SpoolBlock | null {
