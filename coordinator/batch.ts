@@ -7,6 +7,8 @@ import type { EventRecord, Node, NodeName, Task, TaskId } from './world.ts'
 /** What has been applied to the world and not been stored yet. */
 export type Batch = {
   writes: Write[]
+  /** With more writes than this, those to the same keys are folded together. */
+  foldAbove: number
   eventWrites: Write[]
   events: EventRecord[]
   /** Nodes to be told once this is durable. */
@@ -19,9 +21,13 @@ export type Batch = {
   isEmpty: boolean
 }
 
+/** Fewer writes are folded only when they are stored. */
+const FOLD_ABOVE_MIN = 50_000
+
 export function newBatch(): Batch {
   return {
     writes: [],
+    foldAbove: FOLD_ABOVE_MIN,
     eventWrites: [],
     events: [],
     nodes: new Set(),
@@ -32,9 +38,21 @@ export function newBatch(): Batch {
   }
 }
 
+/**
+ * Folded again only once there are twice as many as were left the last time: with many keys, folding at each write would look at all
+ * of them each time.
+ */
+export function addWrite(batch: Batch, write: Write): void {
+  batch.writes.push(write)
+  if (batch.writes.length <= batch.foldAbove) return
+  batch.writes = compactWrites(batch.writes)
+  batch.foldAbove = Math.max(FOLD_ABOVE_MIN, 2 * batch.writes.length)
+}
+
 export function mergeBatches(older: Batch, newer: Batch): Batch {
   return {
     writes: compactWrites([...older.writes, ...newer.writes]),
+    foldAbove: Math.max(older.foldAbove, newer.foldAbove),
     eventWrites: [...older.eventWrites, ...newer.eventWrites],
     events: [...older.events, ...newer.events],
     nodes: older.nodes.union(newer.nodes),

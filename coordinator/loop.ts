@@ -10,7 +10,7 @@ import { strict as assert } from 'node:assert'
 import type { Clock, Instant } from '../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
+import { addWrite, type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
 import type { Core, Dispatcher } from './core.ts'
 import { createDeafness } from './deafness.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
@@ -73,8 +73,6 @@ export type Loop = Core & {
 
 /** Submitters that wait for a flush; more are told to try again. */
 const SUBMITTERS_MAX = 10_000
-/** Above this, writes to the same keys are folded together while a flush is in flight. */
-const WRITES_BEFORE_COMPACT = 50_000
 /** How often a full disk is tried again. */
 const DISK_RETRY_MS = 1_000
 const DISK_TRIED_KEY = ['disk', 'tried'] as const
@@ -210,11 +208,10 @@ export function createLoop(options: LoopOptions): Loop {
       batch.eventWrites.push(...added.writes)
     }
     for (const write of writes) {
-      batch.writes.push(write)
+      addWrite(batch, write)
       if (write.key[1] === 'assignment') batch.nodes.add(String(write.key[2]))
     }
     if (writes.length > 0 || told.length > 0) batch.isEmpty = false
-    if (batch.writes.length > WRITES_BEFORE_COMPACT) batch.writes = compactWrites(batch.writes)
   }
 
   // ---------------------------------------------------------------- the beat
