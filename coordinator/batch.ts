@@ -1,15 +1,14 @@
 /** What one beat stores: writes, events, who is to be told once they are durable, and who waits for that. */
 
-import { compactWrites } from './store/records.ts'
+import { keyText } from './store/keys.ts'
 import type { Write } from './store/store.ts'
 import type { EventRecord, Node, NodeName, Task, TaskId } from './world.ts'
 
 /** What has been applied to the world and not been stored yet. */
 export type Batch = {
-  writes: Write[]
-  /** With more writes than this, those to the same keys are folded together. */
-  foldAbove: number
-  eventWrites: Write[]
+  /** By key: of several writes to one only the last matters. */
+  writes: Map<string, Write>
+  eventWrites: Map<string, Write>
   events: EventRecord[]
   /** Nodes to be told once this is durable. */
   nodes: Set<NodeName>
@@ -21,14 +20,10 @@ export type Batch = {
   isEmpty: boolean
 }
 
-/** Fewer writes are folded only when they are stored. */
-const FOLD_ABOVE_MIN = 50_000
-
 export function newBatch(): Batch {
   return {
-    writes: [],
-    foldAbove: FOLD_ABOVE_MIN,
-    eventWrites: [],
+    writes: new Map(),
+    eventWrites: new Map(),
     events: [],
     nodes: new Set(),
     forgotten: new Map(),
@@ -38,22 +33,22 @@ export function newBatch(): Batch {
   }
 }
 
-/**
- * Folded again only once there are twice as many as were left the last time: with many keys, folding at each write would look at all
- * of them each time.
- */
+/** Folded as they come, so that storing a batch begins with no look at all of it. */
 export function addWrite(batch: Batch, write: Write): void {
-  batch.writes.push(write)
-  if (batch.writes.length <= batch.foldAbove) return
-  batch.writes = compactWrites(batch.writes)
-  batch.foldAbove = Math.max(FOLD_ABOVE_MIN, 2 * batch.writes.length)
+  batch.writes.set(keyText(write.key), write)
+}
+
+/** An event that is dropped before it was stored needs neither: a beat of many tasks has more of them than are kept. */
+export function addEventWrite(batch: Batch, write: Write): void {
+  const key = keyText(write.key)
+  if ('delete' in write && batch.eventWrites.delete(key)) return
+  batch.eventWrites.set(key, write)
 }
 
 export function mergeBatches(older: Batch, newer: Batch): Batch {
   return {
-    writes: compactWrites([...older.writes, ...newer.writes]),
-    foldAbove: Math.max(older.foldAbove, newer.foldAbove),
-    eventWrites: [...older.eventWrites, ...newer.eventWrites],
+    writes: new Map([...older.writes, ...newer.writes]),
+    eventWrites: new Map([...older.eventWrites, ...newer.eventWrites]),
     events: [...older.events, ...newer.events],
     nodes: older.nodes.union(newer.nodes),
     forgotten: new Map([...older.forgotten, ...newer.forgotten]),

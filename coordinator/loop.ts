@@ -10,18 +10,21 @@ import { strict as assert } from 'node:assert'
 import type { Clock, Instant } from '../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { addWrite, type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
+import { addEventWrite, addWrite, type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
 import type { Core, Dispatcher } from './core.ts'
 import { createDeafness } from './deafness.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
 import type { DecideSettings } from './decide/settings.ts'
+import type { Steps } from './decide/steps.ts'
 import type { EventLog, NewEvent } from './events.ts'
 import type { Recorder } from './journal/journal.ts'
-import { decideInRounds } from './rounds.ts'
+import { roundsInSteps } from './rounds.ts'
 import { apply } from './store/apply.ts'
 import { carryObserved } from './store/carry-observed.ts'
-import { compactWrites, loadWorld, WORLD_PREFIX } from './store/records.ts'
+import { loadWorld, WORLD_PREFIX } from './store/records.ts'
 import type { Store, Write } from './store/store.ts'
+import { packedAhead } from './store/values.ts'
+import { inTurns } from './turns.ts'
 import { createWakeUp } from './wake-up.ts'
 import type { Change, Decision, Observation, World, WorldValue } from './world.ts'
 
@@ -37,6 +40,8 @@ export type Judgement = {
     now: Instant,
     settings: DecideSettings,
   ): { decisions: Decision[]; wakeAt: Instant | null }
+  /** The same, to be interrupted: while it is, nothing changes the world. Absent: `decide` is asked. */
+  decideInSteps?(...asked: Parameters<Judgement['decide']>): Steps<ReturnType<Judgement['decide']>>
   marksOf(world: World, value: WorldValue): Marks
   eventsOf(world: World, value: WorldValue): NewEvent[]
 }
@@ -54,6 +59,8 @@ export type LoopOptions = {
   recorder?: Recorder
   /** Told of each value before it is applied, for what goes bad. */
   flightRecorder?: { value(value: WorldValue, world: World): void }
+  /** For tests: how long others may wait for this thread at most, while a beat has much to do. */
+  turnMs?: number
   /** For tests: after each beat asserts that deciding again, about everything, decides nothing. */
   checkTwice?: boolean
 }
@@ -100,8 +107,10 @@ export function createLoop(options: LoopOptions): Loop {
   let diskFull: BerthError | null = null
   /** What waited for room is being stored. */
   let isTrying = false
-  /** While a flush is in flight: who wants to read the world once it is what is stored. */
+  /** While a beat decides and its flush is in flight: who wants to read the world once it is what is stored. */
   let afterFlush: (() => void)[] | null = null
+  /** While a beat decides, of which others may have turns: what came in meanwhile, in its order. Null: it is taken at once. */
+  let arrived: (() => void)[] | null = null
   let stopped = false
   let beatMs = 0
 
@@ -124,7 +133,7 @@ export function createLoop(options: LoopOptions): Loop {
       if (stopped || diskFull !== null) return
       const added = events.add([event])
       batch.events.push(...added.records)
-      batch.eventWrites.push(...added.writes)
+      for (const write of added.writes) addEventWrite(batch, write)
       batch.isEmpty = false
       wakeUp.now()
     },
@@ -150,13 +159,24 @@ export function createLoop(options: LoopOptions): Loop {
       if (diskFull === null) await save(takeBatch())
     } finally {
       stopped = true
+      for (const act of arrived ?? []) act()
       refuseAll(batch, stopping())
     }
   }
 
   // ---------------------------------------------------------------- what comes in
 
-  async function submit(change: Change): Promise<number> {
+  function submit(change: Change): Promise<number> {
+    return new Promise((resolve, reject) => inOrder(() => void submitNow(change).then(resolve, reject)))
+  }
+
+  /** Nobody changes the world while a beat decides on it. */
+  function inOrder(act: () => void): void {
+    if (arrived === null) act()
+    else arrived.push(act)
+  }
+
+  async function submitNow(change: Change): Promise<number> {
     if (stopped) throw stopping()
     if (diskFull !== null) throw diskFull
     if (batch.submitters.length >= SUBMITTERS_MAX) {
@@ -176,8 +196,13 @@ export function createLoop(options: LoopOptions): Loop {
   }
 
   function observe(observation: Observation): void {
+    const at = clock.now()
+    inOrder(() => observeNow(observation, at))
+  }
+
+  function observeNow(observation: Observation, at: Instant): void {
     if (stopped) return
-    take({ at: clock.now(), observation })
+    take({ at, observation })
     // A node that connects is told its assignment by the beat, like every other change: never what is not stored.
     if (observation.kind === 'connected') {
       batch.nodes.add(observation.node)
@@ -205,7 +230,7 @@ export function createLoop(options: LoopOptions): Loop {
     if (told.length > 0) {
       const added = events.add(told.map((event) => ({ ...event, by: whoDid(value) })))
       batch.events.push(...added.records)
-      batch.eventWrites.push(...added.writes)
+      for (const write of added.writes) addEventWrite(batch, write)
     }
     for (const write of writes) {
       addWrite(batch, write)
@@ -221,15 +246,30 @@ export function createLoop(options: LoopOptions): Loop {
     const settings = { ...options.settings, stalls: deafness.look() }
     const startedAt = clock.monotonicMs()
     recorder?.beat(now, settings, world, marks.due)
-    const { decisions, wakeAt } = decideInRounds(judgement, world, marks, now, settings, (decision) =>
-      take({ at: now, decision }),
-    )
+    arrived = []
+    afterFlush ??= []
+    const takeDecision = (decision: Decision) => take({ at: now, decision })
+    const { decisions, wakeAt } = await turns(roundsInSteps(judgement, world, marks, now, settings, takeDecision))
     wakeUp.at(wakeAt)
     if (options.checkTwice) assertNothingLeft(now, settings)
+    await turns(takeArrived())
     if (isMarked(marks.due)) wakeUp.now()
     beatMs = clock.monotonicMs() - startedAt
     metrics?.beat({ durationMs: beatMs, decisions, stallMs: lateMs })
     await save(takeBatch())
+  }
+
+  /** Also what comes in while that is done. */
+  function* takeArrived(): Steps {
+    for (let next = 0; arrived !== null && next < arrived.length; next++) {
+      arrived[next]!()
+      yield
+    }
+    arrived = null
+  }
+
+  function turns<Result>(steps: Steps<Result>): Promise<Result> {
+    return inTurns(steps, clock, options.turnMs)
   }
 
   function takeBatch(): Batch {
@@ -239,10 +279,9 @@ export function createLoop(options: LoopOptions): Loop {
   }
 
   async function save(saving: Batch): Promise<void> {
-    if (saving.isEmpty) return
-    const writes = [...compactWrites(saving.writes), ...saving.eventWrites]
+    if (saving.isEmpty) return tellReaders()
     try {
-      if (writes.length > 0) await flush(writes)
+      await flush([...saving.writes.values(), ...saving.eventWrites.values()])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') {
         refuseAll(saving, error)
@@ -250,23 +289,37 @@ export function createLoop(options: LoopOptions): Loop {
       }
       return stepBack(saving, error)
     }
-    tell(saving)
+    await turns(tell(saving))
   }
 
   async function flush(writes: Write[]): Promise<void> {
+    if (writes.length === 0) return
     const startedAt = clock.monotonicMs()
     let failed = true
-    afterFlush = []
+    afterFlush ??= []
     try {
-      await store.transact(writes)
+      await store.transact(await turns(packAll(writes)))
       failed = false
     } finally {
       metrics?.flush({ durationMs: clock.monotonicMs() - startedAt, writes: writes.length, failed })
     }
   }
 
-  function tell(saved: Batch): void {
-    if (saved.nodes.size > 0) dispatcher?.nodesChanged(saved.nodes)
+  /** What is written does not change any more: the world's writes are copies, and what stands in them is replaced, never changed. */
+  function* packAll(writes: readonly Write[]): Steps<Write[]> {
+    const packed: Write[] = []
+    for (const write of writes) {
+      packed.push(packedAhead(write))
+      yield
+    }
+    return packed
+  }
+
+  function* tell(saved: Batch): Steps {
+    for (const node of saved.nodes) {
+      dispatcher?.nodesChanged([node])
+      yield
+    }
     tellReaders()
     for (const { revision, resolve } of saved.submitters) resolve(revision)
     events.publish(saved.events)
@@ -299,7 +352,7 @@ export function createLoop(options: LoopOptions): Loop {
     world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
     const { nodes, ...gone } = mergeBatches(failed, batch)
     batch = newBatch()
-    batch.writes = carryObserved(ahead, world, gone)
+    for (const write of carryObserved(ahead, world, gone)) addWrite(batch, write)
     batch.nodes = nodes
     batch.isEmpty = false
     tellNodesDespiteDisk()
@@ -313,7 +366,9 @@ export function createLoop(options: LoopOptions): Loop {
    */
   function tellNodesDespiteDisk(): void {
     if (diskFull === null || isTrying || batch.nodes.size === 0) return
-    const raised = new Set(batch.writes.flatMap(({ key }) => (key[1] === 'assignment' ? [String(key[2])] : [])))
+    const raised = new Set(
+      batch.writes.values().flatMap(({ key }) => (key[1] === 'assignment' ? [String(key[2])] : [])),
+    )
     const nodes = batch.nodes.difference(raised)
     batch.nodes = batch.nodes.intersection(raised)
     if (nodes.size > 0) dispatcher?.nodesChanged(nodes)
@@ -325,7 +380,7 @@ export function createLoop(options: LoopOptions): Loop {
     const tried: Write = { key: DISK_TRIED_KEY, value: clock.now() }
     isTrying = true
     try {
-      await flush([...compactWrites(trying.writes), tried])
+      await flush([...trying.writes.values(), tried])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') throw error
       diskFull = error
@@ -341,7 +396,7 @@ export function createLoop(options: LoopOptions): Loop {
     log.info({}, 'the store has room again: changes are taken')
     marks.due.all = true
     wakeUp.now()
-    tell(trying)
+    await turns(tell(trying))
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Instant } from '../shared/clock.ts'
 import { isMarked, type Marks, newMarks } from './decide/marks.ts'
 import type { DecideSettings } from './decide/settings.ts'
+import { atOnce, type Steps } from './decide/steps.ts'
 import type { Judgement } from './loop.ts'
 import type { Decision, World } from './world.ts'
 
@@ -15,22 +16,30 @@ const ROUNDS_MAX = 8
  * Asks `decide` about what `marks.due` holds, hands each decision to `take` (which applies it and marks what follows from it in
  * `marks.due`), and again until nothing is marked.
  */
-export function decideInRounds(
-  { decide }: Pick<Judgement, 'decide'>,
+export function decideInRounds(...asked: Parameters<typeof roundsInSteps>): ReturnType<Judgement['decide']> {
+  return atOnce(roundsInSteps(...asked))
+}
+
+/** The same, to be interrupted. Until it is done the world must be changed by nobody but `take`. */
+export function* roundsInSteps(
+  { decide, decideInSteps }: Pick<Judgement, 'decide' | 'decideInSteps'>,
   world: World,
   marks: { due: Marks },
   now: Instant,
   settings: DecideSettings,
   take: (decision: Decision) => void,
-): { decisions: Decision[]; wakeAt: Instant | null } {
+): Steps<{ decisions: Decision[]; wakeAt: Instant | null }> {
   const decisions: Decision[] = []
   let wakeAt: Instant | null = null
   for (let round = 0; round === 0 || (round < ROUNDS_MAX && isMarked(marks.due)); round++) {
     const due = marks.due
     marks.due = newMarks()
-    const decided = decide(world, due, now, settings)
-    for (const decision of decided.decisions) take(decision)
-    decisions.push(...decided.decisions)
+    const decided = decideInSteps ? yield* decideInSteps(world, due, now, settings) : decide(world, due, now, settings)
+    for (const decision of decided.decisions) {
+      take(decision)
+      decisions.push(decision)
+      yield
+    }
     wakeAt = decided.wakeAt
   }
   return { decisions, wakeAt }

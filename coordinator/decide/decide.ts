@@ -16,25 +16,36 @@ import { advanceRebalance } from './rebalance/progress.ts'
 import { reconcile } from './reconcile.ts'
 import { wantedVersionOf } from './service-facts.ts'
 import type { DecideSettings } from './settings.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { servicesDue } from './waiters.ts'
 
 /**
  * Looks at what is marked, at every node's liveness, and at services in motion. `wakeAt`: the next instant at which time
  * alone could change the answer; null: only a value can.
  */
-export function decide(
-  world: World,
-  marks: Marks,
-  now: Instant,
-  settings: DecideSettings,
-): { decisions: Decision[]; wakeAt: Instant | null } {
+export function decide(world: World, marks: Marks, now: Instant, settings: DecideSettings): Decided {
+  return atOnce(decideInSteps(world, marks, now, settings))
+}
+
+export type Decided = { decisions: Decision[]; wakeAt: Instant | null }
+
+/** The same, to be interrupted; the world must stay as it is until it is done. */
+export function* decideInSteps(world: World, marks: Marks, now: Instant, settings: DecideSettings): Steps<Decided> {
   const beat = newBeat(world, now, settings)
   judgeNodes(beat)
+  yield
   const services = servicesToLookAt(beat, marks)
-  for (const service of services) reconcile(beat, service)
-  for (const service of whoElseWaits(beat, services)) reconcile(beat, service)
+  yield
+  for (const service of services) {
+    reconcile(beat, service)
+    yield
+  }
+  for (const service of whoElseWaits(beat, services)) {
+    reconcile(beat, service)
+    yield
+  }
   forgetStacks(beat)
-  placeAll(beat)
+  yield* placeAll(beat)
   advanceRebalance(beat)
   considerRebalance(beat)
   return { decisions: beat.decisions, wakeAt: beat.wakeAt }

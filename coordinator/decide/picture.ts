@@ -11,6 +11,7 @@ import { type Neighbours, neighboursOf, withoutOne } from './neighbours.ts'
 import type { Need } from './policies/policy.ts'
 import { type Room, roomOf } from './room.ts'
 import { measuredNeed } from './service-usage.ts'
+import { atOnce, type Steps } from './steps.ts'
 import { holdsRoom } from './task-facts.ts'
 
 export type NodePicture = {
@@ -48,9 +49,17 @@ export type Picture = Map<NodeName, NodePicture>
 
 /** `current`: a service as decided in this beat. */
 export function pictureOf(world: World, current?: (service: Service) => Service): Picture {
+  return atOnce(pictureInSteps(world, current))
+}
+
+/** The same, to be interrupted; the world must stay as it is until it is done. */
+export function* pictureInSteps(world: World, current?: (service: Service) => Service): Steps<Picture> {
   const picture: Picture = new Map()
   const cluster = clusterPicture(neighboursOf(picture, world.services, current), world.usageByService)
-  for (const node of world.nodes.values()) picture.set(node.name, nodePicture(world, node, holdsRoom, cluster))
+  for (const node of world.nodes.values()) {
+    picture.set(node.name, nodePicture(world, node, holdsRoom, cluster))
+    yield
+  }
   return picture
 }
 

@@ -11,11 +11,12 @@
  * A higher one may take what was promised to a lower one, which then looks anew. So does one whose promise no longer holds
  * beside what was placed on the node.
  */
+
 import type { NodeName, Nomination, Preempted, Refusal, ServiceVersion, Task, TaskId } from '../world.ts'
 import { type Beat, preempt, statusOf, stop } from './beat.ts'
 import { isInviting, movingRefusalOf, refusalOf } from './checks/all.ts'
 import { planTogether } from './packing/together.ts'
-import { hold, type NodePicture, type Picture, pictureOf, without } from './picture.ts'
+import { hold, type NodePicture, type Picture, pictureInSteps, without } from './picture.ts'
 import { boundTo } from './placement/engine.ts'
 import { type Ground, groundOf, laterOf, leave, reserve } from './preempt/ground.ts'
 import type { Option } from './preempt/option.ts'
@@ -25,13 +26,14 @@ import { byPriority, priorityOf } from './priority.ts'
 import type { PlaceRequest } from './requests.ts'
 import { refusalsOf, sameRefusals, schedule } from './schedule.ts'
 import { placedByVersionOf } from './service-facts.ts'
+import type { Steps } from './steps.ts'
 import { holdsRoom } from './task-facts.ts'
 import { longWaitOf } from './waiters.ts'
 
-export function placeAll(beat: Beat): void {
+export function* placeAll(beat: Beat): Steps {
   if (beat.requests.length === 0) return
   const requests = [...beat.requests, ...promisedRequests(beat)]
-  const picture = pictureOfBeat(beat)
+  const picture = yield* pictureOfBeat(beat)
   const placing: Placing = {
     beat,
     picture,
@@ -41,24 +43,27 @@ export function placeAll(beat: Beat): void {
     promised: new Map(),
     whyNot: new Map(),
   }
-  const held = placeByPriority(placing, requests)
+  const held = yield* placeByPriority(placing, requests)
   // After all placements: the figures of a refusal are those that the next beat will find as well.
   const refusalsFor = oncePerVersion(placing)
   const broken = promisesBroken(placing, held)
   for (const request of held) {
     if (broken.has(request.task)) takeBack(beat, request, placing.promised.get(request.task))
     else tellWhy(placing, request, refusalsFor(request))
+    yield
   }
 }
 
 /** Who waited for a neighbour is asked again when others have got their places. Returns those that are held. */
-function placeByPriority(placing: Placing, requests: readonly PlaceRequest[]): PlaceRequest[] {
+function* placeByPriority(placing: Placing, requests: readonly PlaceRequest[]): Steps<PlaceRequest[]> {
   const createdAt = (task: TaskId) => placing.beat.world.tasks.get(task)?.createdAt ?? placing.beat.now
   const held: PlaceRequest[] = []
   let asked = requests
   while (asked.length > 0) {
     const before = placing.placed.size
-    const left = byPriority(asked, createdAt).flatMap((level) => placeLevel(placing, level))
+    const left: PlaceRequest[] = []
+    for (const level of byPriority(asked, createdAt))
+      for (const held of yield* placeLevel(placing, level)) left.push(held)
     const again = placing.placed.size > before ? left.filter(needsNeighbour) : []
     for (const request of left) if (again.length === 0 || !needsNeighbour(request)) held.push(request)
     asked = again
@@ -81,8 +86,8 @@ type Placing = {
   whyNot: Map<TaskId, Extract<Preemption, { option: null }>['why']>
 }
 
-function pictureOfBeat(beat: Beat): Picture {
-  const picture = pictureOf(beat.world, (service) => beat.services.get(service.name) ?? service)
+function* pictureOfBeat(beat: Beat): Steps<Picture> {
+  const picture = yield* pictureInSteps(beat.world, (service) => beat.services.get(service.name) ?? service)
   for (const [name, status] of beat.statuses) {
     const seen = picture.get(name)
     if (seen) seen.node = { ...seen.node, status }
@@ -119,7 +124,7 @@ function promisedRequests(beat: Beat): PlaceRequest[] {
 // ---------------------------------------------------------------- one priority
 
 /** Returns those that are held. */
-function placeLevel(placing: Placing, level: PlaceRequest[]): PlaceRequest[] {
+function* placeLevel(placing: Placing, level: PlaceRequest[]): Steps<PlaceRequest[]> {
   const { beat, picture, ground } = placing
   const others = level.filter((request) => !takePromised(placing, request))
   const { policy } = beat.world.settings
@@ -129,7 +134,12 @@ function placeLevel(placing: Placing, level: PlaceRequest[]): PlaceRequest[] {
     notePlaced(placing, placement.task, placement.node)
   }
   const finder = finderOn(ground)
-  for (const request of held) if (!placing.promised.has(request.task)) makeRoom(placing, finder, request)
+  yield
+  for (const request of held) {
+    if (placing.promised.has(request.task)) continue
+    makeRoom(placing, finder, request)
+    yield
+  }
   return held
 }
 

@@ -14,8 +14,8 @@ export { emptyWorld } from './records.ts'
 
 /**
  * Changes `world` in place and returns what must be made durable; nothing for a value that left no lasting trace
- * (heartbeats, connections). `world.revision` counts the values that did. Writes of several values may be handed to
- * `compactWrites` before they are stored.
+ * (heartbeats, connections). `world.revision` counts the values that did. Of several values'
+ * writes to one key only the last need be stored.
  */
 export function apply(world: World, value: WorldValue): Write[] {
   const writes: Write[] = []

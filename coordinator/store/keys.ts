@@ -20,9 +20,11 @@ export function hasPrefix(key: Key, prefix: Key): boolean {
   return key.length >= prefix.length && prefix.every((part, index) => part === key[index])
 }
 
-/** Equal keys have equal texts, unequal ones unequal. */
+/** Equal keys have equal texts, unequal ones unequal: no part holds the control characters that part them here. */
 export function keyText(key: Key): string {
-  return JSON.stringify(key)
+  let text = ''
+  for (const part of key) text += typeof part === 'number' ? `\u0001${part}` : `\u0002${part}`
+  return text
 }
 
 /** Keys come from this program's own code: a bad one is a broken assumption. */

@@ -8,9 +8,9 @@ import { dirname, join } from 'node:path'
 import { type Database, open, type RootDatabaseOptions } from 'lmdb'
 import { BerthError } from '../../shared/errors.ts'
 import { lockFolder } from '../../shared/folder-lock.ts'
-import { assertKey, keyText } from './keys.ts'
+import { keyText } from './keys.ts'
 import type { Compare, Key, Store, Write } from './store.ts'
-import { pack, unpack } from './values.ts'
+import { bytesOf, pack, unpack } from './values.ts'
 import { createWatchers } from './watchers.ts'
 
 export type LmdbOptions = {
@@ -36,7 +36,7 @@ const EIO = 5
 const EDQUOT = 122
 const MAP_FULL = -30792
 
-type Encoded = { key: Key; bytes: Buffer | null }
+type Encoded = { key: Key; bytes: Uint8Array | null }
 type Asked = {
   writes: Write[]
   encoded: Encoded[]
@@ -92,16 +92,21 @@ function createStore(options: LmdbOptions, unlock: () => void): Store {
 
   async function flush(group: Asked[]) {
     const accepted = new Map<Asked, number>()
+    // Only who compares needs to know what the others of the group write.
+    const isCompared = group.some(({ compares }) => compares.length > 0)
     const written = new Map<string, number>()
     const revisionOf = (key: Key) => written.get(keyText(key)) ?? storedRevision(db, key)
     let next = revision
+    let writes = 0
     for (const asked of group) {
       if (asked.compares.some((compare) => revisionOf(compare.key) !== compare.revision)) continue
       accepted.set(asked, ++next)
+      writes += asked.encoded.length
+      if (!isCompared) continue
       for (const { key, bytes } of asked.encoded) written.set(keyText(key), bytes === null ? 0 : next)
     }
     try {
-      if (written.size > 0) await commit(accepted, next)
+      if (writes > 0) await commit(accepted, next)
     } catch (error) {
       const told = await storeError(error, path)
       for (const asked of group) asked.reject(told)
@@ -191,8 +196,7 @@ function storedRevision(db: Database<Uint8Array, LmdbKey>, key: Key): number {
 }
 
 function encode(write: Write): Encoded {
-  assertKey(write.key)
-  return { key: [...write.key], bytes: 'delete' in write ? null : pack(write.value) }
+  return { key: [...write.key], bytes: bytesOf(write) }
 }
 
 function decode(bytes: Uint8Array | undefined): unknown {

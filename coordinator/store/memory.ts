@@ -1,11 +1,11 @@
 /** The store without a disk, for tests and simulation: same behaviour as LMDB's, nothing survives the process. */
 import { BerthError } from '../../shared/errors.ts'
-import { assertKey, compareKeys, hasPrefix, keyText } from './keys.ts'
+import { compareKeys, hasPrefix, keyText } from './keys.ts'
 import type { Key, Store, Write } from './store.ts'
-import { pack, unpack } from './values.ts'
+import { bytesOf, unpack } from './values.ts'
 import { createWatchers } from './watchers.ts'
 
-type Entry = { key: Key; bytes: Buffer; revision: number }
+type Entry = { key: Key; bytes: Uint8Array; revision: number }
 
 /** Beside the store's own verbs, what tests do to it. */
 export type MemoryStore = Store & {
@@ -78,7 +78,6 @@ export function createMemoryStore(from: Iterable<Entry> = []): MemoryStore {
   return store
 }
 
-function encode(write: Write): { key: Key; bytes: Buffer | null } {
-  assertKey(write.key)
-  return { key: [...write.key], bytes: 'delete' in write ? null : pack(write.value) }
+function encode(write: Write): { key: Key; bytes: Uint8Array | null } {
+  return { key: [...write.key], bytes: bytesOf(write) }
 }

@@ -74,17 +74,6 @@ export function loadWorld(entries: Iterable<{ key: Key; value: unknown }>, clust
   return world
 }
 
-/** Of several writes to one key only the last matters: what a beat's values add up to. Keeps the order of the last ones. */
-export function compactWrites(writes: readonly Write[]): Write[] {
-  const last = new Map<string, Write>()
-  for (const write of writes) {
-    const key = JSON.stringify(write.key)
-    last.delete(key)
-    last.set(key, write)
-  }
-  return [...last.values()]
-}
-
 // ---------------------------------------------------------------- the writes
 
 type Counters = Pick<World, 'cluster' | 'revision' | 'nextTaskNumber'>

@@ -3,7 +3,8 @@
  * Kept this small so that LMDB serves one coordinator and etcd can serve several.
  */
 export type Key = readonly (string | number)[]
-export type Write = { key: Key; value: unknown } | { key: Key; delete: true }
+/** `bytes`: the value as it is stored, for whoever packed it ahead (`packedAhead`). */
+export type Write = { key: Key; value: unknown; bytes?: Uint8Array } | { key: Key; delete: true }
 /** The write goes through only if the key still has this revision (0: does not exist). */
 export type Compare = { key: Key; revision: number }
 

@@ -473,3 +473,115 @@ async function untilTaken(submit: () => Promise<number>): Promise<number> {
     }
   }
 }
+
+// ---------------------------------------------------------------- turns
+
+const MANY: Change = {
+  kind: 'deploy-stack',
+  spec: { name: 'many', services: { web: aServiceSpec({ replicas: 50 }) } },
+  prune: true,
+}
+/** Resolves in the middle of a beat that has begun to apply what it decided. */
+const untilHalfDecided = (loop: Loop) => until(() => loop.world.tasks.size > 0 && loop.world.tasks.size < 50)
+const turn = () => new Promise<void>(systemClock.soon)
+
+test('while a beat decides others have turns, and the world is changed by nobody else: what comes in waits for the end, in its order', async () => {
+  const { loop, store } = start({ turnMs: 0 })
+  await loop.submit(JOIN)
+  const deployed = loop.submit(MANY)
+  await untilHalfDecided(loop)
+  const joined = loop.submit({ kind: 'join-node', node: 'b', keyFingerprint: 'key-b' })
+  loop.observe(connected('b'))
+  const refused = loop.submit({ kind: 'remove-node', node: 'nobody' })
+  await turn()
+  expect(loop.world.tasks.size, 'the beat is not over').toBeLessThan(50)
+  expect(loop.world.nodes.has('b')).toBe(false)
+  await expect(refused).rejects.toMatchObject({ code: 'node-not-found' })
+  expect(loop.world.tasks.size).toBe(50)
+  expect(loop.world.nodes.get('b')?.connection).not.toBeNull()
+  expect(await joined).toBeGreaterThan(await deployed)
+  expect(loadWorld(store.range(WORLD_PREFIX)).nodes.has('b')).toBe(true)
+})
+
+test('who wants to read assignments while a beat decides reads them once they are stored', async () => {
+  const { loop, store } = start({ turnMs: 0 })
+  await loop.submit(JOIN)
+  const deployed = loop.submit(MANY)
+  await untilHalfDecided(loop)
+  const stored: number[] = []
+  loop.whenDurable(() => stored.push(storedTasks(store)))
+  expect(stored).toEqual([])
+  await deployed
+  expect(stored).toEqual([50])
+})
+
+test('who reads while a beat that changes nothing decides is called back when it is over', async () => {
+  const { loop } = start({
+    turnMs: 0,
+    checkTwice: false,
+    judgement: {
+      ...simple,
+      *decideInSteps(world, marks, now, settings) {
+        for (let step = 0; step < 20; step++) yield
+        return simple.decide(world, marks, now, settings)
+      },
+    },
+  })
+  await loop.submit(JOIN)
+  loop.observe(connected('a'))
+  await turn()
+  let isCalled = false
+  loop.whenDurable(() => {
+    isCalled = true
+  })
+  await until(() => isCalled)
+})
+
+test('a judgement that fails in the middle ends the loop, and who came in meanwhile is refused', async () => {
+  const failing: Judgement = {
+    ...simple,
+    *decideInSteps(world, marks, now, settings) {
+      const isAsked = world.stacks.size > 0
+      for (let step = 0; isAsked && step < 20; step++) yield
+      if (isAsked) throw new Error('a broken assumption')
+      return simple.decide(world, marks, now, settings)
+    },
+  }
+  const { loop, ended } = start({ turnMs: 0, judgement: failing, checkTwice: false })
+  await loop.submit(JOIN)
+  const deployed = loop.submit(MANY)
+  deployed.catch(() => {})
+  while (!loop.world.stacks.has('many')) await turn()
+  for (let passed = 0; passed < 5; passed++) await turn()
+  const late = loop.submit({ kind: 'join-node', node: 'b', keyFingerprint: 'key-b' })
+  await expect(late).rejects.toMatchObject({ code: 'unreachable' })
+  await expect(deployed).rejects.toMatchObject({ code: 'unreachable' })
+  await expect(ended).rejects.toThrow('a broken assumption')
+})
+
+test('a stop in the middle of a beat stores what it decides and what came in meanwhile', async () => {
+  const { loop, store, stop } = start({ turnMs: 0 })
+  await loop.submit(JOIN)
+  const deployed = loop.submit(MANY)
+  await untilHalfDecided(loop)
+  const joined = loop.submit({ kind: 'join-node', node: 'b', keyFingerprint: 'key-b' })
+  await stop()
+  await Promise.all([deployed, joined])
+  const stored = loadWorld(store.range(WORLD_PREFIX))
+  expect([stored.tasks.size, stored.nodes.has('b')]).toEqual([50, true])
+})
+
+test('of more events in one beat than are kept only those that are kept are stored', async () => {
+  const { loop, store } = start({ checkTwice: false })
+  let writes = 0
+  store.watch(['event'], (told) => {
+    writes += told.length
+  })
+  for (let number = 0; number < 25_000; number++)
+    loop.tell({ at: 1, kind: 'noise', level: 'info', message: `${number}` })
+  await loop.submit(JOIN)
+  const kept = [...store.range(['event'])]
+  expect(kept.length).toBeLessThan(11_000)
+  expect(writes).toBe(kept.length)
+  expect(loop.events.list({ limit: 2 }).map((event) => event.message)).toEqual(['24999', 'join-node'])
+})

@@ -79,6 +79,8 @@ export class Coordinator {
       clock: life,
       log: this.logOf(life),
       checkTwice: this.needs.checkTwice,
+      // Half of all starts let others have a turn after each step of a beat.
+      ...(own.of('turns').next() < 0.5 && { turnMs: 0 }),
     })
     const loop = bend?.loop?.(real) ?? real
     this.loop = loop
@@ -142,7 +144,8 @@ export class Coordinator {
   private told(judgement: Judgement): Judgement {
     const { trace } = this.needs
     return {
-      ...judgement,
+      admit: judgement.admit,
+      eventsOf: judgement.eventsOf,
       marksOf: (world, value) => {
         if (!('decision' in value)) this.isUndecided = true
         return judgement.marksOf(world, value)

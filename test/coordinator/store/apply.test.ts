@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { apply } from '../../../coordinator/store/apply.ts'
-import { compactWrites, emptyWorld, loadWorld, putNode } from '../../../coordinator/store/records.ts'
+import { emptyWorld, loadWorld, putNode } from '../../../coordinator/store/records.ts'
 import type { Change, Decision, Observation, World } from '../../../coordinator/world.ts'
 import type { Taint, TaintEffect } from '../../../shared/spec.ts'
 import type { Hello, TaskObservation } from '../../../shared/wire/up.ts'
@@ -103,12 +103,6 @@ describe('what is durable', () => {
       reserve: { cpuCores: 0, memoryBytes: 0, diskBytes: 0 },
       overcommit: { cpu: 1, memory: 1, disk: 1 },
     })
-  })
-
-  test('of several writes to one key only the last is kept', () => {
-    const key = ['world', 'counters']
-    const other = { key: ['world', 'task', 'a'], delete: true } as const
-    expect(compactWrites([{ key, value: 1 }, other, { key, value: 2 }])).toEqual([other, { key, value: 2 }])
   })
 })
 
