@@ -26,11 +26,10 @@ export function assignmentOf(world: World, node: NodeName): AssignmentContent {
 }
 
 /**
- * What must be said to an agent that was told `sent` (the last `assignmentOf` on this connection, whole); null when
- * nothing differs. After sending it the session keeps `assignmentOf(world, node)` as what was sent.
+ * What must be said to an agent that was told `sent` (the last `assignmentOf` on this connection, whole) for it to have what is
+ * `wanted` of it now; null when nothing differs.
  */
-export function changeBetween(sent: AssignmentContent, world: World, node: NodeName): AssignmentChange | null {
-  const wanted = assignmentOf(world, node)
+export function changeBetween(sent: AssignmentContent, wanted: AssignmentContent): AssignmentChange | null {
   if (wanted.revision === sent.revision) return null
   const before = new Map(sent.tasks.map((task) => [task.id, task]))
   const put: AssignedTask[] = []

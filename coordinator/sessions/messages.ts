@@ -142,9 +142,10 @@ function sendEverything(shared: Sessionry, session: Session): void {
 export function sendChange(shared: Sessionry, session: Session): void {
   const { state } = session
   if (state.name !== 'open') return
-  const change = changeBetween(state.sent, shared.core.world, session.node)
+  const wanted = assignmentOf(shared.core.world, session.node)
+  const change = changeBetween(state.sent, wanted)
   if (change === null) return
-  state.sent = assignmentOf(shared.core.world, session.node)
+  state.sent = wanted
   send(shared, session, change)
 }
 

@@ -416,7 +416,7 @@ function expectChangesAddUp(cluster: Cluster, name: string): void {
   const before = sent.get(session)
   sent.set(session, now)
   if (!before || before.revision > now.revision) return
-  const between = changeBetween(before, cluster.world, name)
+  const between = changeBetween(before, now)
   const tasks = new Map<string, unknown>(before.tasks.map((task: { id: string }) => [task.id, task]))
   for (const task of between?.put ?? []) tasks.set(task.id, task)
   for (const id of between?.remove ?? []) tasks.delete(id)
