@@ -23,6 +23,7 @@ import { apply } from './store/apply.ts'
 import { carryObserved } from './store/carry-observed.ts'
 import { loadWorld, WORLD_PREFIX } from './store/records.ts'
 import type { Store, Write } from './store/store.ts'
+import { tallyOf } from './store/tally.ts'
 import { packedAhead } from './store/values.ts'
 import { inTurns } from './turns.ts'
 import { createWakeUp } from './wake-up.ts'
@@ -100,7 +101,7 @@ export function createLoop(options: LoopOptions): Loop {
   const wakeUp = createWakeUp(clock)
   const deafness = createDeafness(clock)
   const beatListeners = new Set<() => void>()
-  let world = options.world
+  let world = tallied(options.world)
   const marks: { due: Marks } = { due: { ...newMarks(), all: true } }
   let batch = newBatch()
   let dispatcher: Dispatcher | null = null
@@ -355,6 +356,7 @@ export function createLoop(options: LoopOptions): Loop {
     for (const write of carryObserved(ahead, world, gone)) addWrite(batch, write)
     batch.nodes = nodes
     batch.isEmpty = false
+    tallied(world)
     tellNodesDespiteDisk()
     tellReaders()
     wakeUp.in(DISK_RETRY_MS)
@@ -398,6 +400,11 @@ export function createLoop(options: LoopOptions): Loop {
     wakeUp.now()
     await turns(tell(trying))
   }
+}
+
+function tallied(world: World): World {
+  world.tally = tallyOf(world)
+  return world
 }
 
 function stopping(): BerthError {

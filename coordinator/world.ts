@@ -10,6 +10,7 @@ import type { Health, TaskState } from '../shared/task-state.ts'
 import type { EngineInfo, Hello, NodeInventory, Notice, TaskError, TaskObservation } from '../shared/wire/up.ts'
 import type { LoadHistory } from './decide/load-history.ts'
 import type { ServiceUsage } from './decide/service-usage.ts'
+import type { Tally } from './store/tally.ts'
 
 export type NodeName = string
 export type ServiceName = string
@@ -42,6 +43,8 @@ export type World = {
   tasksFailing: Set<Task>
   /** Derived from heartbeats: what tasks of each service were measured to use. A missing key means never measured. */
   usageByService: Map<ServiceName, ServiceUsage>
+  /** Derived: tasks counted by what is asked of them. Absent of a world that nobody asks: whoever does looks at each task. */
+  tally?: Tally | undefined
   /** Newest last; so many as REBALANCES_MAX are kept. */
   rebalances: Rebalance[]
   /** When it was last asked whether moving tasks on its own account would gain anything. Not stored: after a start it is asked soon. */

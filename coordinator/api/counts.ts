@@ -2,6 +2,7 @@
 import type { TaskCounts } from '../../shared/api.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import { unseen } from '../store/apply-decision.ts'
+import type { Kind } from '../store/tally.ts'
 import type { Service, Task, World } from '../world.ts'
 
 /**
@@ -15,12 +16,12 @@ export function isCurrent(service: Service, task: Task): boolean {
 }
 
 /** How many tasks there should be: the replicas, or for a global service those that the scheduler made. */
-export function wantedTasks(service: Service, tasks: Iterable<Task>): number {
+export function wantedTasks(service: Service, kinds: Iterable<Kind>): number {
   if (service.removing) return 0
   const mode = service.versions.get(service.version)?.spec.mode
   if (mode?.kind === 'replicated') return mode.replicas
   let count = 0
-  for (const task of tasks) if (task.desired === 'running' && isCurrent(service, task)) count += 1
+  for (const { like, count: alike } of kinds) if (like.desired === 'running' && isCurrent(service, like)) count += alike
   return count
 }
 
@@ -42,7 +43,11 @@ export function tasksOf(world: World, service: string): Task[] {
 /** On a node that is lost, or would be if any other were heard; and not known to have ended. */
 export function isAway(world: World, task: Task): boolean {
   if (task.node === null || hasEnded(task.observed.state)) return false
-  const status = world.nodes.get(task.node)?.status
+  return isNodeAway(world, task.node)
+}
+
+function isNodeAway(world: World, node: string): boolean {
+  const status = world.nodes.get(node)?.status
   return status?.name === 'lost' || (status?.name === 'disconnected' && status.alone === true)
 }
 
@@ -57,10 +62,40 @@ function waitingForItsNode(world: World, task: Task): Task {
   return { ...task, node: null, waitsFor, observed: unseen('waiting', status?.since ?? task.observed.since) }
 }
 
-export function countTasks(service: Service, tasks: Iterable<Task>): TaskCounts {
+/** What a service's tasks are asked as a whole: how many there are of each kind, and those that wait for a node. */
+export type Look = { kinds: Kind[]; waiting: Iterable<Task> }
+
+/** Each task is of its own kind. */
+export function lookAt(tasks: Task[]): Look {
+  return { kinds: tasks.map((like) => ({ like, count: 1 })), waiting: tasks }
+}
+
+/**
+ * A look at any of the world's services, without one at each task where the world has a tally; but for services with tasks on nodes
+ * that are away, which do not count as they are.
+ */
+export function looksAt(world: World): (service: string) => Look {
+  const { tally } = world
+  if (!tally) return (service) => lookAt(tasksOf(world, service))
+  const waiting = Map.groupBy(world.tasksWaiting, ({ service }) => service)
+  const away = new Set<string>()
+  for (const name of world.nodes.keys()) {
+    for (const task of isNodeAway(world, name) ? (world.tasksByNode.get(name) ?? []) : []) away.add(task.service)
+  }
+  return (service) => {
+    if (away.has(service)) return lookAt(tasksOf(world, service))
+    return { kinds: [...(tally.services.get(service)?.values() ?? [])], waiting: waiting.get(service) ?? [] }
+  }
+}
+
+export function countTasks(service: Service, tasks: Task[]): TaskCounts {
+  return countKinds(service, lookAt(tasks).kinds)
+}
+
+export function countKinds(service: Service, kinds: Iterable<Kind>): TaskCounts {
   const counts = noTasks()
-  counts.wanted = wantedTasks(service, tasks)
-  for (const task of tasks) addTask(counts, task)
+  counts.wanted = wantedTasks(service, kinds)
+  for (const kind of kinds) addKind(counts, kind)
   return counts
 }
 
@@ -85,20 +120,20 @@ export function addCounts(counts: TaskCounts, more: TaskCounts): void {
 }
 
 /** Each task stands in one of the counts by its state; a running one also in `healthy` or `unhealthy`. */
-function addTask(counts: TaskCounts, task: Task): void {
+function addKind(counts: TaskCounts, { like: task, count }: Kind): void {
   const { state, health } = task.observed
   if (task.desired === 'stopped') {
-    if (!hasEnded(state)) counts.stopping += 1
+    if (!hasEnded(state)) counts.stopping += count
     return
   }
-  if (task.node === null) counts.waiting += 1
+  if (task.node === null) counts.waiting += count
   else if (state === 'running') {
-    counts.running += 1
-    if (health === 'healthy') counts.healthy += 1
-    if (health === 'unhealthy') counts.unhealthy += 1
-  } else if (state === 'restarting') counts.restarting += 1
-  else if (state === 'stopping') counts.stopping += 1
-  else if (state === 'completed') counts.completed += 1
-  else if (state === 'failed' || state === 'stopped') counts.failed += 1
-  else counts.starting += 1
+    counts.running += count
+    if (health === 'healthy') counts.healthy += count
+    if (health === 'unhealthy') counts.unhealthy += count
+  } else if (state === 'restarting') counts.restarting += count
+  else if (state === 'stopping') counts.stopping += count
+  else if (state === 'completed') counts.completed += count
+  else if (state === 'failed' || state === 'stopped') counts.failed += count
+  else counts.starting += count
 }

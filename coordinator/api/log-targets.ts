@@ -2,12 +2,13 @@
 import type { LogsBody } from '../../shared/api.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Core, LogReader, LogTarget } from '../core.ts'
+import { isPast } from '../decide/task-facts.ts'
 import type { Task, World } from '../world.ts'
 import { servicesOf } from './progress.ts'
 import { serviceNamed } from './routes/services.ts'
 import { stackNamed } from './routes/stacks.ts'
 import { taskNamed } from './routes/tasks.ts'
-import { isPast, taskName } from './view-task.ts'
+import { taskName } from './view-task.ts'
 
 export type NamedTarget = LogTarget & { name: string }
 

@@ -1,10 +1,11 @@
 /** What an operator should look at, worst first. A pure reading of the world. */
 import type { Problem, ServiceDocument } from '../../shared/api.ts'
 import type { Instant } from '../../shared/clock.ts'
+import { isPast } from '../decide/task-facts.ts'
 import type { Node, Task, World } from '../world.ts'
 import { isAway } from './counts.ts'
 import { whatIsWrong } from './progress.ts'
-import { isPast, taskName } from './view-task.ts'
+import { taskName } from './view-task.ts'
 import { roughDuration } from './words.ts'
 
 const problemsMax = 100
@@ -17,7 +18,7 @@ export function problemsOf(world: World, services: ServiceDocument[], now: Insta
   for (const node of world.nodes.values()) problems.push(...nodeProblems(node, now))
   const waits = longestWaits(world)
   for (const service of services) problems.push(...serviceProblems(service, waits.get(service.name), now))
-  for (const task of world.tasks.values()) {
+  for (const task of wrongTasks(world)) {
     if (problems.length >= problemsMax) break
     const problem = taskProblem(world, task)
     if (problem) problems.push(problem)
@@ -49,6 +50,15 @@ function nodeProblems(node: Node, now: Instant): Problem[] {
     })
   }
   return problems
+}
+
+/** Those of which something may be wrong. */
+function* wrongTasks(world: World): Iterable<Task> {
+  if (!world.tally) return yield* world.tasks.values()
+  for (const id of world.tally.wrong) {
+    const task = world.tasks.get(id)
+    if (task) yield task
+  }
 }
 
 type Wait = { since: Instant; why: string | null }

@@ -1,9 +1,10 @@
 /** The one judgement of whether a stack is up: a picture of the world in, the progress of each service out. */
 import type { ProgressDocument, ServiceProgress, ServiceStage, StackOutcome, TaskCounts } from '../../shared/api.ts'
 import { homeVolumeOf } from '../decide/service-facts.ts'
-import { isUp } from '../decide/task-facts.ts'
+import { isRefused, isUp } from '../decide/task-facts.ts'
+import type { Kind } from '../store/tally.ts'
 import type { Rollout, Service, Task, World } from '../world.ts'
-import { countTasks, isCurrent, tasksOf } from './counts.ts'
+import { countKinds, countTasks, isCurrent, lookAt, tasksOf } from './counts.ts'
 import { waitReasons } from './refusal-words.ts'
 import { taskName } from './view-task.ts'
 
@@ -38,7 +39,7 @@ export function serviceProgress(world: World, service: Service): ServiceProgress
   const counts = countTasks(service, tasks)
   const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(service, task))
   const good = wanted.filter(isUp).length
-  const stage = stageOf(world, service, wanted, good, counts)
+  const stage = serviceStage(world, service, lookAt(tasks).kinds, counts)
   const nodes = new Set(wanted.map((task) => task.node))
   return {
     service: service.name,
@@ -58,10 +59,14 @@ export function serviceProgress(world: World, service: Service): ServiceProgress
   }
 }
 
-/** The stage alone, of a service whose tasks are at hand: `tasks` as they count, and their `counts`. */
-export function serviceStage(world: World, service: Service, tasks: Task[], counts: TaskCounts): ServiceStage {
-  const wanted = tasks.filter((task) => task.desired === 'running' && isCurrent(service, task))
-  return stageOf(world, service, wanted, wanted.filter(isUp).length, counts)
+/** The stage alone: `kinds` of its tasks as they count, and what they come to. */
+export function serviceStage(world: World, service: Service, kinds: Kind[], counts: TaskCounts): ServiceStage {
+  const wanted = kinds.filter(({ like }) => like.desired === 'running' && isCurrent(service, like))
+  return stageOf(world, service, wanted, counts)
+}
+
+function sumOf(kinds: Kind[], counts: (task: Task) => boolean): number {
+  return kinds.reduce((sum, { like, count }) => (counts(like) ? sum + count : sum), 0)
 }
 
 function homeVolumeOfOnly(service: Service, wanted: Task[]): string | null {
@@ -80,18 +85,20 @@ export function heldBy(service: Service) {
   return service.release.state === 'held' ? service.release.waitsFor : []
 }
 
-function stageOf(world: World, service: Service, wanted: Task[], good: number, counts: TaskCounts): ServiceStage {
+function stageOf(world: World, service: Service, wanted: Kind[], counts: TaskCounts): ServiceStage {
   if (service.removing) return 'removing'
   const rollout = currentRollout(world, service)
   if (rollout === 'rolling-back' || rollout === 'rolled-back') return rollout
   if (rollout === 'paused') return 'failed'
   if (service.release.state === 'held') return failedDependency(world, service) ? 'failed' : 'held'
 
+  const good = sumOf(wanted, isUp)
+  const has = (fact: (task: Task) => boolean) => wanted.some(({ like }) => fact(like))
   const all = good >= counts.wanted
-  if (all && isOneShot(service) && counts.wanted > 0 && wanted.every(isCompleted)) return 'done'
+  if (all && isOneShot(service) && counts.wanted > 0 && !has((task) => !isCompleted(task))) return 'done'
   if (all && rollout === 'settled') return 'up'
-  if (wanted.some(hasNoHope) && !wanted.some(isMoving) && !willRollBack(service)) return 'failed'
-  const withoutNode = wanted.filter((task) => task.node === null && task.waitsFor.length > 0).length
+  if (has(hasNoHope) && !has(isMoving) && !willRollBack(service)) return 'failed'
+  const withoutNode = sumOf(wanted, (task) => task.node === null && task.waitsFor.length > 0)
   return withoutNode > 0 && good + withoutNode >= counts.wanted ? 'waiting' : 'going'
 }
 
@@ -113,17 +120,6 @@ const isFailed = (task: Task) => task.observed.state === 'failed' || task.observ
 const hasNoHope = (task: Task) => isFailed(task) || isRefused(task)
 const isMoving = (task: Task) => !isUp(task) && !hasNoHope(task) && task.node !== null
 
-/**
- * Its agent goes on trying, but has heard the same no twice: an image that its registry does not have or a container that
- * the Engine does not take mostly is a mistake in the file, and whoever waits should hear of it now.
- */
-function isRefused(task: Task): boolean {
-  const { state, attempt, error } = task.observed
-  return state === 'restarting' && attempt >= 2 && error !== null && REFUSALS.has(error.code)
-}
-
-const REFUSALS: ReadonlySet<string> = new Set(['image-not-found', 'container-refused'])
-
 /** Meant to end: its tasks are not restarted after a success. */
 function isOneShot(service: Service): boolean {
   return service.versions.get(service.version)?.spec.task.restart.condition !== 'any'
@@ -141,8 +137,8 @@ function failedDependency(world: World, service: Service): string | null {
   for (const wait of heldBy(service)) {
     const dependency = world.services.get(wait.service)
     if (!dependency) continue
-    const tasks = tasksOf(world, dependency.name)
-    const stage = serviceStage(world, dependency, tasks, countTasks(dependency, tasks))
+    const { kinds } = lookAt(tasksOf(world, dependency.name))
+    const stage = serviceStage(world, dependency, kinds, countKinds(dependency, kinds))
     if (stage === 'failed' || stage === 'rolled-back') return wait.service
   }
   return null

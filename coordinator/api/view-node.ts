@@ -1,13 +1,15 @@
 /** A node of the world as a document of the API. */
 import type { NodeDocument } from '../../shared/api.ts'
-import { emptyPicture, type NodePicture, promise } from '../decide/picture.ts'
-import type { Node, World } from '../world.ts'
-import { isPast } from './view-task.ts'
+import { emptyPicture, promise } from '../decide/picture.ts'
+import { roomOf } from '../decide/room.ts'
+import { isPast } from '../decide/task-facts.ts'
+import { nothingPromised } from '../store/tally.ts'
+import type { Amounts, Node, World } from '../world.ts'
 import { isoTime } from './words.ts'
 
 export function viewNode(world: World, node: Node): NodeDocument {
-  const { seen, tasks } = promisedOn(world, node)
-  const { generic, ...room } = seen.room
+  const promised = promisedOn(world, node)
+  const { generic, ...room } = roomOf(node)
   return {
     name: node.name,
     status: node.status.name,
@@ -26,24 +28,37 @@ export function viewNode(world: World, node: Node): NodeDocument {
     memoryBytes: node.inventory?.memoryBytes ?? 0,
     diskBytes: node.inventory?.diskBytes ?? 0,
     generic,
-    cpuCoresPromised: Math.round(seen.cpuCoresPromised * 1000) / 1000,
-    memoryBytesPromised: seen.memoryBytesPromised,
-    diskBytesPromised: seen.diskBytesPromised,
-    genericPromised: Object.fromEntries(seen.genericPromised),
+    cpuCoresPromised: Math.round(promised.cpuCores * 1000) / 1000,
+    memoryBytesPromised: promised.memoryBytes,
+    diskBytesPromised: promised.diskBytes,
+    genericPromised: Object.fromEntries(promised.generic),
     taints: node.taints,
     reserve: node.reserve,
     overcommit: node.overcommit,
     room,
     load: node.load,
     clockSkewMs: node.clockSkewMs,
-    tasks,
+    tasks: promised.tasks,
     assignmentRevision: node.assignmentRevision,
     appliedRevision: node.appliedRevision,
   }
 }
 
-/** No more than the sums: a cluster's status asks this of all its tasks. */
-function promisedOn(world: World, node: Node): { seen: NodePicture; tasks: NodeDocument['tasks'] } {
+type PromisedOn = Amounts & { generic: ReadonlyMap<string, number>; tasks: NodeDocument['tasks'] }
+
+/** Each task is looked at only where the world has no tally, or countable things are promised, which a tally leaves out. */
+function promisedOn(world: World, node: Node): PromisedOn {
+  if (!world.tally) return walkedOn(world, node)
+  const promised = world.tally.nodes.get(node.name) ?? nothingPromised()
+  if (promised.withGeneric > 0) return walkedOn(world, node)
+  const { cpuMicrocores, memoryBytes, diskBytes, running, tasks } = promised
+  return {
+    ...{ cpuCores: cpuMicrocores / 1e6, memoryBytes, diskBytes },
+    ...{ generic: new Map(), tasks: { running, total: tasks } },
+  }
+}
+
+function walkedOn(world: World, node: Node): PromisedOn {
   const tasks = { running: 0, total: 0 }
   const seen = emptyPicture(node)
   for (const task of world.tasksByNode.get(node.name) ?? []) {
@@ -53,5 +68,6 @@ function promisedOn(world: World, node: Node): { seen: NodePicture; tasks: NodeD
     const version = world.services.get(task.service)?.versions.get(task.version)
     if (version) promise(seen, version)
   }
-  return { seen, tasks }
+  const { cpuCoresPromised: cpuCores, memoryBytesPromised: memoryBytes, diskBytesPromised: diskBytes } = seen
+  return { cpuCores, memoryBytes, diskBytes, generic: seen.genericPromised, tasks }
 }

@@ -8,17 +8,18 @@ import type {
   TaskCounts,
 } from '../../shared/api.ts'
 import { isUp } from '../decide/task-facts.ts'
-import type { Service, Stack, Task, World } from '../world.ts'
-import { addCounts, countTasks, isCurrent, noTasks, tasksOf } from './counts.ts'
+import type { Kind } from '../store/tally.ts'
+import type { Service, Stack, World } from '../world.ts'
+import { addCounts, countKinds, isCurrent, type Look, lookAt, noTasks, tasksOf } from './counts.ts'
 import { heldBy, outcomeOf, serviceStage, servicesOf } from './progress.ts'
 import { waitReasons } from './refusal-words.ts'
 import { isoTime } from './words.ts'
 
-/** `tasks`: as they count, for whoever has them at hand. */
+/** `look`: at its tasks as they count, for whoever has had it. */
 export function viewService(
   world: World,
   service: Service,
-  tasks: Task[] = tasksOf(world, service.name),
+  look: Look = lookAt(tasksOf(world, service.name)),
 ): ServiceDocument {
   const spec = service.versions.get(service.version)?.spec
   return {
@@ -30,10 +31,10 @@ export function viewService(
     version: service.version,
     createdAt: isoTime(service.createdAt),
     removing: service.removing,
-    counts: countTasks(service, tasks),
-    rollout: viewRollout(service, tasks),
+    counts: countKinds(service, look.kinds),
+    rollout: viewRollout(service, look.kinds),
     heldBy: heldBy(service),
-    waits: waitReasons(tasks),
+    waits: waitReasons(look.waiting),
     ports: (spec?.task.container.ports ?? []).map((port) => ({
       containerPort: port.containerPort,
       hostPort: port.hostPort ?? null,
@@ -78,16 +79,16 @@ export function viewStack(
 }
 
 function summaryOf(world: World, service: Service): ServiceSummary {
-  const tasks = tasksOf(world, service.name)
-  const counts = countTasks(service, tasks)
-  return { name: service.name, counts, stage: serviceStage(world, service, tasks, counts) }
+  const { kinds } = lookAt(tasksOf(world, service.name))
+  const counts = countKinds(service, kinds)
+  return { name: service.name, counts, stage: serviceStage(world, service, kinds, counts) }
 }
 
-function viewRollout(service: Service, tasks: Task[]): RolloutDocument {
+function viewRollout(service: Service, kinds: Kind[]): RolloutDocument {
   const { rollout } = service
   let done = 0
-  for (const task of tasks) {
-    if (task.desired === 'running' && isCurrent(service, task) && isUp(task)) done += 1
+  for (const { like, count } of kinds) {
+    if (like.desired === 'running' && isCurrent(service, like) && isUp(like)) done += count
   }
   return {
     state: rollout.state,

@@ -2,7 +2,7 @@
 import type { NodeDocument, ServiceDocument, StatusDocument } from '../../shared/api.ts'
 import type { Instant } from '../../shared/clock.ts'
 import type { World } from '../world.ts'
-import { addCounts, noTasks, tasksOf } from './counts.ts'
+import { addCounts, looksAt, noTasks } from './counts.ts'
 import { problemsOf } from './problems.ts'
 import { serviceStage } from './progress.ts'
 import { viewNode } from './view-node.ts'
@@ -15,11 +15,11 @@ export function viewStatus(world: World, facts: CoordinatorFacts, now: Instant):
   const nodes = byName([...world.nodes.values()].map((node) => viewNode(world, node)))
   const services: ServiceDocument[] = []
   const ofStacks = new Map<string, ServiceSummary[]>()
-  // Each task is looked at once for its service, and the stacks are told what that came to.
+  const lookAtService = looksAt(world)
   for (const service of world.services.values()) {
-    const tasks = tasksOf(world, service.name)
-    const document = viewService(world, service, tasks)
-    const stage = serviceStage(world, service, tasks, document.counts)
+    const look = lookAtService(service.name)
+    const document = viewService(world, service, look)
+    const stage = serviceStage(world, service, look.kinds, document.counts)
     services.push(document)
     const ofStack = ofStacks.get(service.stack) ?? []
     ofStacks.set(service.stack, ofStack)

@@ -1,6 +1,5 @@
 /** A task of the world as a document of the API. */
 import type { TaskDocument } from '../../shared/api.ts'
-import { hasEnded } from '../../shared/task-state.ts'
 import { preemptedBy } from '../decide/preempt/told.ts'
 import { homeVolumeOf } from '../decide/service-facts.ts'
 import { isPreempted } from '../decide/task-facts.ts'
@@ -13,11 +12,6 @@ import { isoTime } from './words.ts'
 /** For people: `shop_api.7`, or `shop_agent@web-1` for a global service's. */
 export function taskName(task: Task): string {
   return task.slot > 0 ? `${task.service}.${task.slot}` : `${task.service}@${task.node ?? '?'}`
-}
-
-/** Over: it ended because it was asked to, and only its record is left. */
-export function isPast(task: Task): boolean {
-  return task.desired === 'stopped' && (hasEnded(task.observed.state) || task.node === null)
 }
 
 export function viewTask(world: World, task: Task): TaskDocument {

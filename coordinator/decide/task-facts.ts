@@ -24,6 +24,27 @@ export function hasCompleted(task: Task): boolean {
   return task.observed.state === 'completed'
 }
 
+/** Told to stop, and nothing of it is anywhere any more. */
+export function isPast(task: Task): boolean {
+  return task.desired === 'stopped' && (hasEnded(task.observed.state) || task.node === null)
+}
+
+/** Something of it is worth telling an operator. */
+export function isWrong({ observed: { state, health, error } }: Task): boolean {
+  if (state === 'running') return health === 'unhealthy'
+  return state === 'failed' || state === 'restarting' || error !== null
+}
+
+/**
+ * Its agent goes on trying, but has heard the same no twice: an image that its registry does not have or a container that
+ * the Engine does not take mostly is a mistake in the file, and whoever waits should hear of it now.
+ */
+export function isRefused({ observed: { state, attempt, error } }: Task): boolean {
+  return state === 'restarting' && attempt >= 2 && error !== null && REFUSALS.has(error.code)
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(['image-not-found', 'container-refused'])
+
 /** Holds its share of the node: its promised CPU and memory, its host ports. An ended container holds nothing. */
 export function holdsRoom(task: Task): boolean {
   return task.node !== null && !hasEnded(task.observed.state)

@@ -2,7 +2,7 @@
  * Nodes, services and tasks in Prometheus' text form, by the names that node_exporter and cAdvisor use where they have one. Written
  * by hand: with a registry each series of each task would be an object that is kept.
  */
-import { countTasks, tasksOf } from '../api/counts.ts'
+import { countKinds, looksAt } from '../api/counts.ts'
 import { taskName } from '../api/view-task.ts'
 import type { Node, World } from '../world.ts'
 import type { Totals } from './totals.ts'
@@ -13,7 +13,7 @@ export const TASK_SERIES_MAX = 5_000
 export const SERVICE_SERIES_MAX = 2_000
 
 type Labels = Record<string, string>
-type Sample = [labels: Labels, value: number]
+type Sample<Of = Labels> = [labels: Of, value: number]
 
 export function loadText(world: World, totals: Totals | undefined): string {
   const nodes = [...world.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
@@ -97,8 +97,9 @@ function withNode({ name }: Node, [labels, value]: Sample): Sample {
 
 function serviceFamilies(world: World): string[] {
   const services = [...world.services.values()].slice(0, SERVICE_SERIES_MAX)
+  const lookAt = looksAt(world)
   const samples = services.flatMap((service) =>
-    Object.entries(countTasks(service, tasksOf(world, service.name))).map(
+    Object.entries(countKinds(service, lookAt(service.name).kinds)).map(
       ([state, count]): Sample => [{ service: service.name, stack: service.stack, state }, count],
     ),
   )
@@ -120,14 +121,14 @@ function taskFamilies(world: World, totals: Totals | undefined): string[] {
     const { task, node } = each
     const of = world.services.get(task.service)
     const image = of?.versions.get(task.version)?.spec.task.container.image ?? ''
-    const labels = {
+    const labels = labelText({
       id: task.id,
       name: taskName(task),
       image,
       service: task.service,
       stack: of?.stack ?? '',
       node: node.name,
-    }
+    })
     return { ...each, labels, totals: totals?.task(node.name, task.id) }
   })
   const each = (
@@ -140,7 +141,7 @@ function taskFamilies(world: World, totals: Totals | undefined): string[] {
       name,
       type,
       help,
-      told.flatMap((task): Sample[] => {
+      told.flatMap((task): Sample<string>[] => {
         const figure = value(task)
         return figure === undefined ? [] : [[task.labels, figure]]
       }),
@@ -204,13 +205,15 @@ function one(value: number | undefined): Sample | null {
 }
 
 /** '' without samples: a family that nobody has says nothing. */
-function family(name: string, type: 'gauge' | 'counter', help: string, samples: Sample[]): string {
+function family(name: string, type: 'gauge' | 'counter', help: string, samples: Sample<Labels | string>[]): string {
   if (samples.length === 0) return ''
   const lines = samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`)
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`
 }
 
-function labelText(labels: Labels): string {
+/** A text is one already: a task's, whose labels stand in many families. */
+function labelText(labels: Labels | string): string {
+  if (typeof labels === 'string') return labels
   const parts = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`)
   return parts.length === 0 ? '' : `{${parts.join(',')}}`
 }

@@ -61,7 +61,7 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
       nodes.map(({ status }) => status.name),
     ),
     nodesDraining: nodes.filter(({ availability }) => availability === 'drain').length,
-    tasksByState: countBy(TASK_STATES, world.tasks.values().map(stateOf)),
+    tasksByState: tasksByState(world),
     tasksWaiting: world.tasksWaiting.size,
     tasksBySampling: countBy(
       PACE_REASONS,
@@ -81,6 +81,15 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
     })),
     nodesLeftOut: nodes.length - named.length,
   }
+}
+
+function tasksByState(world: World): Record<string, number> {
+  if (!world.tally) return countBy(TASK_STATES, world.tasks.values().map(stateOf))
+  const counts = countBy(TASK_STATES, [])
+  for (const kinds of world.tally.services.values()) {
+    for (const { like, count } of kinds.values()) counts[stateOf(like)]! += count
+  }
+  return counts
 }
 
 function stateOf({ node, observed }: Task): TaskState {

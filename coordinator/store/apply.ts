@@ -9,6 +9,7 @@ import { applyDecision } from './apply-decision.ts'
 import { applyObservation } from './apply-observation.ts'
 import { putCounters } from './records.ts'
 import type { Write } from './store.ts'
+import { countAll, touchedBy } from './tally.ts'
 
 export { emptyWorld } from './records.ts'
 
@@ -19,9 +20,13 @@ export { emptyWorld } from './records.ts'
  */
 export function apply(world: World, value: WorldValue): Write[] {
   const writes: Write[] = []
+  const { tally } = world
+  const touched = tally ? touchedBy(world, value) : []
+  if (tally) countAll(world, tally, touched, -1)
   if ('change' in value) applyChange(world, value.change, value.at, writes)
   else if ('observation' in value) applyObservation(world, value.observation, value.at, writes)
   else applyDecision(world, value.decision, value.at, writes)
+  if (tally) countAll(world, tally, touched, 1)
   if (writes.length === 0) return writes
   world.revision += 1
   writes.push(putCounters(world))

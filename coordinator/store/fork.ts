@@ -27,6 +27,7 @@ export function forkWorld(world: World): World {
     tasksFailing: new ForkedTaskSet(world.tasksFailing, tasks),
     servicesInMotion: new Set(world.servicesInMotion),
     servicesFailing: new Set(world.servicesFailing),
+    tally: undefined,
     usageByService: new ForkedMap(world.usageByService, copyServiceUsage),
   }
 }

@@ -12,6 +12,7 @@ import { decideInRounds } from '../../coordinator/rounds.ts'
 import { apply } from '../../coordinator/store/apply.ts'
 import { emptyWorld, loadWorld } from '../../coordinator/store/records.ts'
 import type { Key, Write } from '../../coordinator/store/store.ts'
+import { tallyOf } from '../../coordinator/store/tally.ts'
 import type { Change, Decision, Observation, Task, World, WorldValue } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
@@ -74,6 +75,7 @@ export function aCluster(
     decided: [],
     recorder: options.recorder ?? null,
   }
+  cluster.world.tally = tallyOf(cluster.world)
   for (const name of names) join(cluster, name, { cpuCores: options.cpuCores ?? 4, ...options.inventory })
   beat(cluster)
   return cluster
@@ -140,6 +142,7 @@ export function beat(cluster: Cluster): Decision[] {
 /** The coordinator is killed and starts again from its store; every connection is gone. */
 export function restartCoordinator(cluster: Cluster): void {
   cluster.world = loadWorld(cluster.stored.values(), 'berth-test')
+  cluster.world.tally = tallyOf(cluster.world)
   cluster.settings = { ...cluster.settings, coordinatorStartedAt: cluster.now }
   cluster.marks = { ...newMarks(), all: true }
   for (const agent of cluster.agents.values()) agent.instance = null

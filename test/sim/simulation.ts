@@ -12,6 +12,7 @@ import type { Change, World } from '../../coordinator/world.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { canonicalJson } from '../../shared/spec.ts'
 import { aPort, GiB } from '../build/spec.ts'
+import { untrueTally } from '../build/tally.ts'
 import { Chance } from './chance.ts'
 import { Coordinator } from './coordinator.ts'
 import type { StoreDisk } from './disk.ts'
@@ -181,6 +182,7 @@ class Run {
     this.beats++
     this.violate('an acknowledged change is never lost', this.model.fault(world))
     this.violate("a slot's task runs once", slotsRunOnce(world, this.hosts))
+    this.violate('what is tallied is what a walk counts', untrueTally(world))
     // What was just asked for or seen may break these until the next beat decides; that one is asked.
     if (this.coordinator.isUndecided) return
     this.violate('room is promised once', roomIsPromisedOnce(world))

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { viewStatus } from '../../../coordinator/api/view-status.ts'
 import { admit } from '../../../coordinator/decide/admit.ts'
 import { assignmentOf, changeBetween } from '../../../coordinator/decide/assignment.ts'
 import { refusalOf } from '../../../coordinator/decide/checks/all.ts'
@@ -33,6 +34,7 @@ import {
 } from '../../build/cluster.ts'
 import { holdPreemptionRules, requestOf } from '../../build/preemption-rules.ts'
 import { aPort, aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
+import { untrueTally } from '../../build/tally.ts'
 import { anEngine, aTaint } from '../../build/world.ts'
 
 /** Everything that may happen, in any order; whatever does, these rules hold after every beat. */
@@ -283,6 +285,7 @@ function holdRules(cluster: Cluster, decisions: readonly Decision[]): void {
   const { world } = cluster
   holdPreemptionRules(world, decisions)
   expectStoredAndIndexed(cluster)
+  expectTallied(cluster)
   for (const name of world.nodes.keys()) {
     expectRoom(world, name)
     expectChangesAddUp(cluster, name)
@@ -356,6 +359,17 @@ function expectStoredAndIndexed({ world, stored }: Cluster): void {
     [...world.tasksWaiting].map((task) => task.id).sort(),
   )
   expect([...indexed.servicesInMotion].sort()).toEqual([...world.servicesInMotion].sort())
+}
+
+/** And a status that asks the tally says what one does that looks at each task. */
+function expectTallied({ world, now }: Cluster): void {
+  expect(untrueTally(world)).toBe(null)
+  const facts = { version: '', url: '', startedAt: 0, storeBytes: 0 }
+  const { problems, ...asked } = viewStatus(world, facts, now)
+  const { problems: walkedProblems, ...walked } = viewStatus({ ...world, tally: undefined }, facts, now)
+  expect(asked).toEqual(walked)
+  const sorted = (told: typeof problems) => told.map(({ message }) => message).sort()
+  if (problems.length < 100) expect(sorted(problems)).toEqual(sorted(walkedProblems))
 }
 
 function idsOf(index: World['tasksByNode']): [string, string[]][] {
