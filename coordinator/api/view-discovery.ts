@@ -14,7 +14,7 @@ export const TARGETS_MAX = 20_000
 export function viewDiscovery(world: World): { targets: DiscoveryDocument; leftOut: { task: string; why: string }[] } {
   const targets: DiscoveryDocument = []
   const leftOut: { task: string; why: string }[] = []
-  for (const task of world.tasks.values()) {
+  for (const task of labelledTasks(world)) {
     if (task.desired !== 'running' || task.observed.state !== 'running' || task.node === null) continue
     const service = world.services.get(task.service)
     const labels = service?.versions.get(task.version)?.spec.task.container.labels ?? {}
@@ -37,6 +37,14 @@ export function viewDiscovery(world: World): { targets: DiscoveryDocument; leftO
       })
   }
   return { targets, leftOut }
+}
+
+/** Of services that have the label in any version, which most have not. */
+function* labelledTasks(world: World): Iterable<Task> {
+  for (const { name, versions } of world.services.values()) {
+    if (!versions.values().some(({ spec }) => spec.task.container.labels[PORT_LABEL] !== undefined)) continue
+    yield* world.tasksByService.get(name) ?? []
+  }
 }
 
 function addressOf(node: Node | undefined, task: Task, port: string): { address: string } | { why: string } {

@@ -2,9 +2,12 @@
  * Nodes, services and tasks in Prometheus' text form, by the names that node_exporter and cAdvisor use where they have one. Written
  * by hand: with a registry each series of each task would be an object that is kept.
  */
+
+import type { ContainerLoad } from '../../shared/load.ts'
 import { countKinds, looksAt } from '../api/counts.ts'
 import { taskName } from '../api/view-task.ts'
-import type { Node, World } from '../world.ts'
+import { atOnce, type Steps } from '../decide/steps.ts'
+import type { Node, Task, World } from '../world.ts'
 import type { Totals } from './totals.ts'
 import { NODE_SERIES_MAX } from './world-metrics.ts'
 
@@ -16,13 +19,25 @@ type Labels = Record<string, string>
 type Sample<Of = Labels> = [labels: Of, value: number]
 
 export function loadText(world: World, totals: Totals | undefined): string {
+  return atOnce(loadTextInSteps(world, totals))
+}
+
+/** The same, to be interrupted after each family: what is told is of about this moment. */
+export function* loadTextInSteps(world: World, totals: Totals | undefined): Steps<string> {
   const nodes = [...world.nodes.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
-  return [...nodeFamilies(nodes, totals), ...serviceFamilies(world), ...taskFamilies(world, totals)].join('')
+  const texts: string[] = []
+  for (const families of [nodeFamilies(nodes, totals), serviceFamilies(world), taskFamilies(world, totals)]) {
+    for (const text of families) {
+      texts.push(text)
+      yield
+    }
+  }
+  return texts.join('')
 }
 
 // ---------------------------------------------------------------- nodes
 
-function nodeFamilies(nodes: Node[], totals: Totals | undefined): string[] {
+function* nodeFamilies(nodes: Node[], totals: Totals | undefined): Iterable<string> {
   const each = (values: (node: Node) => (Sample | null)[]) =>
     nodes.flatMap((node) => values(node).flatMap((sample) => (sample === null ? [] : [withNode(node, sample)])))
   const gauge = (name: string, help: string, value: (node: Node) => number | undefined) =>
@@ -42,51 +57,49 @@ function nodeFamilies(nodes: Node[], totals: Totals | undefined): string[] {
         return host === undefined ? [] : value(host)
       }),
     )
-  return [
-    counter('node_cpu_seconds_total', 'Seconds the CPUs spent in each mode.', (host) => [
-      [{ mode: 'user' }, host.cpuSecondsUser],
-      [{ mode: 'system' }, host.cpuSecondsSystem],
-      [{ mode: 'iowait' }, host.cpuSecondsIowait],
-      [{ mode: 'steal' }, host.cpuSecondsSteal],
-    ]),
-    gauge('node_load1', '1m load average.', ({ load }) => load?.loadAverage1m),
-    gauge('node_load5', '5m load average.', ({ load }) => load?.detail?.loadAverage5m),
-    gauge('node_load15', '15m load average.', ({ load }) => load?.detail?.loadAverage15m),
-    gauge('berth_node_swap_bytes', 'Swap of the node.', ({ load }) => load?.detail?.swapBytesTotal),
-    gauge('berth_node_swap_bytes_used', 'Swap in use.', ({ load }) => load?.detail?.swapBytesUsed),
-    gauge(
-      'node_filesystem_size_bytes',
-      "Size of the file system with the Engine's data.",
-      ({ load }) => load?.diskBytesTotal,
-    ),
-    gauge('node_filesystem_free_bytes', 'Room on that file system.', ({ load }) =>
-      load ? load.diskBytesTotal - load.diskBytesUsed : undefined,
-    ),
-    counter('node_network_receive_bytes_total', 'Bytes received.', (host) => [[{}, host.receivedBytes]]),
-    counter('node_network_transmit_bytes_total', 'Bytes sent.', (host) => [[{}, host.sentBytes]]),
-    counter('node_disk_read_bytes_total', 'Bytes read from disks.', (host) => [[{}, host.readBytes]]),
-    counter('node_disk_written_bytes_total', 'Bytes written to disks.', (host) => [[{}, host.writtenBytes]]),
-    family(
-      'berth_node_pressure_ratio',
-      'gauge',
-      'Share of the last 10 s in which some or all tasks waited (PSI).',
-      each(({ load }) => {
-        const pressure = load?.pressure
-        if (pressure === undefined) return []
-        return [
-          [{ resource: 'cpu', stalled: 'some' }, pressure.cpuSome / 100],
-          [{ resource: 'memory', stalled: 'some' }, pressure.memorySome / 100],
-          [{ resource: 'memory', stalled: 'all' }, pressure.memoryFull / 100],
-          [{ resource: 'io', stalled: 'some' }, pressure.ioSome / 100],
-          [{ resource: 'io', stalled: 'all' }, pressure.ioFull / 100],
-        ]
-      }),
-    ),
-    gauge('berth_node_uptime_seconds', 'Since the host started.', ({ load }) => load?.detail?.uptimeSeconds),
-    gauge('berth_node_engine_up', 'Whether the Docker Engine of the node answers.', ({ engine }) =>
-      engine === null ? undefined : Number(engine.state === 'up'),
-    ),
-  ]
+  yield counter('node_cpu_seconds_total', 'Seconds the CPUs spent in each mode.', (host) => [
+    [{ mode: 'user' }, host.cpuSecondsUser],
+    [{ mode: 'system' }, host.cpuSecondsSystem],
+    [{ mode: 'iowait' }, host.cpuSecondsIowait],
+    [{ mode: 'steal' }, host.cpuSecondsSteal],
+  ])
+  yield gauge('node_load1', '1m load average.', ({ load }) => load?.loadAverage1m)
+  yield gauge('node_load5', '5m load average.', ({ load }) => load?.detail?.loadAverage5m)
+  yield gauge('node_load15', '15m load average.', ({ load }) => load?.detail?.loadAverage15m)
+  yield gauge('berth_node_swap_bytes', 'Swap of the node.', ({ load }) => load?.detail?.swapBytesTotal)
+  yield gauge('berth_node_swap_bytes_used', 'Swap in use.', ({ load }) => load?.detail?.swapBytesUsed)
+  yield gauge(
+    'node_filesystem_size_bytes',
+    "Size of the file system with the Engine's data.",
+    ({ load }) => load?.diskBytesTotal,
+  )
+  yield gauge('node_filesystem_free_bytes', 'Room on that file system.', ({ load }) =>
+    load ? load.diskBytesTotal - load.diskBytesUsed : undefined,
+  )
+  yield counter('node_network_receive_bytes_total', 'Bytes received.', (host) => [[{}, host.receivedBytes]])
+  yield counter('node_network_transmit_bytes_total', 'Bytes sent.', (host) => [[{}, host.sentBytes]])
+  yield counter('node_disk_read_bytes_total', 'Bytes read from disks.', (host) => [[{}, host.readBytes]])
+  yield counter('node_disk_written_bytes_total', 'Bytes written to disks.', (host) => [[{}, host.writtenBytes]])
+  yield family(
+    'berth_node_pressure_ratio',
+    'gauge',
+    'Share of the last 10 s in which some or all tasks waited (PSI).',
+    each(({ load }) => {
+      const pressure = load?.pressure
+      if (pressure === undefined) return []
+      return [
+        [{ resource: 'cpu', stalled: 'some' }, pressure.cpuSome / 100],
+        [{ resource: 'memory', stalled: 'some' }, pressure.memorySome / 100],
+        [{ resource: 'memory', stalled: 'all' }, pressure.memoryFull / 100],
+        [{ resource: 'io', stalled: 'some' }, pressure.ioSome / 100],
+        [{ resource: 'io', stalled: 'all' }, pressure.ioFull / 100],
+      ]
+    }),
+  )
+  yield gauge('berth_node_uptime_seconds', 'Since the host started.', ({ load }) => load?.detail?.uptimeSeconds)
+  yield gauge('berth_node_engine_up', 'Whether the Docker Engine of the node answers.', ({ engine }) =>
+    engine === null ? undefined : Number(engine.state === 'up'),
+  )
 }
 
 function withNode({ name }: Node, [labels, value]: Sample): Sample {
@@ -95,7 +108,7 @@ function withNode({ name }: Node, [labels, value]: Sample): Sample {
 
 // ---------------------------------------------------------------- services and tasks
 
-function serviceFamilies(world: World): string[] {
+function* serviceFamilies(world: World): Iterable<string> {
   const services = [...world.services.values()].slice(0, SERVICE_SERIES_MAX)
   const lookAt = looksAt(world)
   const samples = services.flatMap((service) =>
@@ -104,20 +117,23 @@ function serviceFamilies(world: World): string[] {
     ),
   )
   const without = world.services.size - services.length
-  return [
-    family(
-      'berth_service_tasks',
-      'gauge',
-      'Tasks of the service by what they do; wanted: how many there should be.',
-      samples,
-    ),
-    family('berth_services_without_series', 'gauge', 'Services beyond the bound of series.', [[{}, without]]),
-  ]
+  yield family(
+    'berth_service_tasks',
+    'gauge',
+    'Tasks of the service by what they do; wanted: how many there should be.',
+    samples,
+  )
+  yield family('berth_services_without_series', 'gauge', 'Services beyond the bound of series.', [[{}, without]])
 }
 
-function taskFamilies(world: World, totals: Totals | undefined): string[] {
-  const measured = [...measuredTasks(world)]
-  const told = measured.slice(0, TASK_SERIES_MAX).map((each) => {
+function* taskFamilies(world: World, totals: Totals | undefined): Iterable<string> {
+  const first: Measured[] = []
+  let measured = 0
+  for (const each of measuredTasks(world)) {
+    measured += 1
+    if (first.length < TASK_SERIES_MAX) first.push(each)
+  }
+  const told = first.map((each) => {
     const { task, node } = each
     const of = world.services.get(task.service)
     const image = of?.versions.get(task.version)?.spec.task.container.image ?? ''
@@ -146,50 +162,60 @@ function taskFamilies(world: World, totals: Totals | undefined): string[] {
         return figure === undefined ? [] : [[task.labels, figure]]
       }),
     )
-  return [
-    each('container_cpu_usage_seconds_total', 'counter', 'CPU time used.', ({ totals }) => totals?.cpuSeconds),
-    each(
-      'container_memory_working_set_bytes',
-      'gauge',
-      'Memory without what the kernel would drop first.',
-      ({ load }) => load.memoryBytesUsed,
-    ),
-    each('container_spec_memory_limit_bytes', 'gauge', 'Memory limit.', ({ load }) => load.memoryBytesLimit),
-    each('container_oom_events_total', 'counter', 'Processes killed for lack of memory.', ({ load }) => load.oomKills),
-    each('container_network_receive_bytes_total', 'counter', 'Bytes received.', ({ totals }) => totals?.receivedBytes),
-    each('container_network_transmit_bytes_total', 'counter', 'Bytes sent.', ({ totals }) => totals?.sentBytes),
-    each(
-      'container_fs_reads_bytes_total',
-      'counter',
-      'Bytes read from block devices.',
-      ({ totals }) => totals?.readBytes,
-    ),
-    each(
-      'container_fs_writes_bytes_total',
-      'counter',
-      'Bytes written to block devices.',
-      ({ totals }) => totals?.writtenBytes,
-    ),
-    each('container_threads', 'gauge', 'Processes and threads.', ({ load }) => load.processes),
-    each(
-      'berth_task_cpu_throttled_ratio',
-      'gauge',
-      'Share of periods in which the CPU limit held it up.',
-      ({ load }) => load.cpuThrottledShare,
-    ),
-    each('berth_task_health_check_seconds', 'gauge', 'Time that the latest health test took.', ({ load }) =>
-      load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000,
-    ),
-    each('berth_task_restarts_total', 'counter', 'Starts after the first.', ({ task }) =>
-      Math.max(0, task.observed.attempt - 1),
-    ),
-    family('berth_tasks_without_series', 'gauge', 'Measured tasks beyond the bound of series.', [
-      [{}, measured.length - told.length],
-    ]),
-  ]
+  yield each('container_cpu_usage_seconds_total', 'counter', 'CPU time used.', ({ totals }) => totals?.cpuSeconds)
+  yield each(
+    'container_memory_working_set_bytes',
+    'gauge',
+    'Memory without what the kernel would drop first.',
+    ({ load }) => load.memoryBytesUsed,
+  )
+  yield each('container_spec_memory_limit_bytes', 'gauge', 'Memory limit.', ({ load }) => load.memoryBytesLimit)
+  yield each(
+    'container_oom_events_total',
+    'counter',
+    'Processes killed for lack of memory.',
+    ({ load }) => load.oomKills,
+  )
+  yield each(
+    'container_network_receive_bytes_total',
+    'counter',
+    'Bytes received.',
+    ({ totals }) => totals?.receivedBytes,
+  )
+  yield each('container_network_transmit_bytes_total', 'counter', 'Bytes sent.', ({ totals }) => totals?.sentBytes)
+  yield each(
+    'container_fs_reads_bytes_total',
+    'counter',
+    'Bytes read from block devices.',
+    ({ totals }) => totals?.readBytes,
+  )
+  yield each(
+    'container_fs_writes_bytes_total',
+    'counter',
+    'Bytes written to block devices.',
+    ({ totals }) => totals?.writtenBytes,
+  )
+  yield each('container_threads', 'gauge', 'Processes and threads.', ({ load }) => load.processes)
+  yield each(
+    'berth_task_cpu_throttled_ratio',
+    'gauge',
+    'Share of periods in which the CPU limit held it up.',
+    ({ load }) => load.cpuThrottledShare,
+  )
+  yield each('berth_task_health_check_seconds', 'gauge', 'Time that the latest health test took.', ({ load }) =>
+    load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000,
+  )
+  yield each('berth_task_restarts_total', 'counter', 'Starts after the first.', ({ task }) =>
+    Math.max(0, task.observed.attempt - 1),
+  )
+  yield family('berth_tasks_without_series', 'gauge', 'Measured tasks beyond the bound of series.', [
+    [{}, measured - told.length],
+  ])
 }
 
-function* measuredTasks(world: World) {
+type Measured = { task: Task; node: Node; load: ContainerLoad }
+
+function* measuredTasks(world: World): Iterable<Measured> {
   for (const node of world.nodes.values()) {
     for (const load of node.containerLoads.values()) {
       const task = world.tasks.get(load.task)

@@ -1,7 +1,7 @@
 /** The coordinator's metrics in Prometheus' form: the one file that knows prom-client. docs/metrics.md lists them. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Instant } from '../../shared/clock.ts'
+import { type Instant, systemClock } from '../../shared/clock.ts'
 import type { AlertCounts } from '../alerts/alerter.ts'
 import { viewDiscovery } from '../api/view-discovery.ts'
 import type { PortCounts } from '../connections/port.ts'
@@ -9,8 +9,9 @@ import type { TargetView } from '../forwarding/forwarding.ts'
 import type { IncidentStats } from '../incidents/flight-recorder.ts'
 import type { LogStoreStats } from '../logs/log-store.ts'
 import type { MetricsStoreStats } from '../metrics-store/metrics-store.ts'
+import { inTurns } from '../turns.ts'
 import type { Decision, World } from '../world.ts'
-import { loadText } from './load-text.ts'
+import { loadTextInSteps } from './load-text.ts'
 import type { Totals } from './totals.ts'
 import { worldFigures } from './world-metrics.ts'
 
@@ -57,6 +58,9 @@ export type Metrics = {
 const FAST_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 const LOOP_DELAY_RESOLUTION_MS = 20
 
+/** Others have one between the parts of a large fleet's metrics. */
+const aTurn = () => new Promise<void>(systemClock.soon)
+
 /** A registry of its own, so that several coordinators in one process (tests) do not share figures. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
@@ -101,6 +105,7 @@ export function createMetrics(): Metrics {
       delay.reset()
       if (sources !== null) {
         world(sources.world(), sources.now(), sources.heartbeatIntervalMs)
+        await aTurn()
         if (sources.storeBytes) storeBytes.set(sources.storeBytes())
         if (sources.wire) wire(sources.wire())
         const journal = sources.journal?.()
@@ -122,9 +127,11 @@ export function createMetrics(): Metrics {
         if (kept) history(kept)
       }
       if (sources === null) return registry.metrics()
-      const now = sources.world()
-      undiscovered.set(viewDiscovery(now).leftOut.length)
-      return `${await registry.metrics()}\n${loadText(now, sources.totals)}`
+      undiscovered.set(viewDiscovery(sources.world()).leftOut.length)
+      await aTurn()
+      const registered = await registry.metrics()
+      await aTurn()
+      return `${registered}\n${await inTurns(loadTextInSteps(sources.world(), sources.totals), systemClock)}`
     },
 
     watch(given) {

@@ -63,10 +63,7 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
     nodesDraining: nodes.filter(({ availability }) => availability === 'drain').length,
     tasksByState: tasksByState(world),
     tasksWaiting: world.tasksWaiting.size,
-    tasksBySampling: countBy(
-      PACE_REASONS,
-      nodes.flatMap(({ containerLoads }) => [...containerLoads.values()].flatMap((load) => load.sampledBecause ?? [])),
-    ),
+    tasksBySampling: countBy(PACE_REASONS, paceReasons(nodes)),
     stacks: world.stacks.size,
     services: world.services.size,
     rolloutsByState: countBy(
@@ -80,6 +77,12 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
       quietSecondsLimit: silenceLimitMs(node.heard, settings, signsEveryMs) / 1000,
     })),
     nodesLeftOut: nodes.length - named.length,
+  }
+}
+
+function* paceReasons(nodes: Node[]): Iterable<string> {
+  for (const { containerLoads } of nodes) {
+    for (const { sampledBecause } of containerLoads.values()) if (sampledBecause) yield sampledBecause
   }
 }
 
