@@ -12,6 +12,7 @@ import { openAlertFiles } from './alerts/files.ts'
 import { type Api, createApi } from './api/api.ts'
 import { installerRoutes } from './api/installer.ts'
 import type { ApiSettings } from './api/parts.ts'
+import { untilAtRest } from './at-rest.ts'
 import { openAuditLog } from './audit/audit-log.ts'
 import { createPort } from './connections/port.ts'
 import { defaultSettings } from './decide/settings.ts'
@@ -45,7 +46,9 @@ export type RunningCoordinator = {
 const ROOT = join(import.meta.dirname, '..')
 /** How long a stop waits for requests that are being answered. */
 const STOP_LIMIT_MS = 5_000
-const LOAD_LATER_MS = 2_000
+const LOAD_LATER_MS = 1_000
+/** Of a fleet that never lets it rest. */
+const LOAD_LATER_MS_MAX = 60_000
 const HOURLY = '17 * * * *'
 
 /**
@@ -235,9 +238,10 @@ async function serve(
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
 }
 
-/** What the first change of an operator would wait for, once the agents that come back have had their turn. */
+/** What the first change of an operator would wait for, once the agents that come back have had their turn. Blocks for a second or so. */
 async function loadLater(flightRecorder: FlightRecorder, log: Logger, signal: AbortSignal): Promise<void> {
   await systemClock.sleep(LOAD_LATER_MS, signal).catch(() => {})
+  await untilAtRest(LOAD_LATER_MS_MAX, systemClock, signal).catch(() => {})
   if (signal.aborted) return
   await import('./api/check-input.ts')
   await flightRecorder.resume().catch((error: unknown) => log.error({ err: error }, 'incidents cannot be read'))
