@@ -1,14 +1,13 @@
 /** What one beat stores: writes, events, who is to be told once they are durable, and who waits for that. */
 
-import { keyText } from './store/keys.ts'
 import type { Write } from './store/store.ts'
+import { WriteSet } from './store/write-set.ts'
 import type { EventRecord, Node, NodeName, Task, TaskId } from './world.ts'
 
 /** What has been applied to the world and not been stored yet. */
 export type Batch = {
-  /** By key: of several writes to one only the last matters. */
-  writes: Map<string, Write>
-  eventWrites: Map<string, Write>
+  writes: WriteSet
+  eventWrites: WriteSet
   events: EventRecord[]
   /** Nodes to be told once this is durable. */
   nodes: Set<NodeName>
@@ -22,8 +21,8 @@ export type Batch = {
 
 export function newBatch(): Batch {
   return {
-    writes: new Map(),
-    eventWrites: new Map(),
+    writes: new WriteSet(),
+    eventWrites: new WriteSet(),
     events: [],
     nodes: new Set(),
     forgotten: new Map(),
@@ -33,22 +32,16 @@ export function newBatch(): Batch {
   }
 }
 
-/** Folded as they come, so that storing a batch begins with no look at all of it. */
-export function addWrite(batch: Batch, write: Write): void {
-  batch.writes.set(keyText(write.key), write)
-}
-
 /** An event that is dropped before it was stored needs neither: a beat of many tasks has more of them than are kept. */
 export function addEventWrite(batch: Batch, write: Write): void {
-  const key = keyText(write.key)
-  if ('delete' in write && batch.eventWrites.delete(key)) return
-  batch.eventWrites.set(key, write)
+  if ('delete' in write && batch.eventWrites.drop(write.key)) return
+  batch.eventWrites.add(write)
 }
 
 export function mergeBatches(older: Batch, newer: Batch): Batch {
   return {
-    writes: new Map([...older.writes, ...newer.writes]),
-    eventWrites: new Map([...older.eventWrites, ...newer.eventWrites]),
+    writes: bothOf(older.writes, newer.writes),
+    eventWrites: bothOf(older.eventWrites, newer.eventWrites),
     events: [...older.events, ...newer.events],
     nodes: older.nodes.union(newer.nodes),
     forgotten: new Map([...older.forgotten, ...newer.forgotten]),
@@ -56,6 +49,12 @@ export function mergeBatches(older: Batch, newer: Batch): Batch {
     submitters: [...older.submitters, ...newer.submitters],
     isEmpty: older.isEmpty && newer.isEmpty,
   }
+}
+
+function bothOf(older: WriteSet, newer: WriteSet): WriteSet {
+  const both = new WriteSet()
+  for (const writes of [older, newer]) for (const write of writes) both.add(write)
+  return both
 }
 
 /** Tells whoever waits for the batch that it will not be stored. */

@@ -10,7 +10,7 @@ import { strict as assert } from 'node:assert'
 import type { Clock, Instant } from '../shared/clock.ts'
 import { BerthError, type ErrorCode } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { addEventWrite, addWrite, type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
+import { addEventWrite, type Batch, mergeBatches, newBatch, refuseAll } from './batch.ts'
 import type { Core, Dispatcher } from './core.ts'
 import { createDeafness } from './deafness.ts'
 import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
@@ -234,7 +234,7 @@ export function createLoop(options: LoopOptions): Loop {
       for (const write of added.writes) addEventWrite(batch, write)
     }
     for (const write of writes) {
-      addWrite(batch, write)
+      batch.writes.add(write)
       if (write.key[1] === 'assignment') batch.nodes.add(String(write.key[2]))
     }
     if (writes.length > 0 || told.length > 0) batch.isEmpty = false
@@ -282,7 +282,7 @@ export function createLoop(options: LoopOptions): Loop {
   async function save(saving: Batch): Promise<void> {
     if (saving.isEmpty) return tellReaders()
     try {
-      await flush([...saving.writes.values(), ...saving.eventWrites.values()])
+      await flush([...saving.writes, ...saving.eventWrites])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') {
         refuseAll(saving, error)
@@ -353,7 +353,7 @@ export function createLoop(options: LoopOptions): Loop {
     world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
     const { nodes, ...gone } = mergeBatches(failed, batch)
     batch = newBatch()
-    for (const write of carryObserved(ahead, world, gone)) addWrite(batch, write)
+    for (const write of carryObserved(ahead, world, gone)) batch.writes.add(write)
     batch.nodes = nodes
     batch.isEmpty = false
     tallied(world)
@@ -368,9 +368,7 @@ export function createLoop(options: LoopOptions): Loop {
    */
   function tellNodesDespiteDisk(): void {
     if (diskFull === null || isTrying || batch.nodes.size === 0) return
-    const raised = new Set(
-      batch.writes.values().flatMap(({ key }) => (key[1] === 'assignment' ? [String(key[2])] : [])),
-    )
+    const raised = new Set([...batch.writes].flatMap(({ key }) => (key[1] === 'assignment' ? [String(key[2])] : [])))
     const nodes = batch.nodes.difference(raised)
     batch.nodes = batch.nodes.intersection(raised)
     if (nodes.size > 0) dispatcher?.nodesChanged(nodes)
@@ -382,7 +380,7 @@ export function createLoop(options: LoopOptions): Loop {
     const tried: Write = { key: DISK_TRIED_KEY, value: clock.now() }
     isTrying = true
     try {
-      await flush([...trying.writes.values(), tried])
+      await flush([...trying.writes, tried])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') throw error
       diskFull = error
