@@ -12,6 +12,8 @@ export type Stage = { coordinator: CoordinatorProcess; fleet: Fleet }
 
 const SERVICES_PER_STACK = 10
 const OPEN_LIMIT_MS = 120_000
+/** And so long for each that joins: keys, certificates and handshakes of both sides share the machine. */
+const OPEN_LIMIT_MS_EACH = 30
 const RUNNING_LIMIT_MS = 180_000
 
 /** Runs `act` on a stage with so many agents and tasks, and clears it away. */
@@ -30,7 +32,7 @@ export async function onStage(
     const { agents, life } = size
     fleet = startFleet({ agents, processes: 2, coordinator: coordinator.url, joinToken, dir: keys, life })
     size.say(`joining ${size.agents} simulated agents`)
-    await fleet.untilOpen(size.agents, OPEN_LIMIT_MS)
+    await fleet.untilOpen(size.agents, OPEN_LIMIT_MS + size.agents * OPEN_LIMIT_MS_EACH)
     if (size.tasks > 0) {
       size.say(`deploying ${size.tasks} tasks`)
       await ask(coordinator, size.tasks)
