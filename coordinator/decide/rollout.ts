@@ -211,6 +211,7 @@ export function judgeFinished(beat: Beat, service: Service, units: readonly Unit
   if (service.release.state === 'held' || !mayFinish(rollout)) return service
   const { monitorMs, failureAction } = rolloutConfig(service)
   const failed = failureAction === 'continue' ? failedTasks(rollout) : new Set<string>()
+  let watchedUntil = 0
   for (const unit of units) {
     const keeper = unit.fresh[0]
     // A global service is not held up by a node that is lost: its task is brought up to date when it returns.
@@ -218,8 +219,10 @@ export function judgeFinished(beat: Beat, service: Service, units: readonly Unit
     if (!keeper) return service
     if (failed.has(keeper.id)) continue
     if (!isUp(keeper)) return service
-    const watchedUntil = watchedUntilOf(beat, keeper, rollout, monitorMs)
-    if (watchedUntil <= beat.now) continue
+    watchedUntil = Math.max(watchedUntil, watchedUntilOf(beat, keeper, rollout, monitorMs))
+  }
+  // Once for all of them: a beat at the hour of each of a thousand would come to nothing but the last time.
+  if (watchedUntil > beat.now) {
     wakeBy(beat, watchedUntil)
     return service
   }
