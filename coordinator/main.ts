@@ -11,6 +11,7 @@ import { deliver } from './alerts/deliver.ts'
 import { openAlertFiles } from './alerts/files.ts'
 import { type Api, createApi } from './api/api.ts'
 import { installerRoutes } from './api/installer.ts'
+import { loadCheckInput } from './api/load-check-input.ts'
 import type { ApiSettings } from './api/parts.ts'
 import { untilAtRest } from './at-rest.ts'
 import { openAuditLog } from './audit/audit-log.ts'
@@ -46,9 +47,9 @@ export type RunningCoordinator = {
 const ROOT = join(import.meta.dirname, '..')
 /** How long a stop waits for requests that are being answered. */
 const STOP_LIMIT_MS = 5_000
-const LOAD_LATER_MS = 1_000
+const LOAD_LATER_MS = 2_000
 /** Of a fleet that never lets it rest. */
-const LOAD_LATER_MS_MAX = 60_000
+const FLUSH_LATER_MS_MAX = 60_000
 const HOURLY = '17 * * * *'
 
 /**
@@ -238,13 +239,14 @@ async function serve(
   return { url: settings.url, cluster: security.cluster, ended: runUntilStopped(loop, opened, log, signal) }
 }
 
-/** What the first change of an operator would wait for, once the agents that come back have had their turn. Blocks for a second or so. */
+/** What the first change of an operator would wait for; and what blocks for a second or so, once the agents that come back have had their turn. */
 async function loadLater(flightRecorder: FlightRecorder, log: Logger, signal: AbortSignal): Promise<void> {
   await systemClock.sleep(LOAD_LATER_MS, signal).catch(() => {})
-  await untilAtRest(LOAD_LATER_MS_MAX, systemClock, signal).catch(() => {})
   if (signal.aborted) return
-  await import('./api/check-input.ts')
+  await loadCheckInput(systemClock)
   await flightRecorder.resume().catch((error: unknown) => log.error({ err: error }, 'incidents cannot be read'))
+  await untilAtRest(FLUSH_LATER_MS_MAX, systemClock, signal).catch(() => {})
+  if (signal.aborted) return
   // Node writes its cache of compiled code when the process ends well; after a kill the next start would be slow.
   flushCompileCache()
 }
