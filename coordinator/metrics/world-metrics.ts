@@ -7,6 +7,7 @@ import { targetVersionOf } from '../decide/service-facts.ts'
 import { defaultSettings } from '../decide/settings.ts'
 import { signIntervalMs } from '../decide/signs.ts'
 import { silenceLimitMs } from '../decide/silence.ts'
+import { nothingPromised } from '../store/tally.ts'
 import type { Node, NodeStatus, Task, World } from '../world.ts'
 
 /** Each labelled series costs memory here and in whatever stores it: of a larger fleet the first so many nodes by name are told. */
@@ -100,13 +101,7 @@ function stateOf({ node, observed }: Task): TaskState {
 }
 
 function nodeFigures(world: World, node: Node, now: Instant): Omit<NodeFigures, 'quietSecondsLimit'> {
-  const promised = { cpuCores: 0, memoryBytes: 0 }
-  for (const task of world.tasksByNode.get(node.name) ?? []) {
-    if (hasEnded(task.observed.state)) continue
-    const reservation = reservationOf(world, task)
-    promised.cpuCores += reservation.cpuCores
-    promised.memoryBytes += reservation.memoryBytes
-  }
+  const promised = promisedOn(world, node)
   return {
     node: node.name,
     cpuCoresTotal: node.inventory?.cpuCores ?? 0,
@@ -117,6 +112,22 @@ function nodeFigures(world: World, node: Node, now: Instant): Omit<NodeFigures, 
     memoryBytesPromised: promised.memoryBytes,
     quietSeconds: node.heard.lastAt === 0 ? 0 : Math.max(0, now - node.heard.lastAt) / 1000,
   }
+}
+
+/** To what has not ended. Each task is looked at only where the world has no tally. */
+function promisedOn(world: World, { name }: Node): { cpuCores: number; memoryBytes: number } {
+  if (world.tally) {
+    const { cpuMicrocores, memoryBytes } = (world.tally.nodes.get(name) ?? nothingPromised()).going
+    return { cpuCores: cpuMicrocores / 1e6, memoryBytes }
+  }
+  const promised = { cpuCores: 0, memoryBytes: 0 }
+  for (const task of world.tasksByNode.get(name) ?? []) {
+    if (hasEnded(task.observed.state)) continue
+    const reservation = reservationOf(world, task)
+    promised.cpuCores += reservation.cpuCores
+    promised.memoryBytes += reservation.memoryBytes
+  }
+  return promised
 }
 
 function reservationOf(world: World, task: Task): { cpuCores: number; memoryBytes: number } {

@@ -3,7 +3,7 @@
  * tasks without looking at them. Kept by `apply`, one look at a task before and one after a value that may change it.
  */
 
-import { HEALTH_STATES, TASK_STATES } from '../../shared/task-state.ts'
+import { HEALTH_STATES, hasEnded, TASK_STATES } from '../../shared/task-state.ts'
 import { isPast, isRefused, isWrong } from '../decide/task-facts.ts'
 import type { NodeName, ServiceName, ServiceVersion, Task, TaskId, World, WorldValue } from '../world.ts'
 
@@ -27,6 +27,8 @@ export type Promised = {
   diskBytes: number
   /** Of these, how many need countable things, which the sums leave out. */
   withGeneric: number
+  /** Of these, what has not ended. */
+  going: { cpuMicrocores: number; memoryBytes: number }
 }
 
 export function tallyOf(world: World): Tally {
@@ -102,15 +104,21 @@ function countPromised(
   if (version !== undefined) {
     const { container } = version.spec.task
     const { reservation } = container.resources
-    promised.cpuMicrocores += by * Math.round(reservation.cpuCores * 1e6)
+    const cpuMicrocores = Math.round(reservation.cpuCores * 1e6)
+    promised.cpuMicrocores += by * cpuMicrocores
     promised.memoryBytes += by * reservation.memoryBytes
     promised.diskBytes += by * (reservation.diskBytes ?? 0)
     if (reservation.generic || container.deviceRequests) promised.withGeneric += by
+    if (!hasEnded(task.observed.state)) {
+      promised.going.cpuMicrocores += by * cpuMicrocores
+      promised.going.memoryBytes += by * reservation.memoryBytes
+    }
   }
   if (promised.tasks === 0) nodes.delete(node)
   else if (promised.tasks === by) nodes.set(node, promised)
 }
 
 export function nothingPromised(): Promised {
-  return { tasks: 0, running: 0, cpuMicrocores: 0, memoryBytes: 0, diskBytes: 0, withGeneric: 0 }
+  const going = { cpuMicrocores: 0, memoryBytes: 0 }
+  return { tasks: 0, running: 0, cpuMicrocores: 0, memoryBytes: 0, diskBytes: 0, withGeneric: 0, going }
 }

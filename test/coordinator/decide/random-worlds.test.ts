@@ -8,6 +8,7 @@ import { clash } from '../../../coordinator/decide/checks/host-port.ts'
 import { genericNeed, genericOn } from '../../../coordinator/decide/generic-need.ts'
 import { pictureOf, without } from '../../../coordinator/decide/picture.ts'
 import { planRebalance } from '../../../coordinator/decide/rebalance/plan.ts'
+import { worldFigures } from '../../../coordinator/metrics/world-metrics.ts'
 import { rebuildIndexes } from '../../../coordinator/store/indexes.ts'
 import { loadWorld } from '../../../coordinator/store/records.ts'
 import type { Change, Decision, World } from '../../../coordinator/world.ts'
@@ -369,6 +370,14 @@ function expectTallied({ world, now }: Cluster): void {
   const { problems: walkedProblems, ...walked } = viewStatus({ ...world, tally: undefined }, facts, now)
   expect(asked).toEqual(walked)
   const sorted = (told: typeof problems) => told.map(({ message }) => message).sort()
+  const figures = (of: World) => {
+    const { nodes, ...all } = worldFigures(of, now)
+    return {
+      ...all,
+      nodes: nodes.map((node) => ({ ...node, cpuCoresPromised: Math.round(node.cpuCoresPromised * 1e6) })),
+    }
+  }
+  expect(figures(world)).toEqual(figures({ ...world, tally: undefined }))
   if (problems.length < 100) expect(sorted(problems)).toEqual(sorted(walkedProblems))
 }
 
