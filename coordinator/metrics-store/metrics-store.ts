@@ -107,7 +107,7 @@ class PackedMetricsStore implements MetricsStore {
 
   append(facts: SubjectFacts, second: number, values: Iterable<[string, number]>): void {
     if (!this.#advance(second)) return
-    const subject = this.#subjects.of(facts)
+    const subject = this.#isFull() ? this.#subjects.known(facts) : this.#subjects.of(facts)
     if (subject === null) return
     for (const [name, value] of values) {
       const metric = metricNamed(name)
@@ -236,6 +236,12 @@ class PackedMetricsStore implements MetricsStore {
     for (const { blocks } of this.#waiting) for (const { series } of blocks) kept.add(subjectOfSeries(series))
     for (const series of this.#open.keys()) kept.add(subjectOfSeries(series))
     await this.#subjects.keepOnly(({ number }) => kept.has(number))
+  }
+
+  /** No further series is taken, nor counted: of a million tasks that are left out there is no subject either. */
+  #isFull(): boolean {
+    const { seriesMax } = this.#options
+    return this.#open.size >= seriesMax && this.#leftOut.size >= seriesMax
   }
 
   #openSeries(number: number): OpenSeries | null {

@@ -49,6 +49,11 @@ export class Subjects {
     return this.#byNumber.get(number)
   }
 
+  /** The one of these facts; null: there is none. */
+  known(facts: SubjectFacts): Subject | null {
+    return this.#byKey.get(keyOf(facts)) ?? null
+  }
+
   /** The one of these facts, made if need be; null when there are no numbers left. */
   of(facts: SubjectFacts): Subject | null {
     const known = this.#byKey.get(keyOf(facts))

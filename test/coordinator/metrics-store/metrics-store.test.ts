@@ -189,6 +189,13 @@ test('series beyond the bound are left out and counted, and those that were ther
   await store.close()
 })
 
+test('of what is left out there are no more subjects than are counted', async () => {
+  const store = await open({ seriesMax: 2 })
+  for (let node = 0; node < 100; node++) store.append({ kind: 'node', node: `n${node}` }, START, [['cpu', 1]])
+  expect(store.stats).toMatchObject({ series: 2, seriesLeftOut: 2, subjects: 4 })
+  await store.close()
+})
+
 test('a subject is forgotten with its last point', async () => {
   const store = await open()
   store.append({ kind: 'node', node: 'b' }, START, [['cpu', 1]])
