@@ -18,6 +18,7 @@ const LIMIT_MS = option('limit-seconds', 600) * 1000
 const LOOK_MS = 500
 /** As Prometheus does where it is in a hurry. Of shorter spans the worst delay and the 99th percentile are one. */
 const SCRAPE_MS = 5_000
+const SAID_EVERY = 50_000
 /** What a coordinator does once after its start, when it has a quiet second, is not what is measured. */
 const SETTLE_MS = 8_000
 
@@ -29,14 +30,20 @@ export const bench: Bench = {
       const looking: Looking = { now: true, tasks: null, statusMs: [], delayMs: [] }
       const looked = look(coordinator, looking)
       const began = performance.now()
-      await ask(coordinator, TASKS)
+      const durable = await ask(coordinator, TASKS, (asked) => {
+        const ms = performance.now() - began
+        if (asked % SAID_EVERY === 0)
+          say(`${asked} durable after ${Math.round(ms)} ms, ${JSON.stringify(looking.tasks)}`)
+        return ms > LIMIT_MS
+      })
       const durableMs = performance.now() - began
-      say(`asked for and durable after ${Math.round(durableMs)} ms`)
+      say(`${durable} asked for and durable after ${Math.round(durableMs)} ms`)
       const running = await untilRunning(looking, began, say)
       looking.now = false
       await looked
       say(`the agents have started ${fleet.running()} containers`)
-      report({ metric: `${TASKS} tasks asked for, durable`, value: durableMs / 1000, unit: 's', goal: { atMost: 10 } })
+      report({ metric: 'asked for and durable', value: durable, unit: 'count', goal: { atLeast: TASKS } })
+      report({ metric: 'these durable', value: durableMs / 1000, unit: 's', goal: { atMost: 10 } })
       report({ metric: 'all of them running', value: running.ms / 1000, unit: 's', goal: { atMost: 60 } })
       report({ metric: 'running at the end', value: running.count, unit: 'count', goal: { atLeast: TASKS } })
       report({

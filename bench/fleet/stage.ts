@@ -51,8 +51,15 @@ export async function statusOf({ ask }: CoordinatorProcess): Promise<StatusDocum
   return (await ask('GET', '/status')).body as StatusDocument
 }
 
-/** In stacks of ten services of up to a hundred tasks, or a thousand where there are many. Resolves once all is durable. */
-export async function ask(coordinator: CoordinatorProcess, tasks: number): Promise<void> {
+/**
+ * In stacks of ten services of up to a hundred tasks, or a thousand where there are many. Resolves once all is durable with the
+ * number of tasks, or with that of those which were when `isEnough` said so.
+ */
+export async function ask(
+  coordinator: CoordinatorProcess,
+  tasks: number,
+  isEnough: (asked: number) => boolean = () => false,
+): Promise<number> {
   const perStack = tasks > MANY_TASKS ? 10_000 : 1000
   for (let first = 0; first < tasks; first += perStack) {
     const name = `bench-${first / perStack}`
@@ -65,7 +72,10 @@ export async function ask(coordinator: CoordinatorProcess, tasks: number): Promi
     )
     const { status, body } = await coordinator.ask('PUT', `/v1/stacks/${name}`, { name, services })
     if (status !== 200) throw new Error(`the stack was refused: ${JSON.stringify(body)}`)
+    const asked = Math.min(tasks, first + perStack)
+    if (isEnough(asked)) return asked
   }
+  return tasks
 }
 
 const MANY_TASKS = 50_000
