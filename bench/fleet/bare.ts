@@ -4,6 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const START_LIMIT_MS = 120_000
+/** And so long for each that connects. */
+const START_LIMIT_MS_EACH = 30
+/** As many as simulated agents have: one that sends ten thousand heartbeats a second has no time to connect more. */
+const CLIENT_PROCESSES = 2
 
 export async function withBareServer<Result>(clients: number, act: (pid: number) => Promise<Result>): Promise<Result> {
   const dir = mkdtempSync(join('/dev/shm', 'berth-bench-'))
@@ -15,9 +19,15 @@ export async function withBareServer<Result>(clients: number, act: (pid: number)
   }
   try {
     const server = start('bare-server.ts', [dir])
-    const port = await messageOf(server, () => true)
-    const fleet = start('bare-clients.ts', [String(port), String(clients)])
-    await messageOf(fleet, (open) => open === clients)
+    const limitMs = START_LIMIT_MS + clients * START_LIMIT_MS_EACH
+    const port = await messageOf(server, limitMs, () => true)
+    const share = Math.ceil(clients / CLIENT_PROCESSES)
+    await Promise.all(
+      Array.from({ length: Math.min(CLIENT_PROCESSES, clients) }, (_, index) => {
+        const own = Math.min(share, clients - index * share)
+        return messageOf(start('bare-clients.ts', [String(port), String(own)]), limitMs, (open) => open === own)
+      }),
+    )
     return await act(server.pid!)
   } finally {
     await Promise.all(
@@ -31,9 +41,9 @@ export async function withBareServer<Result>(clients: number, act: (pid: number)
 }
 
 /** The first message that is wanted. @throws Error when the process ends before it, or it takes too long */
-function messageOf(child: ChildProcess, isWanted: (message: unknown) => boolean): Promise<unknown> {
+function messageOf(child: ChildProcess, limitMs: number, isWanted: (message: unknown) => boolean): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('a bare process did not get ready in time')), START_LIMIT_MS)
+    const timer = setTimeout(() => reject(new Error('a bare process did not get ready in time')), limitMs)
     child.on('message', (message) => {
       if (!isWanted(message)) return
       clearTimeout(timer)
