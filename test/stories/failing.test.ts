@@ -42,6 +42,7 @@ test("what fails on one host for that host's own reasons is tried on the other, 
   await until(async () => {
     const [task] = await tasks(cluster, 'talk_web')
     if (task?.state !== 'running' || task.node !== other.name) throw new Error(`it is ${task?.state} on ${task?.node}`)
+    return true
   }, 'it to run on the other host')
   await settled(cluster, 'talk_web')
   const told = (await events(cluster, before)).filter(({ kind }) => kind === 'node-failing')

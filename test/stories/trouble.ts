@@ -166,6 +166,7 @@ export async function incidentTells(cluster: Cluster, host: Host, kinds: string[
         if (!told.includes(kind)) throw new Error(`no ${kind} in ${JSON.stringify(found?.occurrences)}`)
         told = told.slice(told.indexOf(kind) + 1)
       }
+      return true
     },
     `an incident of ${host.name} that tells ${kinds.join(', ')}`,
   )

@@ -143,3 +143,23 @@ test('a node that is lost costs its tasks a new place each, and not everybody a 
   })
   expect(large / small).toBeLessThan(15)
 })
+
+test('a service that fails on ten times the nodes is judged in about ten times the steps', () => {
+  const { small, large } = atBothSizes((nodes) => {
+    const cluster = aCluster(names(nodes), { cpuCores: 64 })
+    const spec = aStackSpec('shop', { web: { replicas: nodes * TASKS_PER_NODE } })
+    change(cluster, { kind: 'deploy-stack', spec, prune: true })
+    run(cluster, 20_000, 2_000)
+    // All but those of the last node have ended soon after their start, again and again.
+    const failing = [...cluster.world.tasks.values()].filter(({ node }) => node !== `n${nodes}`)
+    const values = failing.map(({ id, node, observed: { attempt } }) => {
+      const task = { task: id, spec: '', attempt, state: 'restarting' as const, since: cluster.now, failures: 5 }
+      const told = { kind: 'tasks' as const, full: false, revision: 0, engine: anEngine(), tasks: [task], gone: [] }
+      return seen(cluster.now, { ...told, node: node! })
+    })
+    const steps = beatWith(cluster, values)
+    expect(cluster.world.servicesFailing).toEqual(new Set(['shop_web']))
+    return steps
+  })
+  expect(large / small).toBeLessThan(15)
+})
