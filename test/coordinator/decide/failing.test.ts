@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { viewWhy } from '../../../coordinator/api/view-why.ts'
+import { eventsOf } from '../../../coordinator/decide/events.ts'
 import { FAILURES_ALONE_MIN, GIVEN_UP_MAX, GIVEN_UP_MS, whyItStays } from '../../../coordinator/decide/failing.ts'
+import { worldFigures } from '../../../coordinator/metrics/world-metrics.ts'
 import { loadWorld } from '../../../coordinator/store/records.ts'
 import { aCluster, beat, type Cluster, change, failAtOnce, join, run, running } from '../../build/cluster.ts'
 import { aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
@@ -223,6 +226,35 @@ test('whatever nodes are bad, tasks end up on good ones, and nothing moves any m
         if (isSure) expect(tasks.filter(({ node }) => bad.includes(node ?? ''))).toEqual([])
       },
     ),
-    { numRuns: 12 },
+    { numRuns: 8 },
   )
+})
+
+test('it is told: in events as it happens, by why for the service and the task, and in figures', () => {
+  const cluster = aCluster(['n1', 'n2', 'n3'], { cpuCores: 1 })
+  const told: string[] = []
+  cluster.recorder = {
+    value: (value, world) => told.push(...eventsOf(world, value).map(({ kind, message }) => `${kind}: ${message}`)),
+    beat: () => {},
+    lost: () => {},
+  }
+  deploy(cluster, { replicas: 3, cpuCores: 1, ...STOP_FIRST })
+  runOn(cluster, MINUTE, (node) => node === 'n1')
+  const failed = [...cluster.world.tasks.values()].find(({ node }) => node === 'n1')!
+  const history = { list: () => [], oldest: () => null, onEvent: () => () => {} }
+  const why = (name: string) => viewWhy(cluster.world, history, name, cluster.now).reasons.map(({ message }) => message)
+  expect(told.filter((line) => line.startsWith('node-failing'))).toEqual([
+    expect.stringMatching(
+      /^node-failing: n1 keeps failing s_web: s_web\.\d\.\d failed there \d times in a row \(exited 1\); what fails there goes elsewhere, and none comes there for 10 min$/,
+    ),
+  ])
+  expect(why('s_web')).toContainEqual(
+    expect.stringMatching(
+      /^n1 gets none of its tasks for another \d+ min: s_web\.\d\.\d failed there \d times in a row/,
+    ),
+  )
+  expect(why(failed.id)).toContain('n1 keeps failing it: it goes to another node as soon as one takes it')
+  expect(worldFigures(cluster.world, cluster.now)).toMatchObject({ nodesFailing: 1, servicesStaying: 0 })
+  runOn(cluster, GIVEN_UP_MS, (node) => node === 'n1')
+  expect(told).toContain('node-failing-ended: n1 may take tasks of s_web again')
 })
