@@ -10,7 +10,7 @@ import type { Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import { hasEnded } from '../../shared/task-state.ts'
 import type { EventHistory } from '../core.ts'
-import { isFailedByNode, whyItStays } from '../decide/failing.ts'
+import { isFailedByNode, whyItStays, whyNowhereElse } from '../decide/failing.ts'
 import { homeVolumeOf, targetVersionOf, wantedVersionOf } from '../decide/service-facts.ts'
 import { isPast, isUp } from '../decide/task-facts.ts'
 import { reasonAsNow, whyWaiting } from '../questions/why.ts'
@@ -56,7 +56,7 @@ function whyTask(world: World, events: EventHistory, task: Task, name: string, n
     heldBy: service ? heldBy(service) : [],
     reasons: [
       ...taskReasons(world, task, now),
-      ...(service ? [...failingReasons(service, now), ...rolloutReasons(world, service, now)] : []),
+      ...(service ? [...failingReasons(world, service, now), ...rolloutReasons(world, service, now)] : []),
     ],
     events: latest(events, task.service, (event) => event.task === task.id),
   }
@@ -180,14 +180,15 @@ function staysReason(world: World, task: Task, now: Instant): ReasonDocument | n
 }
 
 /** Nodes that get none of the service's tasks for a while. */
-function failingReasons(service: Service, now: Instant): ReasonDocument[] {
-  const { nodes = [], stays } = targetVersionOf(service)?.failing ?? {}
+function failingReasons(world: World, service: Service, now: Instant): ReasonDocument[] {
+  const nodes = targetVersionOf(service)?.failing?.nodes ?? []
+  const stays = whyNowhereElse({ world, now }, service)
   const reasons = nodes.map(({ node, task, failures, why, until }) => ({
     kind: 'node-failing',
     message: `${node} gets none of its tasks for another ${roughDuration(until - now)}: ${task} failed there ${failures} times in a row (${why})`,
     hint: `berth incident ls ${node}`,
   }))
-  return stays === undefined
+  return stays === null
     ? reasons
     : [...reasons, { kind: 'stays', message: `what fails is not tried on another node: ${stays}` }]
 }
@@ -223,7 +224,7 @@ function whyService(world: World, events: EventHistory, service: Service, now: I
     heldBy: heldBy(service),
     reasons: [
       ...rolloutReasons(world, service, now),
-      ...failingReasons(service, now),
+      ...failingReasons(world, service, now),
       ...troubles.slice(0, TROUBLES_TOLD).flatMap((task) =>
         taskReasons(world, task, now).map((reason) => ({
           ...reason,

@@ -92,6 +92,15 @@ export function whyItStays(judged: Judged, service: Service, task: Task): string
   return 'stays' in verdict ? verdict.stays : null
 }
 
+/** Why what fails of the service is tried on no further node, for as long as some of it fails; null: nothing does, or it goes elsewhere. */
+export function whyNowhereElse({ world, now }: Pick<Beat, 'world' | 'now'>, service: Service): string | null {
+  const why = targetVersionOf(service)?.failing?.stays
+  if (why === undefined) return null
+  // Between two failures it may be up for a moment.
+  const fails = (task: Task) => task.desired === 'running' && isFailing(task) && upSince(task) > now - WELL_MS
+  return world.tasksByService.get(service.name)?.values().some(fails) ? why : null
+}
+
 // ---------------------------------------------------------------- what was so before
 
 function isOf(service: Service, version: ServiceVersion, task: Task): boolean {

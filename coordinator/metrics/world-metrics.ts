@@ -3,6 +3,7 @@
 import type { Instant } from '../../shared/clock.ts'
 import { PACE_REASONS } from '../../shared/load.ts'
 import { hasEnded, TASK_STATES, type TaskState } from '../../shared/task-state.ts'
+import { whyNowhereElse } from '../decide/failing.ts'
 import { targetVersionOf } from '../decide/service-facts.ts'
 import { defaultSettings } from '../decide/settings.ts'
 import { signIntervalMs } from '../decide/signs.ts'
@@ -54,7 +55,8 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
   const signsEveryMs = signIntervalMs(world.nodes.size, heartbeatIntervalMs)
   const nodes = [...world.nodes.values()]
   const named = nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)).slice(0, NODE_SERIES_MAX)
-  const failing = [...world.services.values()].flatMap((service) => targetVersionOf(service)?.failing ?? [])
+  const services = [...world.services.values()]
+  const failing = services.flatMap((service) => targetVersionOf(service)?.failing ?? [])
   return {
     revision: world.revision,
     nodesByStatus: countBy(
@@ -72,7 +74,7 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
       [...world.services.values()].map(({ rollout }) => rollout.state),
     ),
     nodesFailing: sum(failing, ({ nodes }) => nodes.length),
-    servicesStaying: failing.filter(({ stays }) => stays !== undefined).length,
+    servicesStaying: services.filter((service) => whyNowhereElse({ world, now }, service) !== null).length,
     nodes: named.map((node) => ({
       ...nodeFigures(world, node, now),
       quietSecondsLimit: silenceLimitMs(node.heard, settings, signsEveryMs) / 1000,

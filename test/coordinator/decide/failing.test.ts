@@ -194,6 +194,11 @@ test('what fails everywhere is tried on so many nodes and no more, says so, and 
   runOn(cluster, 60 * MINUTE, everywhere)
   expect(placements(cluster)).toBe(1 + GIVEN_UP_MAX)
   expect(failingOf(cluster)?.stays).toBe(`it was tried on ${1 + GIVEN_UP_MAX} nodes, and did well on none`)
+  expect(worldFigures(cluster.world, cluster.now)).toMatchObject({ servicesStaying: 1 })
+  // What it needs is there at last.
+  runOn(cluster, MINUTE, () => false)
+  expect(worldFigures(cluster.world, cluster.now)).toMatchObject({ servicesStaying: 0 })
+  expect(placements(cluster)).toBe(1 + GIVEN_UP_MAX)
 })
 
 test('what fails on all nodes there are is tried on each once in a while, and no more', () => {
