@@ -19,8 +19,8 @@ const SET_BITS = 2 ** 18
 const FILTER_BYTES_MIN = 64
 /** A filter is halved as long as no more than this part of its bits is set then: a text of n strange grams alarms with about this to the n. */
 const FILL_MAX = 0.35
-/** And as long as it is larger than this part of the lines. */
-const SHARE_MAX = 1 / 32
+/** And as long as it is larger than this part of the lines: 16 KiB for a block of full length. */
+const SHARE_MAX = 1 / 24
 
 const IS_DIGIT = new Uint8Array(256)
 for (const digit of '0123456789abcdefABCDEF') IS_DIGIT[digit.charCodeAt(0)] = 1

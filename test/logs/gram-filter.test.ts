@@ -43,7 +43,7 @@ test('of texts that are not there it holds few, and its length is no more than a
     () => `INFO GET /api/orders 200 request=${word()}${word()} user=${word()}`,
   )
   const filter = filterOf(lines)
-  expect(filter.length).toBeLessThanOrEqual((lines.join('').length + 70 * lines.length) / 32)
+  expect(filter.length).toBeLessThanOrEqual((lines.join('').length + 70 * lines.length) / 24)
   const alarms = (texts: string[]) => texts.filter((text) => mayHold(filter, gramsOf([text]))).length / texts.length
   expect(alarms(Array.from({ length: 1_000 }, () => word() + word()))).toBeLessThan(0.01)
   expect(alarms(['zebrafish', 'OOMKilled', 'connection reset by peer', 'panic: runtime error'])).toBe(0)
