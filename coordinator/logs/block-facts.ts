@@ -5,7 +5,7 @@
  */
 import { type JsonLogPiece, parseJsonLog } from '../../shared/json-log.ts'
 import type { GramSet } from './gram-filter.ts'
-import { LEVEL_CHARS, LOG_LEVELS, levelOf } from './log-level.ts'
+import { LEVEL_CHARS, LOG_LEVELS, levelInWords, levelOf } from './log-level.ts'
 
 /** Sets of sources are bits: 1 is stdout, 2 is stderr. */
 export type BlockFacts = {
@@ -60,6 +60,8 @@ class Scan {
   readonly #last: ({ at: number; end: number } | null)[] = [null, null]
   readonly #hasPieces = [false, false]
   #levels = 0
+  /** Of a text whose level has been noted. */
+  #beginning = ''
 
   constructor(bytes: Buffer, text: string, grams: GramSet | null) {
     this.#bytes = bytes
@@ -132,9 +134,18 @@ class Scan {
   }
 
   #noteLevel(at: number, end: number, from: number, to: number): void {
+    // Lines of one level mostly begin alike; with the same beginning up to its word, it is the same.
+    if (this.#beginning !== '' && this.#text.startsWith(this.#beginning, from) && from + this.#beginning.length <= to)
+      return
     const head = this.#text.slice(from, Math.min(to, from + LEVEL_CHARS))
-    if (!head.startsWith('{') && !ODD.test(head)) this.#addLevel(head)
-    else this.#addLevel(this.#parsed(at, end)?.text ?? '')
+    const found = head.startsWith('{') ? null : levelInWords(head)
+    const read = found === null ? head : head.slice(0, found.end)
+    if (head.startsWith('{') || ODD.test(read)) {
+      this.#addLevel(this.#parsed(at, end)?.text ?? '')
+    } else if (found !== null) {
+      this.#levels |= 1 << LOG_LEVELS.indexOf(found.level)
+      this.#beginning = read.length === found.end ? read : ''
+    }
   }
 
   #addLevel(text: string): void {

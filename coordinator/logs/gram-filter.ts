@@ -63,8 +63,8 @@ export class GramSet {
   /** In which bits of a filter of full length the grams are. */
   places(): number[] {
     const places: number[] = []
-    for (let place = 0; place < SET_BITS; place++) {
-      if (this.#bits[place >>> 5]! & (1 << place)) places.push(place)
+    for (const [index, word] of this.#bits.entries()) {
+      for (let bit = 0; bit < 32 && word !== 0; bit++) if (word & (1 << bit)) places.push(32 * index + bit)
     }
     return places
   }

@@ -34,8 +34,15 @@ export function levelOf(text: string): LogLevel | null {
     const level = levelOfJson(text)
     if (level !== undefined) return level
   }
-  const word = WORD.exec(text.slice(0, LEVEL_CHARS))?.[1]
-  return word === undefined ? null : (NAMES[word.toLowerCase()] ?? null)
+  return levelInWords(text.slice(0, LEVEL_CHARS))?.level ?? null
+}
+
+/** Of a plain line, of which these are the first LEVEL_CHARS: its level, and up to where it was read to know it. */
+export function levelInWords(head: string): { level: LogLevel; end: number } | null {
+  const found = WORD.exec(head)
+  const level = NAMES[found?.[1]?.toLowerCase() ?? '']
+  // With what is behind the word, which ends it.
+  return found === null || level === undefined ? null : { level, end: found.index + found[0].length + 1 }
 }
 
 export function isAtLeast(level: LogLevel | null, least: LogLevel): boolean {

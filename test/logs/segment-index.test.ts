@@ -54,8 +54,14 @@ async function aSegment(blocks: Block[], dir = aFolder()): Promise<{ dir: string
   })
   await log.append(kept)
   await log.close()
-  const path = log.segments[0]!.path
+  const path = log.segments.at(-1)!.path
   return { dir, path, bytes: statSync(path).size }
+}
+
+/** No more is written to it; the next one of the folder is another. */
+function seal({ dir, path }: { dir: string; path: string }): void {
+  const { summary } = new ServiceLog(join(dir, 'web'), 'web', () => {}).segments.at(-1)!
+  writeFileSync(path.replace(/\.log$/, '.json'), JSON.stringify(summary))
 }
 
 function aReader(dir: string) {
@@ -154,7 +160,7 @@ describe('what is found with an index is what is found without', () => {
         const all = await read({})
         expect(without).toEqual(all.filter(({ text }) => new RegExp(query.grep, 'u').test(text)))
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
   })
 })
@@ -256,10 +262,7 @@ describe('an index that is', () => {
 describe('the store', () => {
   test('makes the indices that are missing, and counts them into its size', async () => {
     const segment = await aSegment(rare('zebrafish'))
-    writeFileSync(
-      segment.path.replace(/\.log$/, '.json'),
-      JSON.stringify(new ServiceLog(join(segment.dir, 'web'), 'web', () => {}).segments[0]!.summary),
-    )
+    seal(segment)
     const { store, read } = aReader(segment.dir)
     expect(store.stats().unindexedBytes).toBe(segment.bytes)
     await store.indexed()
@@ -293,4 +296,21 @@ describe('the store', () => {
     await store.sweep()
     expect(existsSync(idx(segment.path))).toBe(false)
   })
+})
+
+test('the last lines of each task are read from as many segments as it takes, and no more', async () => {
+  const first = await aSegment([wordsOf(['a', 'b', 'c'], 'c1'), wordsOf(['d', 'e'], 'c2')])
+  seal(first)
+  const second = await aSegment([wordsOf(['f', 'g'], 'c2')], first.dir)
+  seal(second)
+  const third = await aSegment([wordsOf(['h'], 'c2')], first.dir)
+  expect([first, second, third].map(({ path }) => path.slice(-12, -4))).toEqual(['00000001', '00000002', '00000003'])
+  const { read } = aReader(first.dir)
+  const texts = async (tailLines: number) => (await read({ tailLines })).map(({ text }) => text).sort()
+  expect(await texts(1)).toEqual(['c', 'h'])
+  expect(await texts(2)).toEqual(['b', 'c', 'g', 'h'])
+  expect(await texts(4)).toEqual(['a', 'b', 'c', 'e', 'f', 'g', 'h'])
+  const damaged = readFileSync(second.path)
+  writeFileSync(second.path, damaged.fill(0))
+  expect(await texts(1)).toEqual(['c', 'h'])
 })
