@@ -326,6 +326,7 @@ export class LogStore {
 
   /** Places outlive the lines: nothing is taken twice. */
   async #sweep(): Promise<void> {
+    this.#indexer.retry()
     for (let overdue = this.#overdue(); overdue.length > 0 && !this.#isClosed; overdue = this.#overdue()) {
       await this.#keepPlaces().catch(() => {})
       for (const { log, segment } of overdue) {

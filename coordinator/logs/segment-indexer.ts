@@ -15,6 +15,7 @@ export class SegmentIndexer {
   readonly #waiting = new Set<Segment>()
   /** Of those that are written to: lines that have been asked for, in bytes before they are packed. */
   readonly #askedBytes = new WeakMap<Segment, number>()
+  readonly #failed = new Set<Segment>()
   readonly #say: (error: string) => void
   #thread: Worker | null = null
   #underWay: Segment | null = null
@@ -46,6 +47,14 @@ export class SegmentIndexer {
 
   forget(segment: Segment): void {
     this.#waiting.delete(segment)
+    this.#failed.delete(segment)
+  }
+
+  /** Those that could not be indexed are tried again: there may be room on the disk by now. */
+  retry(): void {
+    for (const segment of this.#failed) this.#waiting.add(segment)
+    this.#failed.clear()
+    this.#next()
   }
 
   /** Resolves when there is nothing to do. */
@@ -90,8 +99,13 @@ export class SegmentIndexer {
     if (segment === null || this.#isClosed) return
     this.#underWay = null
     if (!existsSync(segment.path)) void rm(indexPathOf(segment.path), { force: true }).catch(() => {})
-    else if ('error' in answer) this.#say(answer.error)
+    else if ('error' in answer) this.#failSegment(segment, answer.error)
     else segment.index = answer
     this.#next()
+  }
+
+  #failSegment(segment: Segment, error: string): void {
+    this.#failed.add(segment)
+    this.#say(error)
   }
 }

@@ -2,6 +2,7 @@ import {
   appendFileSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -313,4 +314,18 @@ test('the last lines of each task are read from as many segments as it takes, an
   const damaged = readFileSync(second.path)
   writeFileSync(second.path, damaged.fill(0))
   expect(await texts(1)).toEqual(['c', 'h'])
+})
+
+test('an index that could not be written is tried again with the next sweep', async () => {
+  const segment = await aSegment(rare('zebrafish'))
+  seal(segment)
+  mkdirSync(idx(segment.path))
+  const { store, read } = aReader(segment.dir)
+  await store.indexed()
+  expect(store.stats().unindexedBytes).toBe(segment.bytes)
+  expect((await read({ grep: 'zebrafish' })).length).toBe(1)
+  rmSync(idx(segment.path), { recursive: true })
+  await store.sweep()
+  await store.indexed()
+  expect(store.stats().unindexedBytes).toBe(0)
 })
