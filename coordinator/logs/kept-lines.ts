@@ -11,8 +11,10 @@ import type { KeptHead } from './segment.ts'
 
 const unpack = promisify(zstdDecompress)
 
-/** Where a block lies. `facts`: what the index says of it; null: it is not in one. */
-export type BlockRef = { path: string; head: KeptHead; bytesAt: number; facts: BlockFacts | null }
+/** Where a block lies. */
+export type BlockPlace = { path: string; head: KeptHead; bytesAt: number }
+/** `facts`: what the index says of it; null: it is not in one. */
+export type BlockRef = BlockPlace & { facts: BlockFacts | null }
 
 const CHUNK_BYTES_MIN = 1024
 const OPEN_FILES_MAX = 16
@@ -25,7 +27,7 @@ export class BlockFiles {
   #isClosed = false
 
   /** The Engine's lines as they were written; null: the block is not there any more, or is not what its head says. */
-  async read({ path, head, bytesAt }: BlockRef): Promise<Buffer | null> {
+  async read({ path, head, bytesAt }: BlockPlace): Promise<Buffer | null> {
     const file = this.#use(path)
     try {
       const bytes = Buffer.allocUnsafe(head.bytes)
