@@ -6,7 +6,7 @@ import type { ContainerLoad } from '../../../shared/load.ts'
 import { countTasks, tasksOf } from '../../api/counts.ts'
 import { SERVICE_SERIES_MAX, TASK_SERIES_MAX } from '../../metrics/load-text.ts'
 import type { ContainerTotals, HostTotals, Totals } from '../../metrics/totals.ts'
-import { NODE_SERIES_MAX } from '../../metrics/world-metrics.ts'
+import { NODE_SERIES_MAX, NODE_STATUS_NAMES } from '../../metrics/world-metrics.ts'
 import type { Node, Service, Task, World } from '../../world.ts'
 import { nanoseconds } from '../line.ts'
 import { type Attribute, attributes, containerResource, SCOPE } from './otlp.ts'
@@ -40,8 +40,8 @@ export function* otlpMetrics(picture: MetricsPicture): Generator<string> {
 }
 
 function* resourcesOf({ world, totals }: MetricsPicture): Generator<Resource> {
-  const nodes = [...world.nodes.values()].slice(0, NODE_SERIES_MAX)
-  for (const node of nodes) {
+  yield clusterResource(world)
+  for (const node of [...world.nodes.values()].slice(0, NODE_SERIES_MAX)) {
     const resource = { attributes: attributes({ 'service.name': 'berth', 'host.name': node.name }) }
     yield { resource, figures: nodeFigures(node, totals.host(node.name)) }
   }
@@ -55,6 +55,16 @@ function* resourcesOf({ world, totals }: MetricsPicture): Generator<Resource> {
       left -= 1
       yield taskResource(world, task, load, totals.task(node.name, task.id))
     }
+  }
+}
+
+/** There always is one, so that a target hears of a cluster without nodes as well. */
+function clusterResource({ cluster, nodes }: World): Resource {
+  const count = (status: string) => [...nodes.values()].filter((node) => node.status.name === status).length
+  const points = NODE_STATUS_NAMES.map((state): Point => [count(state), { state }])
+  return {
+    resource: { attributes: attributes({ 'service.name': 'berth', 'berth.cluster': cluster }) },
+    figures: [gauge('berth.nodes', '{node}', points)],
   }
 }
 

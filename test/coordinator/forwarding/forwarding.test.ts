@@ -13,7 +13,7 @@ import { ALL_LINES, type ForwardTarget } from '../../../shared/forwarding/config
 import { aKeptLog, LOG_START } from '../../build/kept-log.ts'
 import { anHttpTarget, answering, aSyslogTarget, lokiTexts, otlpTexts, syslogTexts } from '../../build/targets.ts'
 import { until } from '../../build/until.ts'
-import { aNode, aWorld } from '../../build/world.ts'
+import { aWorld } from '../../build/world.ts'
 
 type KeptLog = Awaited<ReturnType<typeof aKeptLog>>
 
@@ -43,7 +43,7 @@ async function aForwarding(kept: KeptLog, given: { metricsOnly?: boolean } = {})
     files: { ...files, writePosition },
     store: given.metricsOnly ? null : kept.store,
     picture: () => ({
-      world: aWorld({ nodes: [aNode()] }),
+      world: aWorld(),
       totals: new Totals(),
       startedAt: LOG_START,
       now: LOG_START,

@@ -40,10 +40,12 @@ function aMeasuredWorld() {
 }
 
 test('nodes, services and tasks are resources, their figures named and counted as OpenTelemetry does', () => {
-  const bodies = [...otlpMetrics({ ...aMeasuredWorld(), startedAt: NOW - 1_000, now: NOW + 4_000 })]
+  const { world, totals } = aMeasuredWorld()
+  const bodies = [...otlpMetrics({ world, totals, startedAt: NOW - 1_000, now: NOW + 4_000 })]
   expect(bodies).toHaveLength(1)
   const { resourceMetrics } = JSON.parse(bodies[0]!) as Body
   expect(resourceMetrics.map(({ resource }) => inWords(resource.attributes))).toEqual([
+    `service.name=berth berth.cluster=${world.cluster}`,
     'service.name=berth host.name=n1',
     'service.name=web service.namespace=shop',
     'service.name=web service.namespace=shop service.instance.id=t1 host.name=n1 container.id=c1',
@@ -51,34 +53,34 @@ test('nodes, services and tasks are resources, their figures named and counted a
   const metric = (index: number, name: string) =>
     resourceMetrics[index]!.scopeMetrics[0]!.metrics.find((each) => each.name === name)
   const times = { startTimeUnixNano: nanoseconds(NOW - 1_000), timeUnixNano: nanoseconds(NOW + 4_000) }
-  expect(metric(2, 'container.cpu.time')).toEqual({
+  expect(metric(3, 'container.cpu.time')).toEqual({
     ...{ name: 'container.cpu.time', unit: 's' },
     sum: { dataPoints: [{ ...times, attributes: [], asDouble: 2 }], aggregationTemporality: 2, isMonotonic: true },
   })
-  const received = metric(2, 'container.network.io')!.sum!
+  const received = metric(3, 'container.network.io')!.sum!
   expect(received.dataPoints.map((point) => [inWords(point.attributes), point.asInt])).toEqual([
     ['network.io.direction=receive', '12'],
     ['network.io.direction=transmit', '0'],
   ])
-  expect(metric(2, 'container.memory.working_set')!.sum).toMatchObject({
+  expect(metric(3, 'container.memory.working_set')!.sum).toMatchObject({
     isMonotonic: false,
     dataPoints: [{ asInt: '64' }],
   })
-  expect(metric(0, 'system.network.io')!.sum!.dataPoints[0]!.asInt).toBe('40')
+  expect(metric(1, 'system.network.io')!.sum!.dataPoints[0]!.asInt).toBe('40')
   const { timeUnixNano } = times
-  expect(metric(0, 'berth.node.load_average.1m')!.gauge!.dataPoints).toEqual([
+  expect(metric(1, 'berth.node.load_average.1m')!.gauge!.dataPoints).toEqual([
     { timeUnixNano, attributes: [], asDouble: 2 },
   ])
-  const running = metric(1, 'berth.service.tasks')!.gauge!.dataPoints.find(
+  const running = metric(2, 'berth.service.tasks')!.gauge!.dataPoints.find(
     ({ attributes }) => inWords(attributes) === 'state=running',
   )
   expect(running!.asDouble).toBe(1)
   // What nobody knows is not told as nought.
-  expect(metric(2, 'berth.task.memory.limit')).toBeUndefined()
+  expect(metric(3, 'berth.task.memory.limit')).toBeUndefined()
 })
 
 test('a large fleet is told in several bodies', () => {
   const picture = { world: aWorld({ nodes: nodes(900) }), totals: new Totals(), startedAt: NOW, now: NOW }
   const sizes = [...otlpMetrics(picture)].map((body) => (JSON.parse(body) as Body).resourceMetrics.length)
-  expect(sizes).toEqual([400, 400, 100])
+  expect(sizes).toEqual([400, 400, 101])
 })
