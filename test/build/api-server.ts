@@ -9,6 +9,7 @@ import type { StreamLimits } from '../../coordinator/api/stream.ts'
 import { openAuditLog } from '../../coordinator/audit/audit-log.ts'
 import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
+import type { Forwarding } from '../../coordinator/forwarding/forwarding.ts'
 import type { Journal } from '../../coordinator/journal/journal.ts'
 import type { MetricsHistory } from '../../coordinator/metrics-store/history.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
@@ -57,6 +58,7 @@ export type ApiServerOptions = {
   journal?: Journal
   /** What was measured over time. */
   history?: Pick<MetricsHistory, 'store' | 'why'>
+  forwarding?: Forwarding
 }
 
 export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiServerOptions = {}): Promise<ApiServer> {
@@ -106,6 +108,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
     journal: options.journal,
     audit: openAuditLog(createMemoryStore()),
     history: options.history,
+    forwarding: options.forwarding,
     streams: options.streams,
   })
   await api.listen({ host: '127.0.0.1', port: before ? Number(new URL(before.url).port) : 0 })
