@@ -94,7 +94,7 @@ export async function openForwarding(options: ForwardingOptions): Promise<Forwar
     const metrics =
       target.metrics === null
         ? null
-        : new MetricsForwarder({ target, picture: options.picture, clock, limitMs: SEND_LIMIT_MS, log })
+        : new MetricsForwarder({ target, picture: options.picture, tell, clock, limitMs: SEND_LIMIT_MS, log })
     const ended = Promise.all([lines?.run(stop.signal), metrics?.run(stop.signal)])
     running.set(target.name, { target, lines, metrics, sender, stop, ended })
   }
@@ -170,10 +170,17 @@ export async function openForwarding(options: ForwardingOptions): Promise<Forwar
       else if (answer.refused > 0) errors.push(`target ${target.name} refuses the test: ${answer.why}`)
     }
     if (target.metrics !== null) {
-      const metrics = new MetricsForwarder({ target, picture: options.picture, clock, limitMs: TEST_LIMIT_MS, log })
-      const why = await metrics.send(signal)
+      const metrics = new MetricsForwarder({
+        target,
+        picture: options.picture,
+        tell,
+        clock,
+        limitMs: TEST_LIMIT_MS,
+        log,
+      })
+      const failure = await metrics.send(signal)
       metrics.close()
-      if (why !== null) errors.push(why)
+      if (failure !== null) errors.push(failure.message)
     }
     return errors.length === 0 ? null : errors.join('; ')
   }

@@ -76,13 +76,15 @@ export class KeptBatches {
   /** Follows what the store did since the last look. Gives what is gone before the target had it. */
   look(): Counted {
     const gone: Counted = { lines: 0, rawBytes: 0 }
+    const passedOver: Position['services'] = {}
     for (const service of this.#store.services()) {
       const segments = this.#store.segments(service)
+      const cursor = this.#cursors.get(service) ?? FIRST
       if (!isServiceWanted(this.#wanted, service)) {
-        this.#cursors.set(service, endOf(segments))
+        const end = endOf(segments)
+        if (end.segment !== cursor.segment || end.at !== cursor.at) passedOver[service] = end
         continue
       }
-      const cursor = this.#cursors.get(service) ?? FIRST
       const pending = this.#pending.get(service) ?? new Map<number, Counted>()
       this.#pending.set(service, pending)
       const oldest = segments[0]?.number ?? Number.POSITIVE_INFINITY
@@ -98,14 +100,16 @@ export class KeptBatches {
         else pending.delete(number)
       }
     }
-    this.#position = { ...this.#position, services: this.#notWanted(this.#position.services) }
+    this.#passOver(passedOver)
     return gone
   }
 
-  /** Cursors of services that are not wanted are moved without the target. */
-  #notWanted(services: Position['services']): Position['services'] {
-    const moved = [...this.#cursors].filter(([service]) => !isServiceWanted(this.#wanted, service))
-    return moved.length === 0 ? services : { ...services, ...Object.fromEntries(moved) }
+  /** What is not wanted is passed without the target. */
+  #passOver(services: Position['services']): void {
+    const all = Object.entries(services)
+    if (all.length === 0) return
+    for (const [service, cursor] of all) this.#cursors.set(service, cursor)
+    this.#position = { ...this.#position, services: { ...this.#position.services, ...services } }
   }
 
   behind(): Behind {

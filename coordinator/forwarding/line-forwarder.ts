@@ -3,7 +3,6 @@
  * disk a moment after; what was taken since comes again when the coordinator is killed, and nothing is left out.
  */
 import type { Clock, Instant } from '../../shared/clock.ts'
-import type { BerthError } from '../../shared/errors.ts'
 import type { ForwardTarget } from '../../shared/forwarding/config.ts'
 import type { Log } from '../../shared/log.ts'
 import { waitMs } from '../decide/forwarding/answers.ts'
@@ -13,6 +12,7 @@ import type { ForwardLine } from './line.ts'
 import { NowAndThen } from './now-and-then.ts'
 import type { KeptLogs, Position } from './position.ts'
 import type { Sender } from './senders/sender.ts'
+import { type Telling, Trouble, type TroubleState, tellOf } from './trouble.ts'
 
 export type LineForwarderOptions = {
   target: ForwardTarget
@@ -29,10 +29,8 @@ export type LineForwarderOptions = {
   log: Log
 }
 
-/** `retrying`: since when, and why. */
-export type ForwardState =
-  | { name: 'ok' }
-  | { name: 'retrying'; since: Instant; why: string; failures: number; nextAt: Instant }
+/** `retrying`: since when, why, and when next. */
+export type ForwardState = { name: 'ok' } | ({ name: 'retrying'; nextAt: Instant } & TroubleState)
 
 export type ForwardCounts = {
   /** Taken by the target. */
@@ -49,8 +47,6 @@ export type ForwardCounts = {
 /** How long is waited for more lines. */
 const BATCH_EVERY_MS = 1_000
 const POSITION_EVERY_MS = 1_000
-/** Of failures in a row, before it is told. */
-const FAILING_TOLD_MS = 60_000
 
 export class LineForwarder {
   readonly #options: LineForwarderOptions
@@ -58,8 +54,8 @@ export class LineForwarder {
   readonly #refused: NowAndThen
   readonly #skipped: NowAndThen
   readonly counts: ForwardCounts = { lines: 0, bytes: 0, batches: 0, refused: 0, skipped: 0, failures: 0 }
-  state: ForwardState = { name: 'ok' }
-  #isTold = false
+  readonly #trouble: Trouble
+  #nextAt: Instant = 0
   /** When there was nothing to send. */
   #doneAt: Instant = 0
   #writtenAt = Number.NEGATIVE_INFINITY
@@ -70,16 +66,16 @@ export class LineForwarder {
     const { store, position, target, clock } = options
     this.#batches = new KeptBatches(store, position, target.logs!, clock.monotonicMs)
     this.#written = position
-    this.#refused = new NowAndThen(({ lines }, why) =>
-      this.#tell(
-        'forward-refused',
-        'warning',
-        `target ${target.name} refuses ${lines} lines, which it will not get: ${why}`,
-      ),
-    )
+    const telling: Telling = { ...options, name: target.name }
+    const meanwhile = 'Its lines wait in the log store for as long as that keeps them'
+    this.#trouble = new Trouble(telling, { things: 'lines', meanwhile })
+    this.#refused = new NowAndThen(({ lines }, why) => {
+      const message = `target ${target.name} refuses ${lines} lines, which it will not get: ${why}`
+      tellOf(telling, 'forward-refused', 'warning', message)
+    })
     this.#skipped = new NowAndThen(({ lines, rawBytes }, why) => {
-      const what = `${lines} lines (${rawBytes} bytes) were not forwarded to target ${target.name}`
-      this.#tell('forward-skipped', 'warning', `${what}: ${why}`)
+      const message = `${lines} lines (${rawBytes} bytes) were not forwarded to target ${target.name}: ${why}`
+      tellOf(telling, 'forward-skipped', 'warning', message)
     })
   }
 
@@ -99,6 +95,11 @@ export class LineForwarder {
       }
     }
     await this.#keepPosition()
+  }
+
+  get state(): ForwardState {
+    const { state } = this.#trouble
+    return state === null ? { name: 'ok' } : { name: 'retrying', nextAt: this.#nextAt, ...state }
   }
 
   /** Of what the target has. */
@@ -139,17 +140,19 @@ export class LineForwarder {
     const { sender, clock, chance } = this.#options
     for (let failures = 1; ; failures += 1) {
       const answer = await sender.send(lines, signal)
-      signal.throwIfAborted()
       if (answer.kind === 'taken') {
         this.counts.lines += lines.length - answer.refused
         this.counts.bytes += answer.bytes
         this.counts.batches += 1
         this.counts.refused += answer.refused
         if (answer.refused > 0) this.#refused.add({ lines: answer.refused, rawBytes: 0 }, answer.why)
-        return this.#noteTaken()
+        return this.#trouble.over()
       }
+      signal.throwIfAborted()
       const ms = waitMs(failures, answer.waitMs, chance())
-      this.#noteFailure(answer.failure, failures, ms)
+      this.counts.failures += 1
+      this.#nextAt = clock.now() + ms
+      this.#trouble.failed(answer.failure)
       // What waits meanwhile may be overtaken.
       await clock.sleep(ms, signal)
       this.#skip(this.#batches.look(), 'the log store kept them no longer (--logs-size, --logs-age)')
@@ -157,44 +160,10 @@ export class LineForwarder {
     }
   }
 
-  #noteTaken(): void {
-    const { target } = this.#options
-    const { state } = this
-    this.state = { name: 'ok' }
-    if (state.name !== 'retrying') return
-    if (this.#isTold) {
-      this.#tell(
-        'forward-recovered',
-        'info',
-        `target ${target.name} takes lines again after ${state.failures} failures`,
-      )
-    }
-    this.#isTold = false
-  }
-
-  #noteFailure({ code, message }: BerthError, failures: number, nextMs: number): void {
-    const { clock, log, target } = this.#options
-    const now = clock.now()
-    const since = this.state.name === 'retrying' ? this.state.since : now
-    this.counts.failures += 1
-    this.state = { name: 'retrying', since, why: message, failures, nextAt: now + nextMs }
-    if (failures === 1) log.warn({ target: target.name, code }, `${message}; it is tried again`)
-    if (this.#isTold || now - since < FAILING_TOLD_MS) return
-    this.#isTold = true
-    const kept = 'Its lines wait in the log store for as long as that keeps them'
-    this.#tell('forward-failing', 'warning', `${message}, for ${Math.round((now - since) / 1000)} s now. ${kept}`)
-  }
-
   #skip(counted: Counted, why: string): void {
     if (counted.lines === 0 && counted.rawBytes === 0) return
     this.counts.skipped += counted.lines
     this.#skipped.add(counted, why)
-  }
-
-  #tell(kind: string, level: 'info' | 'warning', message: string): void {
-    const { clock, log, tell, target } = this.#options
-    log[level === 'info' ? 'info' : 'warn']({ target: target.name }, message)
-    tell({ at: clock.now(), kind, level, message, by: 'coordinator' })
   }
 
   /** What cannot be kept now is kept the next time. */

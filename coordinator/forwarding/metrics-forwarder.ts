@@ -3,16 +3,19 @@
  * `GET /v1/metrics`, and its counters go on.
  */
 import type { Clock } from '../../shared/clock.ts'
-import type { BerthError } from '../../shared/errors.ts'
+import { BerthError } from '../../shared/errors.ts'
 import type { ForwardTarget } from '../../shared/forwarding/config.ts'
 import type { Log } from '../../shared/log.ts'
+import type { NewEvent } from '../events.ts'
 import { partialSuccess } from './formats/otlp.ts'
 import { type MetricsPicture, otlpMetrics } from './formats/otlp-metrics.ts'
 import { type HttpPoster, httpPoster, saidBy } from './senders/http.ts'
+import { Trouble, type TroubleState } from './trouble.ts'
 
 export type MetricsForwarderOptions = {
   target: ForwardTarget
   picture: () => MetricsPicture
+  tell: (event: NewEvent) => void
   clock: Clock
   limitMs: number
   log: Log
@@ -26,11 +29,12 @@ export class MetricsForwarder {
   readonly #options: MetricsForwarderOptions
   readonly #poster: HttpPoster
   readonly counts: MetricsCounts = { sent: 0, failed: 0 }
-  /** Since when and why the target does not take them; null: it did, the last time. */
-  trouble: { since: number; why: string } | null = null
+  readonly #trouble: Trouble
 
   constructor(options: MetricsForwarderOptions) {
     this.#options = options
+    const telling = { ...options, name: options.target.name }
+    this.#trouble = new Trouble(telling, { things: 'figures', meanwhile: 'What it does not get it will not get later' })
     this.#poster = httpPoster(options.target, METRICS_PATH, options.clock.now, options.limitMs)
   }
 
@@ -51,24 +55,28 @@ export class MetricsForwarder {
   }
 
   async #sendOne(signal: AbortSignal): Promise<void> {
-    const { clock, log, target } = this.#options
-    const why = await this.send(signal)
+    const failure = await this.send(signal)
     if (signal.aborted) return
-    this.counts[why === null ? 'sent' : 'failed'] += 1
-    if (why !== null && this.trouble === null) log.warn({ target: target.name }, `${why}; figures are not forwarded`)
-    if (why === null && this.trouble !== null) log.info({ target: target.name }, 'figures are forwarded again')
-    this.trouble = why === null ? null : { since: this.trouble?.since ?? clock.now(), why }
+    this.counts[failure === null ? 'sent' : 'failed'] += 1
+    if (failure === null) this.#trouble.over()
+    else this.#trouble.failed(failure)
+  }
+
+  /** Since when and why the target does not take them; null: it did, the last time. */
+  get trouble(): TroubleState | null {
+    return this.#trouble.state
   }
 
   /** Null: the target has them. Else why not. */
-  async send(signal: AbortSignal): Promise<string | null> {
+  async send(signal: AbortSignal): Promise<BerthError | null> {
     const { picture, target } = this.#options
     for (const body of otlpMetrics(picture())) {
       const answer = await this.#poster.post(body, signal)
-      if (answer.verdict === 'later') return (answer.failure satisfies BerthError).message
-      if (answer.verdict !== 'taken') return `target ${target.name}: ${answer.why}`
+      if (answer.verdict === 'later') return answer.failure
+      if (answer.verdict !== 'taken') return new BerthError('failed', `target ${target.name}: ${answer.why}`)
       const partial = partialSuccess(answer.text)
-      if (partial !== null) return `target ${target.name} did not take some${saidBy(target, partial.why)}`
+      if (partial === null) continue
+      return new BerthError('failed', `target ${target.name} did not take some${saidBy(target, partial.why)}`)
     }
     return null
   }

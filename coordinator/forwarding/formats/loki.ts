@@ -1,5 +1,5 @@
 /** Lines as Loki takes them: https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs */
-import { type ForwardLine, nanoseconds, textParts } from '../line.ts'
+import { type ForwardLine, nanoseconds, type Origin, textParts } from '../line.ts'
 
 /** What Loki takes of one line as it comes (`max_line_size`); a longer one goes in pieces. */
 const LINE_BYTES_MAX = 256 * 1024
@@ -33,9 +33,17 @@ function streamOf(lines: ForwardLine[], hasMetadata: boolean): Stream {
     for (const part of textParts(text.toWellFormed(), LINE_BYTES_MAX)) {
       const time = BigInt(nanoseconds(at))
       last = time > last ? time : last + 1n
-      const metadata = { task: origin.task, container: origin.container }
-      values.push(hasMetadata ? [String(last), part, metadata] : [String(last), part])
+      values.push(hasMetadata ? [String(last), part, metadataOf(origin)] : [String(last), part])
     }
   }
-  return { stream: { service, stack, node, stream: source, ...(level !== null && { level }) }, values }
+  return { stream: present({ service, stack, node, stream: source, level }), values }
+}
+
+function metadataOf({ task, container }: Origin): Record<string, string> {
+  return present({ task, container })
+}
+
+/** A label without a value is none. */
+function present(labels: Record<string, string | null>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).filter((label): label is [string, string] => !!label[1]))
 }
