@@ -99,7 +99,7 @@ async function readSeconds(store: LogStore, lines: number): Promise<number> {
   let read = 0
   for (let batch = await batches.next(MB, () => {}); batch !== null; batch = await batches.next(MB, () => {})) {
     read += batch.lines.length
-    batches.commit(batch)
+    batches.commit()
   }
   if (read !== lines) throw new Error(`${read} of ${lines} lines were read`)
   return (performance.now() - from) / 1_000

@@ -17,8 +17,6 @@ export type Batch = {
   lines: ForwardLine[]
   /** More is waiting. */
   isFull: boolean
-  /** Where the target is once it has them. */
-  after: Position
 }
 
 export type Counted = { lines: number; rawBytes: number }
@@ -151,14 +149,13 @@ export class KeptBatches {
       files.close()
     }
     this.#endBegun(lines)
-    if (rawBytes === 0 && lines.length === 0) return null
-    const begun: Begun[] = [...this.#joining.values()].map(({ joiner, origin }) => ({ origin, lines: joiner.begun }))
-    return { lines, isFull, after: { services: Object.fromEntries(this.#cursors), begun } }
+    return rawBytes === 0 && lines.length === 0 ? null : { lines, isFull }
   }
 
-  /** The target has it, or never will. */
-  commit({ after }: Batch): void {
-    this.#position = after
+  /** The target has the batch that was made last, or never will. */
+  commit(): void {
+    const begun: Begun[] = [...this.#joining.values()].map(({ joiner, origin }) => ({ origin, lines: joiner.begun }))
+    this.#position = { services: Object.fromEntries(this.#cursors), begun }
   }
 
   #inTurn(): string[] {

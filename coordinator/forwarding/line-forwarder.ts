@@ -133,7 +133,7 @@ export class LineForwarder {
   /** @throws when the signal is aborted before the target had it */
   async #send(batch: Batch, signal: AbortSignal): Promise<void> {
     if (batch.lines.length > 0) await this.#untilTaken(batch.lines, signal)
-    this.#batches.commit(batch)
+    this.#batches.commit()
   }
 
   async #untilTaken(lines: readonly ForwardLine[], signal: AbortSignal): Promise<void> {

@@ -34,7 +34,7 @@ async function readAll(reader: KeptBatches, bytesMax = 1_000): Promise<{ texts: 
   add(reader.look())
   for (let batch = await reader.next(bytesMax, add); batch !== null; batch = await reader.next(bytesMax, add)) {
     texts.push(...batch.lines.map(({ text }) => text))
-    reader.commit(batch)
+    reader.commit()
   }
   return { texts, lost }
 }
@@ -52,7 +52,7 @@ test('each line comes once and in order, with whose it is and its level, and wha
     origin: { service: 'shop_api', stack: 'shop', node: 'n2', task: 'task-shop_api-1', container: 'shop_api-1' },
     ...{ at: LOG_START + 50.25, source: 'stderr', level: 'error', text: 'ERROR broken' },
   })
-  reader.commit(first!)
+  reader.commit()
   expect(await reader.next(1e6, () => {})).toBeNull()
   await kept.write('shop_api', numbered(50, 60))
   expect((await readAll(reader)).texts).toEqual(numbered(50, 60))
@@ -77,7 +77,7 @@ test('however it is cut into batches and wherever it is begun anew, nothing is l
           const batch = await reader.next(bytes, () => {})
           if (batch !== null && isTaken) {
             taken.push(...batch.lines.map(({ text }) => text))
-            reader.commit(batch)
+            reader.commit()
             position = onDisk(reader.position)
           }
         }
@@ -105,7 +105,8 @@ test('a long line in pieces is one line, over blocks and over a restart in its m
   const first = await readAll(aReader(kept))
   expect(first.texts).toEqual([])
   const reader = aReader(kept)
-  reader.commit((await reader.next(1, () => {}))!)
+  await reader.next(1, () => {})
+  reader.commit()
   const position = onDisk(reader.position)
   await kept.write('shop_api', [`${piece}end`, 'next'])
   expect((await readAll(aReader(kept, { position }))).texts).toEqual([`${piece}${piece}end`, 'next'])
@@ -129,7 +130,8 @@ test('services take turns: one that says a lot does not keep the others from the
   for (let block = 0; block < 10; block++) await kept.write('loud_a', numbered(block * 10, block * 10 + 10))
   await kept.write('quiet_b', ['here'])
   const reader = aReader(kept)
-  reader.commit((await reader.next(500, () => {}))!)
+  await reader.next(500, () => {})
+  reader.commit()
   const second = await reader.next(500, () => {})
   expect(second!.lines[0]!.text).toBe('here')
 })
@@ -140,7 +142,8 @@ test('what retention takes before the target had it is counted once, and the res
   await kept.write('shop_api', numbered(0, 100))
   const reader = aReader(kept)
   reader.look()
-  reader.commit((await reader.next(1, () => {}))!)
+  await reader.next(1, () => {})
+  reader.commit()
   await kept.write('shop_api', numbered(100, 150))
   expect(reader.behind()).toMatchObject({ lines: 50 })
   reader.look()
