@@ -29,14 +29,16 @@ export function syslogSender(target: ForwardTarget, limitMs: number): Sender {
   const facility = target.facility ?? FACILITY_DEFAULT
   const isUdp = protocol === 'udp:'
   const bytesMax = isUdp ? DATAGRAM_BYTES_MAX : MESSAGE_BYTES_MAX
+  const messagesOf = (some: readonly ForwardLine[]) => some.flatMap((line) => syslogMessages(line, facility, bytesMax))
   return {
     batchBytes: isUdp ? BATCH_BYTES_USUAL : STREAM_BATCH_BYTES,
     async send(lines, signal) {
-      const messages = lines.flatMap((line: ForwardLine) => syslogMessages(line, facility, bytesMax))
       const limit = AbortSignal.timeout(limitMs)
       const either = AbortSignal.any([signal, limit])
       try {
-        const bytes = isUdp ? await sendDatagrams(place, messages, either) : await sendStream(place, messages, either)
+        const bytes = isUdp
+          ? await sendDatagrams(place, await inPieces(lines, (some) => messagesOf(some)), either)
+          : await sendStream(place, await inPieces(lines, (some) => [octetCounted(messagesOf(some))]), either)
         return { kind: 'taken', refused: 0, why: '', bytes }
       } catch (error) {
         return {
@@ -50,6 +52,21 @@ export function syslogSender(target: ForwardTarget, limitMs: number): Sender {
   }
 }
 
+/** After so many lines others have their turn: a few milliseconds. */
+const LINES_AT_ONCE = 2_000
+
+async function inPieces<Piece>(
+  lines: readonly ForwardLine[],
+  piecesOf: (some: readonly ForwardLine[]) => Piece[],
+): Promise<Piece[]> {
+  const pieces: Piece[] = []
+  for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
+    if (at > 0) await new Promise((resolve) => setImmediate(resolve))
+    for (const piece of piecesOf(lines.slice(at, at + LINES_AT_ONCE))) pieces.push(piece)
+  }
+  return pieces
+}
+
 type Place = { host: string; port: number; ca: string | undefined; isTls: boolean }
 
 /**
@@ -59,9 +76,9 @@ type Place = { host: string; port: number; ca: string | undefined; isTls: boolea
 const EARLY_END_MS = 50
 const EARLY_END_TRIPS = 4
 
-function sendStream(place: Place, messages: string[], signal: AbortSignal): Promise<number> {
+function sendStream(place: Place, pieces: Buffer[], signal: AbortSignal): Promise<number> {
   const { host, port, ca, isTls } = place
-  const bytes = octetCounted(messages)
+  const bytes = Buffer.concat(pieces)
   return new Promise((resolve, reject) => {
     const socket: Socket = isTls
       ? connectTls({ host, port, ...(ca !== undefined && { ca }), ...(/[a-z]/i.test(host) && { servername: host }) })
