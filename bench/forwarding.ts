@@ -15,8 +15,8 @@ import { systemClock } from '../shared/clock.ts'
 import { ALL_LINES, type ForwardTarget } from '../shared/forwarding/config.ts'
 import { LOG_BLOCK_BYTES_MAX } from '../shared/wire/log-block.ts'
 import { aWorld } from '../test/build/world.ts'
+import { rsyslog, secondsOf } from './logs/forwarders.ts'
 import { type LogFiles, writeLogFiles } from './logs/log-files.ts'
-import { hasRsyslog, rsyslogSeconds } from './logs/rsyslog.ts'
 import { option } from './options.ts'
 import type { Bench } from './report.ts'
 
@@ -35,7 +35,7 @@ export const bench: Bench = {
       const [ports] = (await once(sink, 'message')) as [{ http: number; tcp: number }]
       const store = await fullStore(join(dir, 'logs'), files)
       const beside: Record<string, number> = { raw: files.lines / (await readSeconds(store, files.lines)) }
-      if (hasRsyslog()) beside.rsyslog = files.lines / (await rsyslogSeconds(dir, files.paths, files.bytes))
+      beside.rsyslog = files.lines / (await secondsOf(rsyslog, dir, files.paths, files.bytes))
       const urls = {
         loki: `http://127.0.0.1:${ports.http}`,
         otlp: `http://127.0.0.1:${ports.http}`,
