@@ -188,6 +188,7 @@ async function serve(
       nodeCertificates: sessions.certificateEnds(),
       storeBytes: store.sizeBytes(),
       logsTrouble: logStore?.trouble ?? null,
+      targetTroubles: forwarding.troubles(),
     }),
     url: () => settings.url,
     tell: loop.tell,

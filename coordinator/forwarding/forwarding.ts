@@ -39,6 +39,8 @@ export type TargetView = {
 
 export type Forwarding = {
   targets(): TargetView[]
+  /** Those that do not take what they are sent, and why. */
+  troubles(): { target: string; why: string }[]
   /** Durable once it resolves. A target that is not changed goes on undisturbed, and one that keeps its name keeps its position. */
   setConfig(config: ForwardingConfig): Promise<void>
   /** Sends each target a line (and figures) that says that it is a test. */
@@ -187,6 +189,11 @@ export async function openForwarding(options: ForwardingOptions): Promise<Forwar
 
   return {
     targets: () => config.targets.map(viewOf),
+    troubles: () =>
+      [...running].flatMap(([target, { lines, metrics }]) => {
+        const why = lines?.trouble?.why ?? metrics?.trouble?.why
+        return why === undefined ? [] : { target, why }
+      }),
     setConfig(next) {
       const done = changing.then(() => change(next))
       changing = done.catch(() => {})

@@ -97,9 +97,14 @@ export class LineForwarder {
     await this.#keepPosition()
   }
 
+  /** Null: there is none. */
+  get trouble(): TroubleState | null {
+    return this.#trouble.state
+  }
+
   get state(): ForwardState {
-    const { state } = this.#trouble
-    return state === null ? { name: 'ok' } : { name: 'retrying', nextAt: this.#nextAt, ...state }
+    const { trouble } = this
+    return trouble === null ? { name: 'ok' } : { name: 'retrying', nextAt: this.#nextAt, ...trouble }
   }
 
   /** Of what the target has. */

@@ -26,6 +26,8 @@ export const AlertRules = Type.Object(
     'store-near-bound': Type.Object({ ...common, bytes: Type.Integer({ minimum: 1_048_576 }) }, strict),
     /** The disk takes no log lines. */
     'logs-not-kept': Type.Object(common, strict),
+    /** A target of forwarding does not take what it is sent. */
+    'target-failing': Type.Object(common, strict),
   },
   strict,
 )
@@ -42,6 +44,7 @@ export const ALERT_RULES_DEFAULT: AlertRules = {
   'certificate-ends-soon': { enabled: true, severity: 'critical', forMs: 0, withinMs: 14 * 86_400_000 },
   'store-near-bound': { enabled: true, severity: 'critical', forMs: 60_000, bytes: 2 * 1024 ** 3 },
   'logs-not-kept': { enabled: true, severity: 'critical', forMs: 10_000 },
+  'target-failing': { enabled: true, severity: 'warning', forMs: 600_000 },
 }
 
 /** Nothing in it can end a line or a bracket of the dialogue with a mail server. */

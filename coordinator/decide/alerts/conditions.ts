@@ -27,6 +27,8 @@ export type OwnFacts = {
   storeBytes: number
   /** What the disk said when it did not take any log lines; null: it takes them. */
   logsTrouble: string | null
+  /** Targets of forwarding that do not take what they are sent, and why. */
+  targetTroubles: { target: string; why: string }[]
 }
 
 export function conditionsOf(
@@ -147,7 +149,8 @@ function nodeCertificates(world: World, own: OwnFacts, now: Instant): Condition[
   })
 }
 
-function ownTrouble({ certificateEndsAt, storeBytes, logsTrouble }: OwnFacts, rules: AlertRules, now: Instant) {
+function ownTrouble(own: OwnFacts, rules: AlertRules, now: Instant) {
+  const { certificateEndsAt, storeBytes, logsTrouble, targetTroubles } = own
   const found: Condition[] = []
   const tell = (rule: AlertRuleName, reason: string) =>
     found.push({ id: rule, rule, labels: {}, reason, isDrained: false })
@@ -165,6 +168,9 @@ function ownTrouble({ certificateEndsAt, storeBytes, logsTrouble }: OwnFacts, ru
   if (logsTrouble !== null) {
     tell('logs-not-kept', `log lines cannot be kept: ${logsTrouble}. Agents wait with theirs: make room on the disk`)
   }
+  const rule = 'target-failing'
+  for (const { target, why } of targetTroubles)
+    found.push({ id: `${rule}/${target}`, rule, labels: {}, reason: `forwarding: ${why}`, isDrained: false })
   return found
 }
 

@@ -30,7 +30,10 @@ async function anAlerter(given: { dir?: string; deliver?: Deliver } = {}) {
   const alerter = createAlerter({
     files: await openAlertFiles(dir),
     world: () => world,
-    own: () => ({ certificateEndsAt: NOW + 90 * 86_400_000, nodeCertificates: [], storeBytes: 1, logsTrouble: null }),
+    own: () => ({
+      ...{ certificateEndsAt: NOW + 90 * 86_400_000, nodeCertificates: [], storeBytes: 1 },
+      ...{ logsTrouble: null, targetTroubles: [] },
+    }),
     url: () => 'https://10.0.0.5:23784',
     tell: (event) => events.push(event),
     deliver:

@@ -16,6 +16,7 @@ const own: OwnFacts = {
   nodeCertificates: [],
   storeBytes: 1,
   logsTrouble: null,
+  targetTroubles: [],
 }
 const rules = ALERT_RULES_DEFAULT
 const look = (world: ReturnType<typeof aWorld>, history = newAlertHistory(), facts = own) =>
@@ -83,6 +84,18 @@ describe('conditions', () => {
   test('a disk that takes no log lines', () => {
     expect(look(aWorld(), newAlertHistory(), { ...own, logsTrouble: 'ENOSPC: no space left on device' })).toEqual([
       ['logs-not-kept', expect.stringContaining('log lines cannot be kept: ENOSPC')],
+    ])
+  })
+
+  test('targets of forwarding that do not take what they are sent, each for itself', () => {
+    const why = 'target loki cannot be reached (ECONNREFUSED)'
+    const targetTroubles = [
+      { target: 'loki', why },
+      { target: 'siem', why: 'target siem: it answered with status 503' },
+    ]
+    expect(look(aWorld(), newAlertHistory(), { ...own, targetTroubles })).toEqual([
+      ['target-failing/loki', `forwarding: ${why}`],
+      ['target-failing/siem', expect.stringContaining('status 503')],
     ])
   })
 })

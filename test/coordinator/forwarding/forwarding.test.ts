@@ -126,6 +126,7 @@ describe('whatever a target does, nothing is lost and order is kept', () => {
       state: { why: 'target one cannot be reached (ECONNREFUSED)' },
       behind: { lines: 100 },
     })
+    expect(forwarding.troubles()).toEqual([{ target: 'one', why: 'target one cannot be reached (ECONNREFUSED)' }])
     const second = await anHttpTarget()
     await forwarding.set(aTarget({ kind: 'otlp', url: `http://127.0.0.1:${second.port}/otlp` }))
     await until(() => otlpTexts(second.posted).length >= 100)
