@@ -161,6 +161,32 @@ test('what a target will never take is passed over, told once with how much and 
   ])
 })
 
+test('what retention takes while a target is away is told once, with how much it was', async () => {
+  let now = LOG_START
+  const [kept, loki] = [await aKeptLog({ ageMaxMs: 3_600_000, now: () => now }), await anHttpTarget()]
+  loki.setDown(true)
+  await kept.write('shop_api', numbered(0, 10))
+  const forwarding = await aForwarding(kept)
+  await forwarding.set(aTarget({ kind: 'loki', url: `http://127.0.0.1:${loki.port}` }))
+  await until(() => forwarding.logs().state.name === 'retrying')
+  await kept.write('shop_api', numbered(10, 40))
+  const { failures } = forwarding.logs().counts
+  // It has looked at them since.
+  await until(() => forwarding.logs().counts.failures >= failures + 2)
+  now += 2 * 3_600_000
+  await kept.store.sweep()
+  await until(() => forwarding.logs().counts.skipped > 0)
+  loki.setDown(false)
+  await kept.write('shop_api', numbered(40, 50), { at: now })
+  await until(() => lokiTexts(loki.posted).length >= 20)
+  // The batch that was under way was in hand already.
+  expect(lokiTexts(loki.posted)).toEqual([...numbered(0, 10), ...numbered(40, 50)])
+  const told = forwarding.events.filter(({ kind }) => kind === 'forward-skipped').map(({ message }) => message)
+  expect(told).toEqual([
+    expect.stringMatching(/^30 lines \(\d+ bytes\) were not forwarded to target one: the log store kept/),
+  ])
+})
+
 test('what is too large at once goes in halves, in order; a single line that is too large is passed over', async () => {
   const [kept, loki] = [await aKeptLog(), await anHttpTarget()]
   // All four; the first two; its first line alone.
