@@ -28,19 +28,29 @@ function streamOf(lines: ForwardLine[], hasMetadata: boolean): Stream {
   const { origin, source, level } = lines[0]!
   const { service, stack, node } = origin
   const values: Entry[] = []
-  let last = 0n
+  const metadata = new Map<Origin, Record<string, string>>()
+  let last = ''
   for (const { at, text, origin } of lines.toSorted((a, b) => a.at - b.at)) {
     for (const part of textParts(text.toWellFormed(), LINE_BYTES_MAX)) {
-      const time = BigInt(nanoseconds(at))
-      last = time > last ? time : last + 1n
-      values.push(hasMetadata ? [String(last), part, metadataOf(origin)] : [String(last), part])
+      const time = nanoseconds(at)
+      last = isLater(time, last) ? time : String(BigInt(last) + 1n)
+      values.push(hasMetadata ? [last, part, metadataOf(origin, metadata)] : [last, part])
     }
   }
   return { stream: present({ service, stack, node, stream: source, level }), values }
 }
 
-function metadataOf({ task, container }: Origin): Record<string, string> {
-  return present({ task, container })
+/** Of numbers in digits. */
+function isLater(time: string, other: string): boolean {
+  return time.length === other.length ? time > other : time.length > other.length
+}
+
+/** Made once for all lines that were read together. */
+function metadataOf(origin: Origin, known: Map<Origin, Record<string, string>>): Record<string, string> {
+  const { task, container } = origin
+  const metadata = known.get(origin) ?? present({ task, container })
+  known.set(origin, metadata)
+  return metadata
 }
 
 /** A label without a value is none. */
