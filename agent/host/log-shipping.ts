@@ -347,10 +347,17 @@ export class LogShipping implements LogShipper {
   /** As it cannot be sent now: files are opened before the Engine throws them away, for as long as it writes. */
   #hold(shipment: Shipment): void {
     this.#look(shipment)
-    if (shipment.watch === null || shipment.watch.isArmed || shipment.holdTimer !== null) return
+    this.#watchLater(shipment)
+  }
+
+  #watchLater(shipment: Shipment): void {
+    const { watch } = shipment
+    if (watch === null || watch.isArmed || shipment.holdTimer !== null) return
     shipment.holdTimer = setTimeout(() => {
       shipment.holdTimer = null
-      shipment.watch?.arm()
+      // What came between the last look and the watch would not be told.
+      watch.arm()
+      if (watch.isArmed || watch.isMissing) this.#written(shipment)
     }, HOLD_MS)
     shipment.holdTimer.unref()
   }
@@ -471,6 +478,7 @@ export class LogShipping implements LogShipper {
       this.#workSoonAfterRound()
       return
     }
+    if (shipment.watch?.isMissing) this.#watchLater(shipment)
     shipment.isMarked = false
     if (shipment.underWay.length === 0) this.#settledNow(shipment)
   }

@@ -4,6 +4,8 @@
  */
 import { type FSWatcher, watch } from 'node:fs'
 
+const MISSES_MAX = 50
+
 export class LogWatch {
   readonly #path: string
   readonly #changed: () => void
@@ -18,6 +20,13 @@ export class LogWatch {
     return this.#watcher !== null
   }
 
+  /** There was no file the last times: mostly it is being rotated, and will be there in a moment. One that stays away is not told. */
+  get isMissing(): boolean {
+    return this.#misses > 0 && this.#misses <= MISSES_MAX
+  }
+
+  #misses = 0
+
   /** False: there is no watch to be had, or no file just now; the poll stands in. What was written before is not told. */
   arm(): boolean {
     if (this.#watcher !== null) return true
@@ -25,8 +34,10 @@ export class LogWatch {
       const watcher = watch(this.#path, { persistent: false }, () => this.#fire())
       watcher.on('error', () => this.disarm())
       this.#watcher = watcher
+      this.#misses = 0
       return true
-    } catch {
+    } catch (error) {
+      this.#misses = (error as NodeJS.ErrnoException).code === 'ENOENT' ? this.#misses + 1 : 0
       return false
     }
   }
