@@ -16,6 +16,7 @@ import { nodeExporterCpu } from './peers/node-exporter.ts'
 import type { Bench, BenchContext } from './report.ts'
 import type { MeterOrder, MeterResult } from './sampling/meter-process.ts'
 
+/** 0: of the host alone. */
 const CONTAINERS = option('containers', 100)
 const SECONDS = option('seconds', 30)
 /** How long containers run before their own paces are measured; 0: they are not. Calm ones need three minutes. */
@@ -29,7 +30,7 @@ export const bench: Bench = {
   about:
     'CPU per container and second beside docker stats, at paces of their own (--calm 200), of the host beside node_exporter',
   async run(context) {
-    await containers(context)
+    if (CONTAINERS > 0) await containers(context)
     await host(context)
   },
 }
