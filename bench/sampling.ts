@@ -1,9 +1,10 @@
 /** What it costs to look at every container once a second, beside `docker stats`; at paces of their own; and at the host, beside node_exporter. */
-import { fork } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContainerHandle } from '../agent/parts.ts'
 import { startCluster } from '../test/engines/berth.ts'
+import { enterCgroup, makeCgroup, removeCgroup } from '../test/engines/cgroups.ts'
 import { type Host, startHosts } from '../test/engines/hosts.ts'
 import { loadImages } from '../test/engines/image.ts'
 import { contestant, deploy, remove, untilRunning } from './bed/contestant.ts'
@@ -23,6 +24,11 @@ const SECONDS = option('seconds', 30)
 const CALM_SECONDS = option('calm', 0)
 const SETTLE_MS = 20_000
 const MICROSECONDS = 1e6
+const ALL = { all: true, everyMs: 1_000, warmSamples: 10 }
+const CALM_CONTAINERS = 100
+/** Seconds until the slowest pace is reached, and so many that are counted. */
+const CALM_AFTER_SAMPLES = 300
+const CALM_SAMPLES = 600
 const HOST_EVERY_MS = 200
 const HOST_SAMPLES = 50
 
@@ -31,6 +37,7 @@ export const bench: Bench = {
     'CPU per container and second beside docker stats, at paces of their own (--calm 200), of the host beside node_exporter',
   async run(context) {
     if (CONTAINERS > 0) await containers(context)
+    await paces(context)
     await host(context)
   },
 }
@@ -59,7 +66,7 @@ async function containers({ report, say }: BenchContext): Promise<void> {
     report({ metric: `agent, ${name}: RSS`, value: residentBytes(pid) / 1e6, unit: 'MB' })
     if (CALM_SECONDS === 0) {
       const handles = await handlesOf(hosts.hosts[0]!)
-      const meter = await measured({ handles, everyMs: 1_000, samples: SECONDS })
+      const meter = await measured({ ...ALL, handles, samples: SECONDS })
       if (meter.fewestContainers < CONTAINERS) throw new Error(`a sample had ${meter.fewestContainers} containers`)
       const steps = `longest step, ${CONTAINERS} containers in each`
       report({ metric: steps, value: meter.longestStepMs, unit: 'ms', goal: { atMost: 1_100 } })
@@ -92,9 +99,37 @@ async function containers({ report, say }: BenchContext): Promise<void> {
   }
 }
 
+/** Of containers that do nothing, once they have been calm for long: what their own paces save. */
+async function paces({ report }: BenchContext): Promise<void> {
+  const sleepers = Array.from({ length: CALM_CONTAINERS }, (_, index) => {
+    const name = `berth-bench/${index}`
+    makeCgroup(name)
+    return spawn('sh', ['-c', `${enterCgroup(name)} && exec sleep 600`], { stdio: 'ignore' })
+  })
+  try {
+    await sleep(1_000)
+    const fullRate = { fullMs: 1_000, calmMs: 1_000 }
+    const handles = sleepers.map(({ pid }) => handleOf(String(pid), pid!))
+    const order = { all: false, everyMs: 0, warmSamples: CALM_AFTER_SAMPLES, samples: CALM_SAMPLES }
+    const full = await measured({ ...order, handles: handles.map((handle) => ({ ...handle, sampling: fullRate })) })
+    const own = await measured({ ...order, handles })
+    report({
+      metric: `${CALM_CONTAINERS} calm containers and the host, µs of CPU per second`,
+      value: own.cpuSecondsPerSample * MICROSECONDS,
+      unit: 'count',
+      beside: { 'all once a second': full.cpuSecondsPerSample * MICROSECONDS },
+    })
+  } finally {
+    for (const sleeper of sleepers) sleeper.kill('SIGKILL')
+    await sleep(500)
+    for (const index of sleepers.keys()) removeCgroup(`berth-bench/${index}`)
+    removeCgroup('berth-bench')
+  }
+}
+
 async function host({ report }: BenchContext): Promise<void> {
   const pace = { everyMs: HOST_EVERY_MS, samples: HOST_SAMPLES }
-  const { cpuSecondsPerSample } = await measured({ handles: [], ...pace })
+  const { cpuSecondsPerSample } = await measured({ ...ALL, ...pace, handles: [] })
   const exporter = await nodeExporterCpu(pace.everyMs, pace.samples)
   report({
     metric: 'the host once, µs of CPU',
@@ -127,4 +162,8 @@ async function handlesOf(host: Host): Promise<ContainerHandle[]> {
         memoryBytesLimit: null,
       }
     })
+}
+
+function handleOf(containerId: string, pid: number): ContainerHandle {
+  return { task: containerId, containerId, attempt: 1, pid, logPath: null, memoryBytesLimit: null }
 }

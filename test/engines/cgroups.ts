@@ -1,5 +1,5 @@
 /** Cgroups of hosts, in v1 (a tree for each controller) or v2 (one tree). They go with the slot. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const ROOT = '/sys/fs/cgroup'
@@ -18,6 +18,11 @@ export function makeCgroup(name: string): void {
     const control = join(ROOT, ...parts.slice(0, depth), 'cgroup.subtree_control')
     if (!readFileSync(control, 'utf8').includes('memory')) writeFileSync(control, '+cpu +memory')
   }
+}
+
+/** Once nothing runs in it any more. */
+export function removeCgroup(name: string): void {
+  for (const folder of foldersOf(name)) rmdirSync(folder)
 }
 
 /** All that runs in it may use so much together. */
