@@ -1,4 +1,4 @@
-import { rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { LogSpool } from '../../agent/host/log-spool.ts'
@@ -71,6 +71,27 @@ describe('what a container writes is kept', () => {
     bed.connect()
     await bed.shipping.settled('c1', 2_000)
     expect(textsOf(await bed.read())).toEqual(numbered(count))
+    expect(bed.notices).toEqual([])
+  })
+
+  test('a log that is missing for a moment, between two steps of its rotation, is followed on before more of it are thrown away', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder(), Number.POSITIVE_INFINITY, 3)
+    bed.run('c1', log.path)
+    log.write(numbered(1))
+    await bed.read()
+    renameSync(log.path, `${log.path}.1`)
+    // It was told that something happened, and has found nothing to be watched.
+    await pause(60)
+    writeFileSync(log.path, '')
+    for (let line = 1; line < 20; line++) {
+      log.write(numbered(1, line))
+      // Longer than until the next look, much shorter than until the next poll.
+      await pause(40)
+      log.rotate()
+    }
+    await until(() => bed.store.stats().lines === 20)
+    expect(textsOf(await bed.read())).toEqual(numbered(20))
     expect(bed.notices).toEqual([])
   })
 
