@@ -7,7 +7,7 @@ import type { StatusDocument } from '../shared/api.ts'
 import type { CoordinatorProcess } from '../test/build/coordinator.ts'
 import { LIFELIKE, STEADY } from './fleet/life.ts'
 import { ask, onStage } from './fleet/stage.ts'
-import { peakResidentBytes } from './fleet/usage.ts'
+import { cpuSeconds, peakResidentBytes } from './fleet/usage.ts'
 import { option } from './options.ts'
 import { type Bench, quantile } from './report.ts'
 
@@ -29,7 +29,7 @@ export const bench: Bench = {
       await sleep(SETTLE_MS)
       const looking: Looking = { now: true, tasks: null, statusMs: [], delayMs: [] }
       const looked = look(coordinator, looking)
-      const began = performance.now()
+      const [began, cpuBefore] = [performance.now(), cpuSeconds(coordinator.pid())]
       const durable = await ask(coordinator, TASKS, (asked) => {
         const ms = performance.now() - began
         if (asked % SAID_EVERY === 0)
@@ -39,6 +39,7 @@ export const bench: Bench = {
       const durableMs = performance.now() - began
       say(`${durable} asked for and durable after ${Math.round(durableMs)} ms`)
       const running = await untilRunning(looking, began, say)
+      const cpu = cpuSeconds(coordinator.pid()) - cpuBefore
       looking.now = false
       await looked
       say(`the agents have started ${fleet.running()} containers`)
@@ -46,6 +47,7 @@ export const bench: Bench = {
       report({ metric: 'these durable', value: durableMs / 1000, unit: 's', goal: { atMost: 10 } })
       report({ metric: 'all of them running', value: running.ms / 1000, unit: 's', goal: { atMost: 60 } })
       report({ metric: 'running at the end', value: running.count, unit: 'count', goal: { atLeast: TASKS } })
+      report({ metric: "the coordinator's CPU time, all threads", value: cpu, unit: 's' })
       report({
         metric: "the coordinator's memory at its highest",
         value: peakResidentBytes(coordinator.pid()) / 1e6,
