@@ -17,7 +17,7 @@ const POINTS_AT_ONCE = 2_000
 
 export type SamplerOptions = {
   /** Null: there is none (yet). */
-  store: () => Pick<MetricsStore, 'append'> | null
+  store: () => Pick<MetricsStore, 'append' | 'takes'> | null
   totals: Totals
   world: () => World
   clock: Clock
@@ -61,7 +61,7 @@ export function startSampler({ store, totals, world, clock, heartbeatIntervalMs 
 
 /** How many points it gave. */
 export function sampleNode(
-  store: Pick<MetricsStore, 'append'>,
+  store: Pick<MetricsStore, 'append' | 'takes'>,
   world: World,
   node: Node,
   now: Instant,
@@ -74,7 +74,7 @@ export function sampleNode(
   let points = ofHost.length
   for (const load of node.containerLoads.values()) {
     const task = world.tasks.get(load.task)
-    if (task?.node !== node.name) continue
+    if (task?.node !== node.name || !store.takes({ kind: 'task', id: task.id })) continue
     const values = containerValues(load, task)
     const stack = world.services.get(task.service)?.stack ?? ''
     const facts = {

@@ -50,7 +50,7 @@ export class Subjects {
   }
 
   /** The one of these facts; null: there is none. */
-  known(facts: SubjectFacts): Subject | null {
+  known(facts: SubjectKey): Subject | null {
     return this.#byKey.get(keyOf(facts)) ?? null
   }
 
@@ -116,6 +116,9 @@ function textOf(subjects: Iterable<Subject>): string {
   return `${[...subjects].map((subject) => JSON.stringify(subject)).join('\n')}\n`
 }
 
-function keyOf(facts: SubjectFacts): string {
+/** What makes a subject the one it is. */
+export type SubjectKey = { kind: 'node'; node: string } | { kind: 'task'; id: string }
+
+function keyOf(facts: SubjectKey): string {
   return facts.kind === 'node' ? `n ${facts.node}` : `t ${facts.id}`
 }

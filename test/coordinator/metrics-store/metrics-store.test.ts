@@ -193,6 +193,8 @@ test('of what is left out there are no more subjects than are counted', async ()
   const store = await open({ seriesMax: 2 })
   for (let node = 0; node < 100; node++) store.append({ kind: 'node', node: `n${node}` }, START, [['cpu', 1]])
   expect(store.stats).toMatchObject({ series: 2, seriesLeftOut: 2, subjects: 4 })
+  const takes = (node: string) => store.takes({ kind: 'node', node })
+  expect(['n0', 'n1', 'n99'].map(takes)).toEqual([true, true, false])
   await store.close()
 })
 

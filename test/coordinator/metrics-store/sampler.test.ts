@@ -11,7 +11,7 @@ function sampled(cluster: ReturnType<typeof aCluster>, now: number): Taken[] {
     taken.push({ facts, second, values: Object.fromEntries(values) })
   }
   const node = cluster.world.nodes.get('n1')!
-  sampleNode({ append }, cluster.world, node, now, 2_500)
+  sampleNode({ append, takes: () => true }, cluster.world, node, now, 2_500)
   return taken
 }
 
