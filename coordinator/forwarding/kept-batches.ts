@@ -202,7 +202,7 @@ export class KeptBatches {
   /** False: it cannot be read. */
   async #readBlock(path: string, block: KeptBlock, service: string, { files, lines }: Into): Promise<boolean> {
     const { head, bytesAt } = block
-    const bytes = await files.read({ path, head, bytesAt, facts: null })
+    const bytes = await files.read({ path, head, bytesAt })
     if (bytes === null) return false
     const begun = this.#joining.get(head.container)
     const joiner = begun?.joiner ?? new LineJoiner(head.task)
