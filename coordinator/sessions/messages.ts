@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { decodeUp } from '../../shared/wire/codec.ts'
 import { decodeLogFrame, isLogFrame } from '../../shared/wire/log-block.ts'
 import type { CertificateRequest, ObservationMessage, UpMessage } from '../../shared/wire/up.ts'
-import { assignmentOf, changeBetween } from '../decide/assignment.ts'
+import { assignmentOf, changeFrom, toldBy } from '../decide/assignment.ts'
 import { greet } from './greeting.ts'
 import { count, end, type Refusal, refuse, type Session, type Sessionry, type SessionState, send } from './session.ts'
 import { take } from './token-bucket.ts'
@@ -133,20 +133,17 @@ function observed(shared: Sessionry, session: Session, message: ObservationMessa
 function sendEverything(shared: Sessionry, session: Session): void {
   const { state } = session
   if (state.name !== 'observing' && state.name !== 'open') return
-  const sent = assignmentOf(shared.core.world, session.node)
-  session.state = { name: 'open', since: shared.now(), hello: state.hello, sent }
-  send(shared, session, { kind: 'assignment', ...sent })
+  const content = assignmentOf(shared.core.world, session.node)
+  session.state = { name: 'open', since: shared.now(), hello: state.hello, told: toldBy(content) }
+  send(shared, session, { kind: 'assignment', ...content })
 }
 
-/** What differs from what was sent last, if anything does. */
+/** What differs from what it was told, if anything does. */
 export function sendChange(shared: Sessionry, session: Session): void {
   const { state } = session
   if (state.name !== 'open') return
-  const wanted = assignmentOf(shared.core.world, session.node)
-  const change = changeBetween(state.sent, wanted)
-  if (change === null) return
-  state.sent = wanted
-  send(shared, session, change)
+  const change = changeFrom(state.told, shared.core.world, session.node)
+  if (change !== null) send(shared, session, change)
 }
 
 async function renew(shared: Sessionry, session: Session, { request }: CertificateRequest): Promise<void> {

@@ -7,7 +7,7 @@ import { encode, FRAME_BYTES_MAX } from '../../shared/wire/codec.ts'
 import type { DownMessage } from '../../shared/wire/down.ts'
 import type { Hello } from '../../shared/wire/up.ts'
 import type { Core } from '../core.ts'
-import type { AssignmentContent } from '../decide/assignment.ts'
+import type { Told } from '../decide/assignment.ts'
 import type { Security } from '../security/security.ts'
 import type { Limits } from './limits.ts'
 import type { LogKeeping } from './log-keeping.ts'
@@ -21,7 +21,7 @@ export type SessionState =
   | { name: 'contending'; since: Instant; hello: Hello; wireVersion: number }
   /** `observed`: the full observation is there, and the assignment follows as soon as it is durable. */
   | { name: 'observing'; since: Instant; hello: Hello; observed: boolean }
-  | { name: 'open'; since: Instant; hello: Hello; sent: AssignmentContent }
+  | { name: 'open'; since: Instant; hello: Hello; told: Told }
   | { name: 'closed'; why: string }
 
 export type Session = {

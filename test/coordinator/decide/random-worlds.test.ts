@@ -2,7 +2,13 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { viewStatus } from '../../../coordinator/api/view-status.ts'
 import { admit } from '../../../coordinator/decide/admit.ts'
-import { assignmentOf, changeBetween } from '../../../coordinator/decide/assignment.ts'
+import {
+  type AssignmentContent,
+  assignmentOf,
+  changeFrom,
+  type Told,
+  toldBy,
+} from '../../../coordinator/decide/assignment.ts'
 import { refusalOf } from '../../../coordinator/decide/checks/all.ts'
 import { clash } from '../../../coordinator/decide/checks/host-port.ts'
 import { genericNeed, genericOn } from '../../../coordinator/decide/generic-need.ts'
@@ -426,26 +432,31 @@ function byName(a: { name: string }, b: { name: string }): number {
   return a.name < b.name ? -1 : 1
 }
 
-/** What was sent before plus the change is the complete assignment. */
-const lastSent = new WeakMap<Cluster, Map<string, ReturnType<typeof assignmentOf>>>()
+/** What was sent before plus the change is the complete assignment, and what is kept of what was told says the same. */
+const lastSent = new WeakMap<Cluster, Map<string, { content: AssignmentContent; told: Told }>>()
 function expectChangesAddUp(cluster: Cluster, name: string): void {
-  const sent = lastSent.get(cluster) ?? new Map()
+  const sent = lastSent.get(cluster) ?? new Map<string, { content: AssignmentContent; told: Told }>()
   lastSent.set(cluster, sent)
   const now = assignmentOf(cluster.world, name)
   // A session lives as long as its connection.
   const { instance } = agentOf(cluster, name)
   if (instance === null) return
   const session = `${name} ${instance}`
-  const before = sent.get(session)
-  sent.set(session, now)
-  if (!before || before.revision > now.revision) return
-  const between = changeBetween(before, now)
-  const tasks = new Map<string, unknown>(before.tasks.map((task: { id: string }) => [task.id, task]))
-  for (const task of between?.put ?? []) tasks.set(task.id, task)
-  for (const id of between?.remove ?? []) tasks.delete(id)
+  const last = sent.get(session)
+  if (!last || last.content.revision > now.revision) {
+    sent.set(session, { content: now, told: toldBy(now) })
+    return
+  }
+  const { content: before, told } = last
+  const change = changeFrom(told, cluster.world, name)
+  sent.set(session, { content: now, told })
+  expect(told).toEqual(toldBy(now))
+  const tasks = new Map<string, unknown>(before.tasks.map((task) => [task.id, task]))
+  for (const task of change?.put ?? []) tasks.set(task.id, task)
+  for (const id of change?.remove ?? []) tasks.delete(id)
   expect([...tasks.values()]).toHaveLength(now.tasks.length)
   for (const task of now.tasks) expect(tasks.get(task.id)).toEqual(task)
-  const specs = { ...before.specs, ...between?.specs }
+  const specs = { ...before.specs, ...change?.specs }
   for (const task of now.tasks) expect(specs[task.spec]).toEqual(now.specs[task.spec])
 }
 
