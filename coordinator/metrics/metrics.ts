@@ -151,7 +151,7 @@ function loopMetrics(registry: Registry): Pick<Metrics, 'beat' | 'flush'> {
   const beat = histogram(
     registry,
     'berth_beat_duration_seconds',
-    'Duration of a beat of the control loop',
+    'Duration of a beat of the control loop, with the turns that others had meanwhile',
     FAST_SECONDS,
   )
   const stall = histogram(registry, 'berth_beat_stall_seconds', 'Longest a beat held up the event loop', FAST_SECONDS)
