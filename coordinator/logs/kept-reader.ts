@@ -177,11 +177,12 @@ class Reading {
   /** @throws BerthError `too-large` when there were too many already */
   async #blocksIn({ segment, end }: PastSegment, wanted: Wanted, begun: BegunSources): Promise<BlockRef[]> {
     if (this.#query.signal.aborted) return []
+    // As it is now: meanwhile it may go further, but not back.
+    const due = segment.index.covered
     const { refs, covered } = await wantedBlocks(segment.path, end, wanted, begun)
     this.#blocksSeen += refs.length
     if (this.#blocksSeen > BLOCKS_MAX) throw tooMuch()
-    // By now it may go further, but not back.
-    if (covered < Math.min(segment.index.covered, end)) this.#needs.store.indexAgain(segment)
+    if (covered < due) this.#needs.store.indexAgain(segment)
     return refs
   }
 

@@ -116,14 +116,19 @@ function decodePart(record: Buffer): IndexPart | null {
   }
 }
 
-/** Parts that are of this segment as it stands, none of which ends behind `end`. None: there is no index that can be read. */
-export async function readIndex(segmentPath: string, end: number): Promise<IndexPart[]> {
+/**
+ * Parts that are of this segment as it stands, none of which ends behind `end`; and how far the index goes in all. 0: there is none
+ * that can be read.
+ */
+export async function readIndex(segmentPath: string, end: number): Promise<{ parts: IndexPart[]; covered: number }> {
+  const none = { parts: [], covered: 0 }
   try {
     const { parts } = decodeParts(await readFile(indexPathOf(segmentPath)))
-    const known = parts.filter(({ endsAt }) => endsAt <= end)
-    return isOf(segmentPath, known.at(-1)) ? known : []
+    const last = parts.at(-1)
+    if (last === undefined || !isOf(segmentPath, last)) return none
+    return { parts: parts.filter(({ endsAt }) => endsAt <= end), covered: last.endsAt }
   } catch {
-    return []
+    return none
   }
 }
 
@@ -153,8 +158,7 @@ function lastPart(descriptor: number, size: number): IndexPart | null {
 }
 
 /** A file can be left over of another segment of this number. */
-function isOf(segmentPath: string, part: IndexPart | undefined): boolean {
-  if (part === undefined) return false
+function isOf(segmentPath: string, part: IndexPart): boolean {
   const descriptor = openSync(segmentPath, 'r')
   try {
     return readAt(descriptor, part.lastAt + SUM_AT, 4)?.readUInt32LE(0) === part.lastSum

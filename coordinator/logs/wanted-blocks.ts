@@ -24,7 +24,7 @@ export type BegunSources = Map<string, number>
 
 export type SegmentBlocks = {
   refs: BlockRef[]
-  /** Bytes of the segment that its index goes over. */
+  /** How far the segment's index goes. */
   covered: number
 }
 
@@ -39,7 +39,7 @@ export async function wantedBlocks(
   begun: BegunSources,
 ): Promise<SegmentBlocks> {
   const refs: BlockRef[] = []
-  const parts = await readIndex(path, end)
+  const { parts, covered } = await readIndex(path, end)
   for (const part of parts) {
     if (part.to < wanted.from || part.from > wanted.to) continue
     const mayMatch = isPossible(part, wanted)
@@ -50,8 +50,7 @@ export async function wantedBlocks(
       noteBegun(begun, head.container, facts)
     }
   }
-  const covered = parts.at(-1)?.endsAt ?? 0
-  for (const { head, bytesAt } of recordsFrom(path, covered, end)) {
+  for (const { head, bytesAt } of recordsFrom(path, parts.at(-1)?.endsAt ?? 0, end)) {
     if (!isAsked(head, wanted)) continue
     refs.push({ path, head, bytesAt, facts: null })
     begun.set(head.container, ANY_SOURCE)

@@ -17,6 +17,7 @@ import { scanLines } from '../../agent/host/scan-lines.ts'
 import { indexSegment } from '../../coordinator/logs/index-segment.ts'
 import { createKeptReader } from '../../coordinator/logs/kept-reader.ts'
 import { LogStore } from '../../coordinator/logs/log-store.ts'
+import { readIndex } from '../../coordinator/logs/segment-index.ts'
 import { ServiceLog } from '../../coordinator/logs/service-log.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
 import { aFolder } from './log-bed.ts'
@@ -328,4 +329,12 @@ test('an index that could not be written is tried again with the next sweep', as
   await store.sweep()
   await store.indexed()
   expect(store.stats().unindexedBytes).toBe(0)
+})
+
+test('who reads a segment as it was before has the parts of that, and hears how far its index goes by now', async () => {
+  const segment = await aSegment(rare('zebrafish'))
+  indexOf(segment)
+  const { parts, covered } = await readIndex(segment.path, segment.bytes - 1)
+  expect(covered).toBe(segment.bytes)
+  expect(parts.at(-1)!.endsAt).toBeLessThan(segment.bytes)
 })
