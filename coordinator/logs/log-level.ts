@@ -26,7 +26,9 @@ const NAMES: Record<string, LogLevel> = {
 const KEYS = ['level', 'severity', 'lvl', 'log.level', 'levelname', '@l', 'loglevel'] as const
 /** Within so many characters a plain line says it, behind its time. */
 export const LEVEL_CHARS = 80
-const WORD = /\b(trace|verbose|debug|dbg|info|notice|warn|warning|err|error|fatal|critical|crit|alert|emerg|panic)\b/i
+const WORD =
+  // Also right behind the sequence that colours it, which ends with a letter.
+  /(?:\b|(?<=\[[\d;]{0,15}m))(trace|verbose|debug|dbg|info|notice|warn|warning|err|error|fatal|critical|crit|alert|emerg|panic)\b/i
 
 /** Null: it does not say. */
 export function levelOf(text: string): LogLevel | null {
