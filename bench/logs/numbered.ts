@@ -28,6 +28,9 @@ export function printingService(lines: number, pauseMs: number, logging: string)
 `
 }
 
+/** Whose logs are read. */
+type LogSource = Pick<Cluster, 'url' | 'operatorToken' | 'caPem'>
+
 export type Hole = { lines: number; from: number; to: number }
 export type Verdict = {
   lines: number
@@ -41,7 +44,7 @@ export type Verdict = {
 }
 
 /** Reads all lines of the service and looks at their numbers, which begin with 0. @throws Error for more than one container's */
-export async function verdictOf(cluster: Cluster, service: string): Promise<Verdict> {
+export async function verdictOf(cluster: LogSource, service: string): Promise<Verdict> {
   const verdict: Verdict = { lines: 0, lost: 0, doubled: 0, disordered: 0, holes: [], seconds: 0 }
   let [last, lastAt, firstAt, task] = [-1, 0, 0, '']
   for await (const line of linesOf(cluster, `service=${service}`)) {
@@ -64,13 +67,13 @@ export async function verdictOf(cluster: Cluster, service: string): Promise<Verd
 }
 
 /** The number of the last line that is kept; -1: there is none. */
-export async function lastNumber(cluster: Cluster, service: string): Promise<number> {
+export async function lastNumber(cluster: LogSource, service: string): Promise<number> {
   let last = -1
   for await (const { text } of linesOf(cluster, `service=${service}&tail=1`)) last = Number(text.split(' ')[1])
   return last
 }
 
-async function* linesOf({ url, operatorToken, caPem }: Cluster, query: string): AsyncGenerator<LogRecordLine> {
+async function* linesOf({ url, operatorToken, caPem }: LogSource, query: string): AsyncGenerator<LogRecordLine> {
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = { authorization: `Bearer ${operatorToken}` }
     request(`${url}/v1/logs?${query}`, { headers, ca: caPem, agent: false }, resolve).on('error', reject).end()
@@ -88,7 +91,7 @@ async function* linesOf({ url, operatorToken, caPem }: Cluster, query: string): 
 }
 
 /** Lines missing of which no event says that they may be. */
-export async function untoldLines(cluster: Cluster, { holes }: Verdict): Promise<number> {
+export async function untoldLines(cluster: Pick<Cluster, 'api'>, { holes }: Verdict): Promise<number> {
   const { items } = await cluster.api<Page<EventDocument>>('GET', '/v1/events?type=log-gap&limit=1000')
   const told = items.flatMap(({ message }) => {
     const span = /(?:between (\S+Z) and|before) (\S+Z) may be missing/.exec(message)
