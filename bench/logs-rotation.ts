@@ -22,7 +22,7 @@ const RATE_BYTES = option('mib', 40) * 1024 ** 2
 const FILE_BYTES = 1024 ** 2
 const FILES = 3
 const CUT_MS = 3_000
-const KNOWN_MS = 1_000
+const KNOWN_MS = 4_000
 const SERVICE = 'bench_web'
 
 type Bed = { coordinator: CoordinatorProcess; restartAgent(): Promise<void> }

@@ -9,7 +9,7 @@ export type LogGap = { container: string; task: string; name: string; node: stri
 type Minute = { told: number; rest: LogGap | null; places: number }
 
 const MINUTE_MS = 60_000
-const AT_ONCE_MAX = 10
+const AT_ONCE_MAX = 20
 /** More containers with gaps in a minute are counted only. */
 const CONTAINERS_MAX = 1_000
 

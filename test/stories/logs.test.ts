@@ -105,7 +105,7 @@ test('what the Engine has compressed while no agent was there is read all the sa
 
 test('through files that hold a tenth of a second: none twice, all in order, and what the Engine threw away is told', async () => {
   const logging = '{ driver: json-file, options: { max-size: 500k, max-file: "3" } }'
-  const lines = 40_000
+  const lines = 20_000
   await deployed(cluster, 'fast', printingService(lines, 100, logging))
   await pause(1_000)
   await cluster.coordinator.restart('SIGKILL')
