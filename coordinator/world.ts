@@ -134,7 +134,14 @@ export type NodeStatus =
   | { name: 'engine-down'; since: Instant; why: string }
   | { name: 'lost'; since: Instant; why: string }
 
-export type Connection = { instance: string; openedAt: Instant; address: string; wireVersion: number }
+export type Connection = {
+  instance: string
+  openedAt: Instant
+  address: string
+  wireVersion: number
+  /** How long its agent may wait between two heartbeats; absent: as long as in small clusters. */
+  heartbeatIntervalMs?: number
+}
 
 /** What the liveness detector has learnt of a node's usual interval between messages. */
 export type HeardStatistics = {
@@ -371,6 +378,8 @@ export type Observation =
     }
   /** Its heartbeat is late, and it gave another sign of life at `seenAt`, by our clock. */
   | { kind: 'sign-of-life'; node: NodeName; seenAt: Instant }
+  /** From here on its heartbeats may come at this interval. */
+  | { kind: 'heartbeat-interval'; node: NodeName; heartbeatIntervalMs: number }
   | { kind: 'inventory'; node: NodeName; inventory: NodeInventory }
   | { kind: 'notice'; node: NodeName; notice: Notice }
 

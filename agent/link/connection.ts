@@ -177,6 +177,9 @@ class Connection {
       case 'log-close':
         this.#logs.close(message.stream)
         break
+      case 'heartbeat-interval':
+        this.#beatEvery(message.heartbeatIntervalMs)
+        break
       case 'certificate':
         void this.#renewal.received(message.certificate)
         break
@@ -199,19 +202,26 @@ class Connection {
   }
 
   #welcomed({ heartbeatIntervalMs, at }: Welcome): void {
-    const { welcomed, times, clock } = this.#needs
+    const { welcomed, times } = this.#needs
     welcomed()
-    const beat = () => {
-      this.#teller.beat()
-      // Beside the heartbeat, so that the coordinator wakes up once for both.
-      this.#coordinator.look(0.9 * times.pingIntervalMs)
-    }
-    this.#heartbeat = startHeartbeat(heartbeatIntervalMs, beat, clock)
+    this.#beatEvery(heartbeatIntervalMs)
     // In case heartbeats are rarer than pings.
     this.#timers.every(times.pingIntervalMs, () => this.#coordinator.look(2 * times.pingIntervalMs))
     this.#renewal.begin(at)
     this.#inventory.welcomed()
     this.#teller.begin().catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
+  }
+
+  /** From now on, beginning with one. */
+  #beatEvery(intervalMs: number): void {
+    const { times, clock } = this.#needs
+    const beat = () => {
+      this.#teller.beat()
+      // Beside the heartbeat, so that the coordinator wakes up once for both.
+      this.#coordinator.look(0.9 * times.pingIntervalMs)
+    }
+    this.#heartbeat?.stop()
+    this.#heartbeat = startHeartbeat(intervalMs, beat, clock)
   }
 
   // ------------------------------------------------------------------ sending, and the end

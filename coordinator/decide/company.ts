@@ -5,6 +5,7 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { Node } from '../world.ts'
+import { heartbeatIntervalOf } from './heartbeat-interval.ts'
 import type { DecideSettings } from './settings.ts'
 import { heartbeatLateMs, signIntervalMs } from './signs.ts'
 import { silentAt } from './silence.ts'
@@ -13,6 +14,8 @@ export type Company = {
   nodes: readonly Node[]
   /** The latest word of anybody. */
   heardAt: Instant
+  /** The longest interval of heartbeats that one of them has been told. */
+  heartbeatIntervalMs: number
   /** How often each is asked for a sign of life; null: it is not. */
   signsEveryMs: number | null
   /**
@@ -25,16 +28,18 @@ export type Company = {
 
 export function companyOf(nodes: ReadonlyMap<string, Node>, now: Instant, settings: DecideSettings): Company {
   const signsEveryMs = signIntervalMs(nodes.size, settings.heartbeatIntervalMs)
-  const quietSince = now - QUIET_FACTOR * settings.heartbeatIntervalMs
+  let heartbeatIntervalMs = settings.heartbeatIntervalMs
   let heardAt = 0
   let knownAt = 0
   for (const node of nodes.values()) {
     if (!node.connection) continue
     heardAt = Math.max(heardAt, node.heard.lastAt)
-    if (node.status.name !== 'ready' || node.heard.lastAt > quietSince) continue
+    const intervalMs = heartbeatIntervalOf(node, settings.heartbeatIntervalMs)
+    heartbeatIntervalMs = Math.max(heartbeatIntervalMs, intervalMs)
+    if (node.status.name !== 'ready' || node.heard.lastAt > now - QUIET_FACTOR * intervalMs) continue
     knownAt = Math.max(knownAt, silentAt(node, settings, signsEveryMs))
   }
-  return { nodes: nodes.values().toArray(), heardAt, signsEveryMs, knownAt }
+  return { nodes: nodes.values().toArray(), heardAt, heartbeatIntervalMs, signsEveryMs, knownAt }
 }
 
 /** One heartbeat is missing, and so is the sign of life that it would have been asked for then. */
@@ -45,7 +50,7 @@ const QUIET_FACTOR = 1.5
  * there is none. Heartbeats do not come at the same instant, so a little more than one interval is how long "now" lasts.
  */
 export function companySince(node: Node, company: Company, now: Instant, settings: DecideSettings): Instant | null {
-  const intervalMs = heartbeatLateMs(settings.heartbeatIntervalMs)
+  const intervalMs = heartbeatLateMs(company.heartbeatIntervalMs)
   const missedAt = Math.max(node.heard.lastAt, settings.coordinatorStartedAt) + intervalMs
   const heardFrom = Math.max(missedAt, now - intervalMs)
   if (company.heardAt < heardFrom) return null

@@ -109,6 +109,7 @@ function observationEvents(world: World, observation: Observation, at: Instant):
     }
     case 'inventory':
     case 'sign-of-life':
+    case 'heartbeat-interval':
       return []
     case 'tasks':
       return observation.tasks.flatMap((seen) => taskEvents(world, node.name, seen, at))

@@ -20,7 +20,7 @@ export function judgeLiveness(node: Node, now: Instant, settings: DecideSettings
   if (node.connection === null) return judgeGivingUp(node, judged.status, now, settings, company)
   const silenceAt = silentAt(node, settings, company.signsEveryMs)
   if (now < silenceAt) return judged
-  const knownAt = Math.min(company.knownAt, silenceAt + settings.heartbeatIntervalMs)
+  const knownAt = Math.min(company.knownAt, silenceAt + company.heartbeatIntervalMs)
   if (now < knownAt) return { status: null, wakeAt: Math.min(knownAt, now + COMPANY_LOOK_MS) }
   return judgeGivingUp(node, judged.status, now, settings, company)
 }

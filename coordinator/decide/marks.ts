@@ -68,8 +68,10 @@ export function marksOf(world: World, value: WorldValue): Marks {
 
 /** Almost all values of a large fleet: nothing is built for them. */
 function isQuiet(world: World, { kind, node }: Observation): boolean {
-  return (kind === 'heartbeat' || kind === 'sign-of-life') && world.nodes.get(node)?.status.name === 'ready'
+  return QUIET.has(kind) && world.nodes.get(node)?.status.name === 'ready'
 }
+
+const QUIET: ReadonlySet<Observation['kind']> = new Set(['heartbeat', 'sign-of-life', 'heartbeat-interval'])
 
 /** Of nobody's to write to: `addMarks` only reads what it adds. */
 const NO_MARKS: Marks = newMarks()
@@ -143,6 +145,7 @@ function markObservation(world: World, observation: Observation, marks: Marks): 
       return
     case 'heartbeat':
     case 'sign-of-life':
+    case 'heartbeat-interval':
       marks.room = node.status.name !== 'ready'
       return
     case 'notice':

@@ -7,18 +7,22 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { HeardStatistics, Node } from '../world.ts'
+import { heartbeatIntervalOf } from './heartbeat-interval.ts'
 import type { DecideSettings } from './settings.ts'
 import { stalledMsSince } from './stalls.ts'
 
 /** From when on silence is too long. `signsEveryMs`: see signs.ts. */
-export function silentAt({ heard }: Node, settings: DecideSettings, signsEveryMs: number | null): Instant {
-  return heard.lastAt + silenceLimitMs(heard, settings, signsEveryMs) + stalledMsSince(settings.stalls, heard.lastAt)
+export function silentAt(node: Node, settings: DecideSettings, signsEveryMs: number | null): Instant {
+  const { lastAt } = node.heard
+  const heardEveryMs = signsEveryMs ?? heartbeatIntervalOf(node, settings.heartbeatIntervalMs)
+  return lastAt + silenceLimitMs(node.heard, settings, heardEveryMs) + stalledMsSince(settings.stalls, lastAt)
 }
 
-/** How long a node with this past may be silent. */
-export function silenceLimitMs(heard: HeardStatistics, settings: DecideSettings, signsEveryMs: number | null): number {
-  const { heartbeatIntervalMs, stallMs, silenceMaxMs } = settings
-  const minMs = stallMs + (signsEveryMs ?? heartbeatIntervalMs) + MARGIN * heartbeatIntervalMs
+/** How long a node with this past may be silent. `heardEveryMs`: so often it says something; null: at each heartbeat of a small cluster. */
+export function silenceLimitMs(heard: HeardStatistics, settings: DecideSettings, heardEveryMs: number | null): number {
+  const { heartbeatIntervalMs, stallMs } = settings
+  const minMs = stallMs + (heardEveryMs ?? heartbeatIntervalMs) + MARGIN * heartbeatIntervalMs
+  const silenceMaxMs = Math.max(settings.silenceMaxMs, minMs)
   if (heard.samples < SAMPLES_MIN) return Math.min(silenceMaxMs, UNKNOWN_FACTOR * minMs)
   const habitMs = heard.meanIntervalMs + DEVIATIONS * Math.sqrt(heard.varianceMs2)
   return Math.min(silenceMaxMs, Math.max(minMs, habitMs))

@@ -5,6 +5,7 @@
 import type { Clock, Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { taskName } from '../api/view-task.ts'
+import { heartbeatIntervalOf } from '../decide/heartbeat-interval.ts'
 import type { Totals } from '../metrics/totals.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { MetricsStore } from './metrics-store.ts'
@@ -28,7 +29,6 @@ export type SamplerOptions = {
 export function startSampler({ store, totals, world, clock, heartbeatIntervalMs }: SamplerOptions): { stop(): void } {
   let isSampling = false
   let isStopped = false
-  const quietMsMax = heartbeatIntervalMs * HEARTBEATS_MISSED_MAX
   const timer = clock.every(SAMPLE_EVERY_MS, () => {
     if (!isSampling) void sampleAll(clock.now())
   })
@@ -40,7 +40,9 @@ export function startSampler({ store, totals, world, clock, heartbeatIntervalMs 
       if (isStopped) break
       const node = world().nodes.get(name)
       const into = store()
-      if (!node || now - node.heard.lastBeatAt > quietMsMax) continue
+      if (!node) continue
+      const quietMsMax = heartbeatIntervalOf(node, heartbeatIntervalMs) * HEARTBEATS_MISSED_MAX
+      if (now - node.heard.lastBeatAt > quietMsMax) continue
       totals.add(node, now)
       points += into === null ? node.containerLoads.size : sampleNode(into, world(), node, now, quietMsMax)
       if (points < POINTS_AT_ONCE) continue

@@ -4,6 +4,7 @@ import type { Instant } from '../../shared/clock.ts'
 import { PACE_REASONS } from '../../shared/load.ts'
 import { hasEnded, TASK_STATES, type TaskState } from '../../shared/task-state.ts'
 import { whyNowhereElse } from '../decide/failing.ts'
+import { heartbeatIntervalOf } from '../decide/heartbeat-interval.ts'
 import { targetVersionOf } from '../decide/service-facts.ts'
 import { defaultSettings } from '../decide/settings.ts'
 import { signIntervalMs } from '../decide/signs.ts'
@@ -77,7 +78,8 @@ export function worldFigures(world: World, now: Instant, heartbeatIntervalMs = 1
     servicesStaying: services.filter((service) => whyNowhereElse({ world, now }, service) !== null).length,
     nodes: named.map((node) => ({
       ...nodeFigures(world, node, now),
-      quietSecondsLimit: silenceLimitMs(node.heard, settings, signsEveryMs) / 1000,
+      quietSecondsLimit:
+        silenceLimitMs(node.heard, settings, signsEveryMs ?? heartbeatIntervalOf(node, heartbeatIntervalMs)) / 1000,
     })),
     nodesLeftOut: nodes.length - named.length,
   }

@@ -1,6 +1,7 @@
 /** From hello to welcome: versions, the name, and a second agent of the same name. */
 import type { Hello } from '../../shared/wire/up.ts'
 import { agreeOnVersion, WIRE_VERSION, WIRE_VERSION_MIN } from '../../shared/wire/version.ts'
+import { intervalNow } from './intervals.ts'
 import { end, type Refusal, refuse, type Session, type Sessionry, send } from './session.ts'
 
 /** Welcomes, or lets wait, or answers why not. */
@@ -53,21 +54,23 @@ function welcome(
   { hello, wireVersion }: Session['state'] & { name: 'contending' },
 ): void {
   const now = shared.now()
+  const heartbeatIntervalMs = intervalNow(shared)
   session.state = { name: 'observing', since: now, hello, observed: false }
+  session.heartbeatIntervalMs = heartbeatIntervalMs
   shared.byNode.set(session.node, session)
   shared.counts.opened++
   send(shared, session, {
     kind: 'welcome',
     version: wireVersion,
     cluster: shared.security.cluster,
-    heartbeatIntervalMs: shared.settings.heartbeatIntervalMs,
+    heartbeatIntervalMs,
     at: now,
   })
   shared.core.observe({
     kind: 'connected',
     node: session.node,
     hello,
-    connection: { instance: hello.instance, openedAt: now, address: session.address, wireVersion },
+    connection: { instance: hello.instance, openedAt: now, address: session.address, wireVersion, heartbeatIntervalMs },
   })
 }
 

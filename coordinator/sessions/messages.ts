@@ -5,6 +5,7 @@ import { decodeLogFrame, isLogFrame } from '../../shared/wire/log-block.ts'
 import type { CertificateRequest, ObservationMessage, UpMessage } from '../../shared/wire/up.ts'
 import { assignmentOf, changeFrom, toldBy } from '../decide/assignment.ts'
 import { greet } from './greeting.ts'
+import { beatCame } from './intervals.ts'
 import { count, end, type Refusal, refuse, type Session, type Sessionry, type SessionState, send } from './session.ts'
 import { take } from './token-bucket.ts'
 
@@ -69,6 +70,7 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
       session.sequence = message.sequence
       const { revision, load, containers, at: hostAt } = message
       shared.core.observe({ kind: 'heartbeat', node, revision, load, containers, hostAt })
+      beatCame(shared, session)
       return null
     }
     case 'inventory':

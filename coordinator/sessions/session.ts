@@ -40,6 +40,10 @@ export type Session = {
   answeredAt: Instant
   /** The latest that the world knows of it: a message, or a sign of life that it was told of. */
   toldAt: Instant
+  /** The interval of heartbeats that it was told last; 0 before the welcome. */
+  heartbeatIntervalMs: number
+  /** The same, told and not known to be kept yet: the world hears of it with the next heartbeat. Null: there is none. */
+  intervalToCome: number | null
   /** Of the latest heartbeat; -1 before the first. */
   sequence: number
   /** The agent said that it stops on purpose, and why. */
@@ -71,7 +75,12 @@ export type Sessionry = {
   counts: SessionCounts
 }
 
-export type SessionSettings = { heartbeatIntervalMs: number }
+export type SessionSettings = {
+  /** Of small clusters. */
+  heartbeatIntervalMs: number
+  /** Of all agents together; HEARTBEATS_PER_SECOND_MAX unless a test asks for less. */
+  heartbeatsPerSecondMax?: number
+}
 
 /** Since the start of the coordinator, for metrics. */
 export type SessionCounts = {

@@ -12,6 +12,7 @@ import type { LogStore } from '../logs/log-store.ts'
 import type { Security } from '../security/security.ts'
 import { type Caller, callerOf, judgeCaller } from './door.ts'
 import { holderLives } from './greeting.ts'
+import { tellIntervals } from './intervals.ts'
 import { type Limits, limitsFor } from './limits.ts'
 import { createLogKeeping } from './log-keeping.ts'
 import { createLogStreams } from './log-streams.ts'
@@ -229,6 +230,8 @@ function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, 
     heardAt: now,
     answeredAt: 0,
     toldAt: now,
+    heartbeatIntervalMs: 0,
+    intervalToCome: null,
     sequence: -1,
     goodbye: null,
     signing: false,
@@ -262,6 +265,7 @@ function sweep(shared: Sessionry): void {
     }
   }
   shared.logs.sweep()
+  tellIntervals(shared)
 }
 
 function hearAnew(shared: Sessionry): void {

@@ -36,6 +36,11 @@ export function applyObservation(world: World, observation: Observation, at: Ins
     node.heard.lastAt = Math.min(at, Math.max(node.heard.lastAt, observation.seenAt))
     return
   }
+  // What it was told is no word of its own.
+  if (observation.kind === 'heartbeat-interval') {
+    node.connection = { ...node.connection, heartbeatIntervalMs: observation.heartbeatIntervalMs }
+    return
+  }
   node.heard.lastAt = at
   switch (observation.kind) {
     case 'disconnected':

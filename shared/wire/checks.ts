@@ -125,6 +125,11 @@ const External = []
 const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "look" in value) && ((typeof value.kind === "string" && value.kind === "log-look") && (Number.isInteger(value.look) && (!((Number.isFinite(value.look) || typeof value.look === "bigint")) || value.look >= 0))))));
 return check_0
 })(),
+  'heartbeat-interval': (() => {
+const External = []
+const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "heartbeatIntervalMs" in value) && ((typeof value.kind === "string" && value.kind === "heartbeat-interval") && (Number.isInteger(value.heartbeatIntervalMs) && (!((Number.isFinite(value.heartbeatIntervalMs) || typeof value.heartbeatIntervalMs === "bigint")) || value.heartbeatIntervalMs >= 50))))));
+return check_0
+})(),
   'certificate': (() => {
 const External = []
 const check_0 = ((value) => ((typeof value === "object" && value !== null && !(Array.isArray(value))) && (("kind" in value && "certificate" in value) && ((typeof value.kind === "string" && value.kind === "certificate") && (typeof value.certificate === "string" && (value.certificate.length <= 16384 || (value.certificate.length <= 32768 && Guard.CodePointCount(value.certificate) <= 16384)))))));

@@ -122,6 +122,13 @@ export type LogPlaces = Static<typeof LogPlaces>
 export const LogLook = Type.Object({ kind: Type.Literal('log-look'), look: Type.Integer({ minimum: 0 }) })
 export type LogLook = Static<typeof LogLook>
 
+/** Heartbeats are to come at another interval than the welcome said, beginning with one at once. */
+export const HeartbeatInterval = Type.Object({
+  kind: Type.Literal('heartbeat-interval'),
+  heartbeatIntervalMs: Type.Integer({ minimum: 50 }),
+})
+export type HeartbeatInterval = Static<typeof HeartbeatInterval>
+
 export const Certificate = Type.Object({
   kind: Type.Literal('certificate'),
   /** PEM of the certificate. */
@@ -140,6 +147,7 @@ export const DownMessage = Type.Union([
   LogClose,
   LogPlaces,
   LogLook,
+  HeartbeatInterval,
   Certificate,
 ])
 export type DownMessage = Static<typeof DownMessage>

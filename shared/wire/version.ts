@@ -11,9 +11,9 @@ export const WIRE_VERSION_MIN = 1
 export const WIRE_HISTORY: { version: number; fingerprint: string; brought: string }[] = [
   {
     version: 1,
-    fingerprint: 'b775d3a8c7e9a7a2345ccba96db230f3',
+    fingerprint: 'b8671d42cfae7ee82f98d54031b91dcb',
     brought:
-      'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
+      'hello with inventory and countable resources, observations, heartbeats and their interval, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
   },
 ]
 

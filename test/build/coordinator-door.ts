@@ -34,6 +34,7 @@ export type DoorOptions = {
   limits?: SessionsOptions['limits']
   strangers?: PortOptions['limits']
   heartbeatIntervalMs?: number
+  heartbeatsPerSecondMax?: number
 }
 
 export async function aDoor(options: DoorOptions = {}): Promise<Door> {
@@ -46,7 +47,8 @@ export async function aDoor(options: DoorOptions = {}): Promise<Door> {
   })
   const core = options.core ?? aFakeCore()
   const log = aFakeLog()
-  const settings = { heartbeatIntervalMs: options.heartbeatIntervalMs ?? 100 }
+  const { heartbeatIntervalMs = 100, heartbeatsPerSecondMax } = options
+  const settings = { heartbeatIntervalMs, heartbeatsPerSecondMax }
   const connections = createPort({ log, now, limits: options.strangers })
   const sessions = createSessions({ core, security, settings, port: connections, log, now, limits: options.limits })
 

@@ -90,7 +90,8 @@ export class Coordinator {
     const sessions = createSessions({
       core: loop,
       security: SECURITY,
-      settings: { heartbeatIntervalMs: 1_000 },
+      // In half of all starts a handful of nodes is a large fleet, whose heartbeats become rarer as it grows.
+      settings: { heartbeatIntervalMs: 1_000, ...(own.of('intervals').next() < 0.5 && { heartbeatsPerSecondMax: 2 }) },
       log: this.logOf(life),
       clock: life,
     })

@@ -137,6 +137,16 @@ describe('the link', () => {
     expect(agent.samples.slice(0, 3)).toEqual([true, false, false])
   })
 
+  test('beats at another interval once it is told one, beginning at once', async () => {
+    const door = await aDoor({ heartbeatIntervalMs: 60_000, heartbeatsPerSecondMax: 1 })
+    for (let index = 0; index < 100; index++) door.core.addNode({ name: `n${index}` })
+    const agent = await aLinkedAgent(door)
+    await until(() => agent.supervisor.assigned.length === 1)
+    expect(agent.samples).toHaveLength(1)
+    for (let index = 0; index < 100; index++) door.core.world.nodes.delete(`n${index}`)
+    await until(() => agent.samples.length === 2)
+  })
+
   test('asks for the complete assignment when a change does not build on what is there', async () => {
     const door = await aDoor()
     const agent = await aLinkedAgent(door)

@@ -54,6 +54,17 @@ describe('silence', () => {
     expect(statusAt(node, NOW + 3_800)).toBe('lost')
   })
 
+  test('a node that was told to speak less often may be silent for as much longer', () => {
+    const connection = { ...aNode().connection!, heartbeatIntervalMs: 5_000 }
+    const node = aNode({ heard: regular, connection })
+    const at = (now: number) => {
+      const others = Array.from({ length: 60 }, (_, index) => aNode({ name: `n${index + 2}`, heard: heardAt(now) }))
+      return judge(node, now, settings, others).status?.name
+    }
+    expect(at(NOW + 7_200)).toBeUndefined()
+    expect(at(NOW + 7_300)).toBe('lost')
+  })
+
   test('a node heard again after it was lost is ready', () => {
     const node = aNode({ status: { name: 'lost', since: NOW - 5_000, why: 'silent' } })
     expect(statusAt(node, NOW)).toBe('ready')
