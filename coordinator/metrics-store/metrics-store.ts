@@ -10,14 +10,7 @@ import { metricNamed } from '../../shared/metric-names.ts'
 import { readBlock } from './block.ts'
 import { type Block, encodeFrame } from './frame.ts'
 import { isKnownSeries, OpenSeries } from './open-series.ts'
-import {
-  type Subject,
-  type SubjectFacts,
-  type SubjectKey,
-  Subjects,
-  seriesOfSubject,
-  subjectOfSeries,
-} from './subjects.ts'
+import { type Subject, type SubjectFacts, Subjects, seriesOfSubject, subjectOfSeries } from './subjects.ts'
 import { TierFiles } from './tier-files.ts'
 import { TIERS } from './tiers.ts'
 
@@ -38,8 +31,11 @@ export type MetricsStore = {
   subjects(): Iterable<Subject>
   /** Values of one subject at one time, by name of the metric. Seconds only grow from call to call, but for a clock that is set back. */
   append(facts: SubjectFacts, second: number, values: Iterable<[metric: string, value: number]>): void
-  /** False: no further series are taken, and this has none. What was measured of it need not be put together. */
-  takes(facts: SubjectKey): boolean
+  /**
+   * The tasks of the node, some of them gone, of which points are taken: what was measured of others need not be put together. Null:
+   * any, as there is room.
+   */
+  tasksTaken(node: string): ReadonlySet<string> | null
   /** Calls for each point of these series in [from, to), each series' own in order of time but for a clock that was set back. */
   read(query: { series: readonly number[]; from: number; to: number; tier: number; visit: Visit }): Promise<void>
   /** Resolves when the frames that were cut up to now are on the disk, or lost. */
@@ -114,8 +110,8 @@ class PackedMetricsStore implements MetricsStore {
     return this.#subjects.all()
   }
 
-  takes(facts: SubjectKey): boolean {
-    return !this.#isFull() || this.#subjects.known(facts) !== null
+  tasksTaken(node: string): ReadonlySet<string> | null {
+    return this.#isFull() ? this.#subjects.tasksOn(node) : null
   }
 
   append(facts: SubjectFacts, second: number, values: Iterable<[string, number]>): void {

@@ -6,7 +6,7 @@ import type { Clock, Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { taskName } from '../api/view-task.ts'
 import { heartbeatIntervalOf } from '../decide/heartbeat-interval.ts'
-import type { Totals } from '../metrics/totals.ts'
+import { GAP_SECONDS_MAX, type Totals } from '../metrics/totals.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { MetricsStore } from './metrics-store.ts'
 
@@ -15,36 +15,55 @@ export const SAMPLE_EVERY_MS = 1_000
 const HEARTBEATS_MISSED_MAX = 2.5
 /** After so many points others have their turn: a millisecond or so. */
 const POINTS_AT_ONCE = 2_000
+/** Of more containers, counters go on for some nodes each second and for the others in the next ones. */
+const CONTAINERS_COUNTED_MAX = 50_000
 
 export type SamplerOptions = {
   /** Null: there is none (yet). */
-  store: () => Pick<MetricsStore, 'append' | 'takes'> | null
+  store: () => Pick<MetricsStore, 'append' | 'tasksTaken'> | null
   totals: Totals
   world: () => World
   clock: Clock
   heartbeatIntervalMs: number
+  /** For tests; see CONTAINERS_COUNTED_MAX. */
+  containersCountedMax?: number
 }
 
 /** Until stopped. A second whose sampling is still under way when the next begins takes that one's place. */
-export function startSampler({ store, totals, world, clock, heartbeatIntervalMs }: SamplerOptions): { stop(): void } {
+export function startSampler(options: SamplerOptions): { stop(): void } {
+  const { store, totals, world, clock, heartbeatIntervalMs } = options
+  const { containersCountedMax = CONTAINERS_COUNTED_MAX } = options
   let isSampling = false
   let isStopped = false
+  let rounds = 0
+  /** Found in the round before. */
+  let containers = 0
   const timer = clock.every(SAMPLE_EVERY_MS, () => {
     if (!isSampling) void sampleAll(clock.now())
   })
 
   async function sampleAll(now: Instant): Promise<void> {
     isSampling = true
+    const countedEvery = Math.max(1, Math.ceil(containers / containersCountedMax))
+    const gapSecondsMax = GAP_SECONDS_MAX + countedEvery - 1
+    let turn = rounds++
     let points = 0
+    containers = 0
     for (const name of [...world().nodes.keys()]) {
       if (isStopped) break
+      turn += 1
       const node = world().nodes.get(name)
       const into = store()
       if (!node) continue
       const quietMsMax = heartbeatIntervalOf(node, heartbeatIntervalMs) * HEARTBEATS_MISSED_MAX
       if (now - node.heard.lastBeatAt > quietMsMax) continue
-      totals.add(node, now)
-      points += into === null ? node.containerLoads.size : sampleNode(into, world(), node, now, quietMsMax)
+      containers += node.containerLoads.size
+      points += 1
+      if (turn % countedEvery === 0) {
+        totals.add(node, now, gapSecondsMax)
+        points += node.containerLoads.size
+      }
+      if (into !== null) points += sampleNode(into, world(), node, now, quietMsMax)
       if (points < POINTS_AT_ONCE) continue
       points = 0
       await new Promise<void>((resolve) => clock.soon(resolve))
@@ -63,7 +82,7 @@ export function startSampler({ store, totals, world, clock, heartbeatIntervalMs 
 
 /** How many points it gave. */
 export function sampleNode(
-  store: Pick<MetricsStore, 'append' | 'takes'>,
+  store: Pick<MetricsStore, 'append' | 'tasksTaken'>,
   world: World,
   node: Node,
   now: Instant,
@@ -74,9 +93,9 @@ export function sampleNode(
   const ofHost = hostValues(node.load)
   store.append({ kind: 'node', node: node.name }, second, ofHost)
   let points = ofHost.length
-  for (const load of node.containerLoads.values()) {
+  for (const load of loadsTaken(node, store.tasksTaken(node.name))) {
     const task = world.tasks.get(load.task)
-    if (task?.node !== node.name || !store.takes({ kind: 'task', id: task.id })) continue
+    if (task?.node !== node.name) continue
     const values = containerValues(load, task)
     const stack = world.services.get(task.service)?.stack ?? ''
     const facts = {
@@ -91,6 +110,13 @@ export function sampleNode(
     points += values.length
   }
   return points
+}
+
+/** A million tasks must not cost a second each second because a few thousand of them have series. */
+function loadsTaken({ containerLoads }: Node, taken: ReadonlySet<string> | null): Iterable<ContainerLoad> {
+  if (taken === null) return containerLoads.values()
+  if (taken.size > containerLoads.size) return containerLoads.values().filter(({ task }) => taken.has(task))
+  return [...taken].flatMap((task) => containerLoads.get(task) ?? [])
 }
 
 type Values = [metric: string, value: number][]

@@ -27,7 +27,9 @@ const NUMBER_MAX = 2 ** 32 / METRICS_MAX - 1
 export class Subjects {
   readonly #path: string
   readonly #byNumber = new Map<number, Subject>()
-  readonly #byKey = new Map<string, Subject>()
+  readonly #byNode = new Map<string, Subject>()
+  readonly #byTask = new Map<string, Subject>()
+  readonly #tasksByNode = new Map<string, Set<string>>()
   #next = 1
   /** Not in the file yet. */
   #fresh: Subject[] = []
@@ -50,14 +52,20 @@ export class Subjects {
   }
 
   /** The one of these facts; null: there is none. */
-  known(facts: SubjectKey): Subject | null {
-    return this.#byKey.get(keyOf(facts)) ?? null
+  known(facts: SubjectFacts): Subject | null {
+    const known = facts.kind === 'node' ? this.#byNode.get(facts.node) : this.#byTask.get(facts.id)
+    return known ?? null
+  }
+
+  /** Ids of those tasks of the node that are known. */
+  tasksOn(node: string): ReadonlySet<string> {
+    return this.#tasksByNode.get(node) ?? NO_TASKS
   }
 
   /** The one of these facts, made if need be; null when there are no numbers left. */
   of(facts: SubjectFacts): Subject | null {
-    const known = this.#byKey.get(keyOf(facts))
-    if (known !== undefined) return known
+    const known = this.known(facts)
+    if (known !== null) return known
     if (this.#next > NUMBER_MAX) return null
     const subject = { ...facts, number: this.#next }
     this.#add(subject)
@@ -83,8 +91,7 @@ export class Subjects {
     const gone = [...this.#byNumber.values()].filter((subject) => !isKept(subject))
     if (gone.length === 0) return
     for (const subject of gone) {
-      this.#byNumber.delete(subject.number)
-      this.#byKey.delete(keyOf(subject))
+      this.#remove(subject)
     }
     this.#fresh = []
     const path = `${this.#path}.new`
@@ -107,8 +114,26 @@ export class Subjects {
 
   #add(subject: Subject): void {
     this.#byNumber.set(subject.number, subject)
-    this.#byKey.set(keyOf(subject), subject)
     this.#next = Math.max(this.#next, subject.number + 1)
+    if (subject.kind === 'node') {
+      this.#byNode.set(subject.node, subject)
+      return
+    }
+    this.#byTask.set(subject.id, subject)
+    const onNode = this.#tasksByNode.get(subject.node) ?? new Set()
+    this.#tasksByNode.set(subject.node, onNode.add(subject.id))
+  }
+
+  #remove(subject: Subject): void {
+    this.#byNumber.delete(subject.number)
+    if (subject.kind === 'node') {
+      this.#byNode.delete(subject.node)
+      return
+    }
+    this.#byTask.delete(subject.id)
+    const onNode = this.#tasksByNode.get(subject.node)
+    onNode?.delete(subject.id)
+    if (onNode?.size === 0) this.#tasksByNode.delete(subject.node)
   }
 }
 
@@ -116,9 +141,4 @@ function textOf(subjects: Iterable<Subject>): string {
   return `${[...subjects].map((subject) => JSON.stringify(subject)).join('\n')}\n`
 }
 
-/** What makes a subject the one it is. */
-export type SubjectKey = { kind: 'node'; node: string } | { kind: 'task'; id: string }
-
-function keyOf(facts: SubjectKey): string {
-  return facts.kind === 'node' ? `n ${facts.node}` : `t ${facts.id}`
-}
+const NO_TASKS: ReadonlySet<string> = new Set()

@@ -26,22 +26,22 @@ export type ContainerTotals = {
 }
 
 /** Of a node that was away nobody knows what it used: that time counts for nothing. */
-const GAP_SECONDS_MAX = 10
+export const GAP_SECONDS_MAX = 10
 
 type OfNode = { at: Instant; host: HostTotals; tasks: Map<string, ContainerTotals> }
 
 export class Totals {
   readonly #nodes = new Map<string, OfNode>()
 
-  /** Adds what the node used since the call before. */
-  add(node: Node, now: Instant): void {
+  /** Adds what the node used since the call before, if that is no longer ago than `gapSecondsMax`. */
+  add(node: Node, now: Instant, gapSecondsMax: number = GAP_SECONDS_MAX): void {
     if (node.load === null) return
     const known = this.#nodes.get(node.name)
     const totals = known ?? { at: now, host: noHostTotals(), tasks: new Map<string, ContainerTotals>() }
     if (known === undefined) this.#nodes.set(node.name, totals)
     const seconds = (now - totals.at) / 1000
     totals.at = now
-    const counts = seconds > 0 && seconds <= GAP_SECONDS_MAX ? seconds : 0
+    const counts = seconds > 0 && seconds <= gapSecondsMax ? seconds : 0
     addHost(totals.host, node.load, counts)
     for (const load of node.containerLoads.values()) {
       const task = totals.tasks.get(load.task) ?? noContainerTotals()

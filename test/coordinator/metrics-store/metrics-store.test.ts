@@ -193,8 +193,19 @@ test('of what is left out there are no more subjects than are counted', async ()
   const store = await open({ seriesMax: 2 })
   for (let node = 0; node < 100; node++) store.append({ kind: 'node', node: `n${node}` }, START, [['cpu', 1]])
   expect(store.stats).toMatchObject({ series: 2, seriesLeftOut: 2, subjects: 4 })
-  const takes = (node: string) => store.takes({ kind: 'node', node })
-  expect(['n0', 'n1', 'n99'].map(takes)).toEqual([true, true, false])
+  await store.close()
+})
+
+test('while there is room it takes points of any task, then of those that have some', async () => {
+  const store = await open({ seriesMax: 2 })
+  const add = (id: string, node: string) =>
+    store.append({ kind: 'task', id, name: id, service: 'w', stack: 's', node }, START, [['cpu', 1]])
+  for (const id of ['t1', 't2', 't3']) add(id, 'a')
+  expect(store.tasksTaken('a')).toBeNull()
+  for (const id of ['t4', 't5']) add(id, 'b')
+  expect([...store.tasksTaken('a')!]).toEqual(['t1', 't2', 't3'])
+  expect([...store.tasksTaken('b')!]).toEqual(['t4'])
+  expect([...store.tasksTaken('c')!]).toEqual([])
   await store.close()
 })
 
