@@ -56,7 +56,9 @@ export function applyObservation(world: World, observation: Observation, at: Ins
       addLoad(node.loadHistory, observation.load, node.inventory?.cpuCores ?? 0, at)
       node.clockSkewMs = clockJump(node.clockSkewMs, observation.hostAt, at)?.skewMs ?? node.clockSkewMs
       for (const load of observation.containers) {
-        if (world.tasks.get(load.task)?.node === node.name) node.containerLoads.set(load.task, load)
+        // Of a task that has one it is known that it is here; among a million tasks looking it up costs more than all else.
+        const isHere = node.containerLoads.has(load.task) || world.tasks.get(load.task)?.node === node.name
+        if (isHere) node.containerLoads.set(load.task, load)
       }
       sampleUsage(world, node, at)
       return
@@ -75,9 +77,12 @@ function withDetail(load: HostLoad, before: HostLoad | null): HostLoad {
 
 /** What a service uses changes slowly, and there may be a million containers: a sample now and then is enough. */
 const USAGE_EVERY_MS = 15_000
+/** Of more it is as much rarer, so that all nodes together sample no more than 3,000 a second. */
+const USAGE_TASKS_MAX = 45_000
 
 function sampleUsage(world: World, node: Node, at: Instant): void {
-  if (at - node.usageSampledAt < USAGE_EVERY_MS) return
+  const everyMs = USAGE_EVERY_MS * Math.max(1, world.tasks.size / USAGE_TASKS_MAX)
+  if (at - node.usageSampledAt < everyMs) return
   node.usageSampledAt = at
   for (const load of node.containerLoads.values()) {
     const task = world.tasks.get(load.task)
