@@ -74,6 +74,8 @@ class PackedMetricsStore implements MetricsStore {
   readonly #files: TierFiles[]
   readonly #subjects: Subjects
   readonly #open = new Map<number, OpenSeries>()
+  /** The same, each subject's by number of the metric: most points are of a series that had one a second ago. */
+  #openOf = new WeakMap<Subject, OpenSeries[]>()
   /** Where the frame that each tier is at ends; 0: it has not begun. */
   readonly #frameEnds = TIERS.map(() => 0)
   /** Cut, and not on the disk yet. */
@@ -118,11 +120,14 @@ class PackedMetricsStore implements MetricsStore {
     if (!this.#advance(second)) return
     const subject = this.#isFull() ? this.#subjects.known(facts) : this.#subjects.of(facts)
     if (subject === null) return
+    const open = this.#openOf.get(subject) ?? []
+    if (open.length === 0) this.#openOf.set(subject, open)
     for (const [name, value] of values) {
       const metric = metricNamed(name)
       if (metric === undefined) throw new Error(`there is no metric ${name}`)
-      const series = this.#openSeries(seriesOfSubject(subject, metric.number))
+      const series = open[metric.number] ?? this.#openSeries(seriesOfSubject(subject, metric.number))
       if (series === null) continue
+      open[metric.number] = series
       series.append(second, value)
       this.#samples++
     }
@@ -234,6 +239,7 @@ class PackedMetricsStore implements MetricsStore {
     for (const [number, series] of this.#open) {
       if (series.isEmpty && second - series.lastSecond > IDLE_SECONDS) this.#open.delete(number)
     }
+    this.#openOf = new WeakMap()
     this.#leftOut = new Set()
     this.#writing = this.#writing.then(() => this.#forgetSubjects()).catch((error: unknown) => this.#failed(error))
   }
