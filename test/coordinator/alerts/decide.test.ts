@@ -55,7 +55,11 @@ describe('conditions', () => {
     const below = (observed: object) => {
       const task = aTask({ service: 'shop_api', node: 'n1' })
       Object.assign(task.observed, { state: 'running', health: 'none', ...observed })
-      const world = aWorld({ nodes: [aNode({ name: 'n1' })], services: [aService({ name: 'shop_api' })], tasks: [task] })
+      const world = aWorld({
+        nodes: [aNode({ name: 'n1' })],
+        services: [aService({ name: 'shop_api' })],
+        tasks: [task],
+      })
       return look(world).length > 0
     }
     expect(below({ attempt: 1, since: NOW })).toBe(false)
