@@ -6,8 +6,10 @@ import type { Clock, Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { taskName } from '../api/view-task.ts'
 import type { Totals } from '../metrics/totals.ts'
+import { restartedUnmeasured, restartsOf } from '../metrics/unmeasured.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { MetricsStore } from './metrics-store.ts'
+import type { SubjectFacts } from './subjects.ts'
 
 export const SAMPLE_EVERY_MS = 1_000
 /** A node that was not heard for so many heartbeats is not known to be as it was. */
@@ -76,19 +78,20 @@ export function sampleNode(
     const task = world.tasks.get(load.task)
     if (task?.node !== node.name || !store.takes({ kind: 'task', id: task.id })) continue
     const values = containerValues(load, task)
-    const stack = world.services.get(task.service)?.stack ?? ''
-    const facts = {
-      kind: 'task',
-      id: task.id,
-      name: taskName(task),
-      service: task.service,
-      stack,
-      node: node.name,
-    } as const
-    store.append(facts, second, values)
+    store.append(factsOf(world, node, task), second, values)
     points += values.length
   }
+  for (const task of restartedUnmeasured(world, node)) {
+    if (!store.takes({ kind: 'task', id: task.id })) continue
+    store.append(factsOf(world, node, task), second, [['restarts', restartsOf(task)]])
+    points += 1
+  }
   return points
+}
+
+function factsOf(world: World, { name: node }: Node, task: Task): Extract<SubjectFacts, { kind: 'task' }> {
+  const { id, service } = task
+  return { kind: 'task', id, name: taskName(task), service, stack: world.services.get(service)?.stack ?? '', node }
 }
 
 type Values = [metric: string, value: number][]
@@ -119,7 +122,7 @@ export function hostValues(load: HostLoad): Values {
   ])
 }
 
-export function containerValues(load: ContainerLoad, { observed }: Task): Values {
+export function containerValues(load: ContainerLoad, task: Task): Values {
   return present([
     ['cpu', load.cpuCoresUsed],
     ['memory', load.memoryBytesUsed],
@@ -132,7 +135,7 @@ export function containerValues(load: ContainerLoad, { observed }: Task): Values
     ['throttled', load.cpuThrottledShare],
     ['processes', load.processes],
     ['health-check', load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000],
-    ['restarts', Math.max(0, observed.attempt - 1)],
+    ['restarts', restartsOf(task)],
   ])
 }
 
