@@ -82,6 +82,11 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('--until <TIME>', 'only lines older than this', moment)
     .option('-g, --grep <RE>', 'only lines in which this regular expression is')
     .option('--level <LEVEL>', 'only lines that say they are at least trace, debug, info, warn, error or fatal', level)
+    .option(
+      '--field <TEST>',
+      'only JSON lines with such a field: status>=500, user.id=42, path!=/healthz, error; several may be given',
+      collect,
+    )
     .option('-C, --context <N>', 'with N lines before and after each that is found (up to 1000)', upTo(1_000))
     .option('-t, --timestamps', 'with the time of each line')
     .action(async (target, options) =>

@@ -157,7 +157,7 @@ describe('berth plan', () => {
     await writeFile(file, `${WEB}  db: { image: 'example/db:1', volumes: ['data:/data'] }\nvolumes: { data: {} }\n`)
     const { stdout } = await berth(server, 'plan', '-f', file, '--stack', 'shop')
     expect(stdout).toMatch(
-      /after this n\d could be lost and everything would still fit\n  n\d could not: shop_db has its volume shop_data there/,
+      /after this n\d could be lost and everything would still fit\n {2}n\d could not: shop_db has its volume shop_data there/,
     )
   })
 
