@@ -179,13 +179,15 @@ function addMetrics(program: Command, context: MakeContext): void {
     )
   addJson(program.command('top').description('who uses most now: live on a terminal, else once'))
     .option('--nodes', 'nodes rather than tasks')
-    .addOption(new Option('--sort <WHAT>', 'by what (default: cpu)').choices(TOP_SORTS).default('cpu', ''))
+    .addOption(new Option('--sort <WHAT>', 'by what').choices(TOP_SORTS).default('cpu'))
     .option('--reverse', 'smallest first')
     .option('-n, --limit <N>', 'so many rows', atLeastOne, 100)
     .option('--stack <STACK>', 'only of this stack')
     .option('--service <SERVICE>', 'only of this service')
     .option('--node <NODE>', 'only on this node')
-    .option('--interval <TIME>', 'how often it is drawn anew', milliseconds, 2_000)
+    .addOption(
+      new Option('--interval <TIME>', 'how often it is drawn anew').argParser(milliseconds).default(2_000, '2s'),
+    )
     .action(async ({ json, ...options }) => (await import('./commands/top.ts')).top(context(json), options))
 }
 
@@ -305,7 +307,11 @@ function addJson(command: Command): Command {
 function addWait(command: Command): Command {
   return command
     .option('-d, --detach', 'do not wait')
-    .option('--timeout <TIME>', 'how long to wait: 90s, 5m, 1h', milliseconds, waitTimeoutMs)
+    .addOption(
+      new Option('--timeout <TIME>', 'how long to wait: 90s, 5m, 1h')
+        .argParser(milliseconds)
+        .default(waitTimeoutMs, '5m'),
+    )
 }
 
 function addFiles(command: Command): Command {
