@@ -3,6 +3,7 @@ import { ClusterSettings } from '../cluster-settings.ts'
 import { FIELD_TEST_CHARS_MAX, FIELD_TESTS_MAX } from '../log-field.ts'
 import { POSITIONS_MAX } from '../log-position.ts'
 import { NAME_PATTERN } from '../names.ts'
+import { OVERCOMMIT_MAX, OVERCOMMIT_MIN } from '../overcommit.ts'
 import Type, { type Static } from '../schema.ts'
 import { PolicyName, Taint, TaintEffect } from '../spec.ts'
 import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Time } from './common.ts'
@@ -172,7 +173,7 @@ export const TaintsBody = Type.Object(
 )
 export type TaintsBody = Static<typeof TaintsBody>
 
-const Share = Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 }))
+const Share = Type.Optional(Type.Number({ minimum: OVERCOMMIT_MIN, maximum: OVERCOMMIT_MAX }))
 const Bytes = Type.Optional(Type.Integer({ minimum: 0 }))
 
 /** What is kept back from promises, and how many times the rest may be promised. What is not named stays as it is. */
