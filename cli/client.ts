@@ -11,7 +11,7 @@ const answerTimeoutMs = 30_000
 const SILENCE_MAX_MS = 40_000
 const answerBytesMax = 256 * 1024 * 1024
 
-export type Query = Record<string, string | number | boolean | undefined>
+export type Query = Record<string, string | number | boolean | string[] | undefined>
 export type ServerEvent = { event: string; data: unknown }
 
 export type Client = ReturnType<typeof createClient>
@@ -128,7 +128,9 @@ function parseUrl(text: string): URL {
 
 function searchOf(query: Query): string {
   const search = new URLSearchParams()
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value))
+  for (const [key, value] of Object.entries(query)) {
+    for (const each of Array.isArray(value) ? value : [value]) if (each !== undefined) search.append(key, String(each))
+  }
   return search.toString()
 }
 

@@ -18,6 +18,12 @@ export function trimmed(value: number): string {
   return value >= 100 ? String(Math.round(value)) : String(Math.round(value * 10) / 10)
 }
 
+/** Of a CPU: `12.5`, `0.75`, `0.0013`; what is hardly anything is 0.00. */
+export function cores(value: number): string {
+  if (value >= 10) return trimmed(value)
+  return value >= 0.1 || value < 0.00005 ? value.toFixed(2) : String(Number(value.toPrecision(2)))
+}
+
 /** `35 %`; of nothing it is 0. */
 export function percent(part: number, whole: number): string {
   return `${whole > 0 ? Math.round((part / whole) * 100) : 0} %`

@@ -2,7 +2,7 @@
 import type { LogRecord, LogRecordLine, LogsBody } from '../shared/api.ts'
 import { BerthError } from '../shared/errors.ts'
 import { advance, type LogPosition, POSITIONS_MAX } from '../shared/log-position.ts'
-import { type Client, isErrorCode } from './client.ts'
+import { type Client, isErrorCode, type Query } from './client.ts'
 
 /** What is said about the lines: `broken` while the coordinator is away, `back` when it is there again. */
 export type LogWord =
@@ -67,7 +67,7 @@ function take(texts: string[], news: LogNews[], place: ReadingPlace): 'gone' | '
 function ask(client: Client, query: LogsBody, place: ReadingPlace): AsyncIterable<string[]> {
   const from = place.from()
   if (from !== undefined) return client.lines('/v1/logs', {}, undefined, { ...query, from })
-  return client.lines('/v1/logs', query as Record<string, string | number | boolean>)
+  return client.lines('/v1/logs', query as Query)
 }
 
 /** How far the reader is in each task. */

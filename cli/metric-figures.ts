@@ -1,10 +1,10 @@
 /** Values of metrics for people. */
-import { bytes, duration, trimmed } from './figures.ts'
+import { bytes, cores, duration, trimmed } from './figures.ts'
 
 export function metricFigure(value: number, unit: string): string {
   switch (unit) {
     case 'cores':
-      return value >= 10 ? trimmed(value) : value.toFixed(2)
+      return cores(value)
     case 'bytes':
       return bytes(value)
     case 'bytes/s':
@@ -14,7 +14,7 @@ export function metricFigure(value: number, unit: string): string {
     case 'percent':
       return `${trimmed(value)} %`
     case 'seconds':
-      return duration(value * 1000)
+      return value < 1 ? `${trimmed(value * 1000)} ms` : duration(value * 1000)
     case 'count':
       return value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(2)
     default:

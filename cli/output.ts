@@ -19,12 +19,12 @@ export type Output = {
   /** Resolves when whoever reads our answer has taken what was written, so that nothing piles up for `less`. */
   drained(): Promise<void>
   readonly isTerminal: boolean
+  /** Infinite where nobody looks at a screen: whoever searches in a table needs all that is in its cells. */
   readonly columns: number
   readonly rows: number
   paint(style: Style, text: string): string
 }
 
-export const COLUMNS_DEFAULT = 100
 const ROWS_DEFAULT = 24
 
 export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
@@ -45,7 +45,7 @@ export function processOutput(env: NodeJS.ProcessEnv = process.env): Output {
     },
     isTerminal: isTerminal && env.TERM !== 'dumb',
     get columns() {
-      return stdout.columns ?? COLUMNS_DEFAULT
+      return stdout.columns ?? Number.POSITIVE_INFINITY
     },
     get rows() {
       return stdout.rows ?? ROWS_DEFAULT

@@ -82,6 +82,11 @@ function addLooking(program: Command, context: MakeContext): void {
     .option('--until <TIME>', 'only lines older than this', moment)
     .option('-g, --grep <RE>', 'only lines in which this regular expression is')
     .option('--level <LEVEL>', 'only lines that say they are at least trace, debug, info, warn, error or fatal', level)
+    .option(
+      '--field <TEST>',
+      'only JSON lines with such a field: status>=500, user.id=42, path!=/healthz, error; several may be given',
+      collect,
+    )
     .option('-C, --context <N>', 'with N lines before and after each that is found (up to 1000)', upTo(1_000))
     .option('-t, --timestamps', 'with the time of each line')
     .action(async (target, options) =>
@@ -174,13 +179,15 @@ function addMetrics(program: Command, context: MakeContext): void {
     )
   addJson(program.command('top').description('who uses most now: live on a terminal, else once'))
     .option('--nodes', 'nodes rather than tasks')
-    .addOption(new Option('--sort <WHAT>', 'by what (default: cpu)').choices(TOP_SORTS).default('cpu', ''))
+    .addOption(new Option('--sort <WHAT>', 'by what').choices(TOP_SORTS).default('cpu'))
     .option('--reverse', 'smallest first')
     .option('-n, --limit <N>', 'so many rows', atLeastOne, 100)
     .option('--stack <STACK>', 'only of this stack')
     .option('--service <SERVICE>', 'only of this service')
     .option('--node <NODE>', 'only on this node')
-    .option('--interval <TIME>', 'how often it is drawn anew', milliseconds, 2_000)
+    .addOption(
+      new Option('--interval <TIME>', 'how often it is drawn anew').argParser(milliseconds).default(2_000, '2s'),
+    )
     .action(async ({ json, ...options }) => (await import('./commands/top.ts')).top(context(json), options))
 }
 
@@ -300,7 +307,11 @@ function addJson(command: Command): Command {
 function addWait(command: Command): Command {
   return command
     .option('-d, --detach', 'do not wait')
-    .option('--timeout <TIME>', 'how long to wait: 90s, 5m, 1h', milliseconds, waitTimeoutMs)
+    .addOption(
+      new Option('--timeout <TIME>', 'how long to wait: 90s, 5m, 1h')
+        .argParser(milliseconds)
+        .default(waitTimeoutMs, '5m'),
+    )
 }
 
 function addFiles(command: Command): Command {

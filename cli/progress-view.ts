@@ -2,6 +2,7 @@
 import type { ProgressDocument, ServiceProgress } from '../shared/api.ts'
 import { duration, plural } from './figures.ts'
 import type { Output } from './output.ts'
+import { oneLine } from './terminal-text.ts'
 
 const barCells = 18
 const stateWidth = 38
@@ -196,7 +197,7 @@ function waitLines(service: ServiceProgress, lastLines: ProgressDocument['lastLi
 /** Each failure with what the task has said last. */
 function failureLines({ failures }: ServiceProgress, lastLines: ProgressDocument['lastLines'] = []): string[] {
   const shown = failures.slice(0, failuresShownMax).flatMap(({ task, name, node, why }) => {
-    const words = why.trim().replaceAll(/\s*\n\s*/g, ' ')
+    const words = oneLine(why.trim())
     const said = lastLines.find((each) => each.task === task)
     const lines = said?.lines.map(
       (line, index) => `${index === 0 ? 'last lines:' : ''.padEnd(11)}  ${timeOf(said.at[index])}${line}`,

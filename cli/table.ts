@@ -1,4 +1,5 @@
 /** Tables for a terminal: columns as wide as their widest cell, cut to fit, never wrapped. */
+import { oneLine } from './terminal-text.ts'
 
 export type Column = {
   title: string
@@ -9,9 +10,9 @@ export type Column = {
 
 const gap = '  '
 
-/** The table's lines, title line first, none longer than `width`. Cells hold plain text: colour comes afterwards. */
+/** The table's lines, title line first, none longer than `width`. Cells hold plain text in one line: colour comes afterwards. */
 export function tableLines(columns: Column[], rows: string[][], width = 100): string[] {
-  const lines = [columns.map((column) => column.title), ...rows]
+  const lines = [columns.map((column) => column.title), ...rows.map((row) => row.map(oneLine))]
   const widths = columns.map((_, index) => Math.max(...lines.map((line) => (line[index] ?? '').length)))
   shrink(columns, widths, width)
   return lines.map((line) =>

@@ -32,3 +32,8 @@ function picture(control: string): string {
   if (code < 0x20) return String.fromCharCode(0x2400 + code)
   return code === 0x7f ? '\u2421' : '\ufffd'
 }
+
+/** What somebody else has written, such as a health check, may have several lines. */
+export function oneLine(text: string): string {
+  return text.includes('\n') ? text.replaceAll(/\s*\n\s*/g, ' ').trim() : text
+}

@@ -1,4 +1,5 @@
 /** What the coordinator offers its own interfaces (api, sessions): the seam between them and the control loop. */
+import type { FieldTest } from '../shared/log-field.ts'
 import type { LogPosition } from '../shared/log-position.ts'
 import type { LogLine } from '../shared/wire/up.ts'
 import type { Change, EventRecord, Observation, World } from './world.ts'
@@ -61,6 +62,8 @@ export interface LogReader {
     grep?: string
     /** Only lines that say they are at least of this level. */
     level?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+    /** Only JSON lines whose fields meet all of these. */
+    fields?: readonly FieldTest[]
     /** With so many lines of the task before and after each that is found. */
     context?: number
     follow: boolean

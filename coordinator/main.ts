@@ -25,6 +25,7 @@ import { type Journal, openJournal } from './journal/journal.ts'
 import { judgement } from './judgement.ts'
 import { createKeptReader } from './logs/kept-reader.ts'
 import { LogStore } from './logs/log-store.ts'
+import { sieving } from './logs/sieving.ts'
 import { createLoop, type Loop } from './loop.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { type MetricsHistory, openMetricsHistory } from './metrics-store/history.ts'
@@ -162,7 +163,7 @@ async function serve(
     ...(logStore && { logStore }),
   })
   opened.sessions = sessions
-  const logs = logStore === null ? sessions : keptReader(loop, sessions, logStore)
+  const logs = logStore === null ? sieving(sessions) : keptReader(loop, sessions, logStore)
   loop.setDispatcher(sessions)
   metrics.watch({
     world: () => loop.world,

@@ -28,7 +28,8 @@ export async function probeOnce(
   const asked = printProbe({ ...probe, port: target.port }, target.host)
   const end = (ok: boolean, said: string): ProbeOutcome => ({
     ok,
-    message: wellFormedBrief(`${asked} → ${said}`, 1024),
+    // One line, whatever a page is made of.
+    message: wellFormedBrief(`${asked} → ${said.replaceAll(/\s+/g, ' ').trim()}`, 1024),
     startedAt,
     endedAt: clock.now(),
   })
@@ -38,15 +39,21 @@ export async function probeOnce(
     return end(ok, said)
   } catch (error) {
     if (limit.aborted) return end(false, `no answer within ${probe.timeoutMs} ms`)
-    const { code, message } = error as NodeJS.ErrnoException
-    return end(false, WORDS[code ?? ''] ?? message)
+    return end(false, wordsOf(error as NodeJS.ErrnoException))
   }
+}
+
+function wordsOf({ code = '', message }: NodeJS.ErrnoException): string {
+  // `write EPROTO 40FD…:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../deps/openssl/…`
+  const tls = /SSL routines:[^:]*:([^:]+)/.exec(message)?.[1]
+  return WORDS[code] ?? (tls === undefined ? message : `no TLS could be agreed on: ${tls}`)
 }
 
 const WORDS: Record<string, string> = {
   ECONNREFUSED: 'connection refused: nothing listens there',
   ECONNRESET: 'the connection was reset',
   EHOSTUNREACH: 'the host is not reachable',
+  ERR_HTTP2_ERROR: 'what answers does not speak gRPC (HTTP/2 in clear)',
 }
 
 function ask(probe: HealthProbe, target: { host: string; port: number }, signal: AbortSignal): Promise<Answer> {

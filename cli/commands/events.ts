@@ -4,6 +4,7 @@ import { BerthError } from '../../shared/errors.ts'
 import type { Client, Query } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import type { Output } from '../output.ts'
+import { oneLine } from '../terminal-text.ts'
 
 export type EventsOptions = {
   follow?: boolean
@@ -17,6 +18,8 @@ export type EventsOptions = {
 }
 
 const reconnectMs = 1000
+/** Of the longest but a few. */
+const KIND_WIDTH = 18
 
 export async function events(context: Context, options: EventsOptions): Promise<void> {
   const { out, json } = context
@@ -32,15 +35,23 @@ export async function events(context: Context, options: EventsOptions): Promise<
     const { items } = await client.get<{ items: EventDocument[] }>('/v1/events', query)
     if (json) return out.document(items)
     items.forEach(print)
-    // A type that is misspelt would look like peace.
-    if (items.length === 0 && filter.type !== undefined) {
-      out.note(
-        `of the events that are kept none is of type ${filter.type}; without --type all are shown, --json has their types as "kind"`,
-      )
-    }
+    // A name or type that is misspelt would look like peace.
+    if (items.length === 0) out.note(nothingText(options))
     if (since !== undefined && items.length === query.limit)
       out.note(`these are the newest ${items.length}; there may be more: narrow it with --type or --since`)
   })
+}
+
+function nothingText({ stack, service, node, type, since }: EventsOptions): string {
+  const asked = [
+    type === undefined ? '' : `of type ${type}`,
+    stack === undefined ? '' : `of stack ${stack}`,
+    service === undefined ? '' : `of service ${service}`,
+    node === undefined ? '' : `of node ${node}`,
+    since === undefined ? '' : 'so young',
+  ].filter((words) => words !== '')
+  if (asked.length === 0) return 'nothing has happened yet'
+  return `of the events that are kept none is ${asked.join(' and ')}; without options the newest are shown, each with its type`
 }
 
 /** Goes on where it was after the coordinator was away. */
@@ -77,6 +88,7 @@ async function followEvents(
 
 export function eventLine(event: EventDocument, paint: Output['paint']): string {
   const time = event.at.replace('T', ' ').slice(0, 19)
-  const message = event.message.replaceAll(/\s*\n\s*/g, ' ')
-  return `${paint('dim', time)}  ${event.level === 'warning' ? paint('yellow', `! ${message}`) : `  ${message}`}`
+  const message = oneLine(event.message)
+  const said = event.level === 'warning' ? paint('yellow', `! ${message}`) : `  ${message}`
+  return `${paint('dim', `${time}  ${event.kind.padEnd(KIND_WIDTH)}`)}  ${said}`
 }

@@ -7,6 +7,7 @@ import { type Context, withClient } from '../context.ts'
 import { bytes, plural, trimmed } from '../figures.ts'
 import type { Output } from '../output.ts'
 import { type Column, tableLines } from '../table.ts'
+import { oneLine } from '../terminal-text.ts'
 import { candidateTable } from './why.ts'
 
 export type IncidentsOptions = { limit?: number /** Milliseconds before now. */; since?: number }
@@ -185,4 +186,3 @@ function what({ taskName, service, node }: Pick<IncidentBriefDocument, 'taskName
 }
 
 const shortTime = (time: string) => time.replace('T', ' ').slice(0, 19)
-const oneLine = (text: string) => text.replaceAll(/\s*\n\s*/g, ' ')

@@ -15,6 +15,7 @@ export type LogsOptions = {
   until?: number
   grep?: string
   level?: NonNullable<LogsBody['level']>
+  field?: string[]
   context?: number
   timestamps?: boolean
 }
@@ -29,6 +30,7 @@ export async function logs(context: Context, target: string, options: LogsOption
   const names = new Map<string, string>()
   const print = json ? (line: LogRecordLine) => out.record(line) : linePrinter(out, names, options.timestamps ?? false)
   const merger = lineMerger(print)
+  let isSilent = true
   const query = {
     ...parseTarget(target),
     follow: options.follow ?? false,
@@ -37,7 +39,9 @@ export async function logs(context: Context, target: string, options: LogsOption
     ...(options.until === undefined ? {} : { until: options.until }),
     ...(options.grep === undefined ? {} : { grep: options.grep }),
     ...(options.level === undefined ? {} : { level: options.level }),
+    ...(options.field === undefined ? {} : { field: options.field }),
     ...(options.context === undefined ? {} : { context: options.context }),
+    ...(json ? { parse: true } : {}),
   }
   const timer = options.follow ? setInterval(() => merger.release(performance.now() - holdMs), releaseMs) : undefined
   try {
@@ -45,6 +49,7 @@ export async function logs(context: Context, target: string, options: LogsOption
       for await (const news of readLogs(client, query)) {
         const now = performance.now()
         for (const record of news) {
+          if (!('tasks' in record)) isSilent = false
           if ('text' in record) merger.add(record, now)
           else if ('tasks' in record) for (const [id, name] of Object.entries(record.tasks)) names.set(id, name)
           else out.note(noteOf(record, target))
@@ -56,6 +61,13 @@ export async function logs(context: Context, target: string, options: LogsOption
     clearInterval(timer)
     merger.end()
   }
+  if (isSilent && !json) out.note(`(${nothingOf(target, options)})`)
+}
+
+/** Nothing at all could be a mistake in what was asked for. */
+function nothingOf(target: string, { grep, level, field, since, until }: LogsOptions): string {
+  const isFiltered = [grep, level, field, since, until].some((filter) => filter !== undefined)
+  return isFiltered ? `no line of ${target} is as was asked for` : `no lines of ${target} are kept`
 }
 
 /** Hosts tell the time of their lines, and one of them may be beyond what a date can hold. */

@@ -42,7 +42,7 @@ export function planLines(answer: PlanDocument, paint: Output['paint']): string[
     ...changeLines(others),
     ...unplacedLines(answer.unplaced, paint),
     ...(answer.refused ? [`${paint('red', '✗ refused')}: ${answer.refused.message}`] : []),
-    lastLine(answer),
+    ...lastLines(answer),
     ...(answer.isComplete ? [] : ['there is more to come than is looked at; what is told is how it begins']),
   ]
 }
@@ -81,9 +81,11 @@ function nodesText({ nodes, counts }: ServicePlanDocument): string {
   return `→ ${shown.join(', ')}${names.length > 5 ? ` and ${names.length - 5} more nodes` : ''}`
 }
 
-function lastLine({ refused, unplaced, changesNothing, survival }: PlanDocument): string {
+function lastLines({ refused, unplaced, changesNothing, survival }: PlanDocument): string[] {
   const said = refused ? 'the deployment would be refused' : unplacedText(unplaced, changesNothing)
-  return survival ? `${said}; ${survivalText(survival)}` : said
+  if (!survival) return [said]
+  const [first, ...broken] = survivalLines(survival)
+  return [`${said}; ${first}`, ...broken]
 }
 
 function unplacedText(unplaced: readonly UnplacedDocument[], changesNothing: boolean): string {
@@ -92,16 +94,22 @@ function unplacedText(unplaced: readonly UnplacedDocument[], changesNothing: boo
   return changesNothing ? 'nothing would change' : 'nothing is refused'
 }
 
-/** `after this web-2 could be lost and everything would still fit, web-3 could not (db has its volume there)` */
-export function survivalText({ safe, broken, unknown }: SurvivalDocument): string {
+const BROKEN_SHOWN = 3
+
+/** Which node could be lost afterwards, and below that a line for each of the first that could not: with what would not fit then. */
+export function survivalLines({ safe, broken, unknown }: SurvivalDocument): string[] {
   const notTried = unknown > 0 ? `; ${plural(unknown, 'node')} not tried` : ''
-  const first = broken
-    .slice(0, 3)
-    .map(({ node, services }) => `${node} could not (${services[0]?.message ?? ''}${services.length > 1 ? ', …' : ''})`)
-  const more = broken.length > 3 ? `, nor could ${broken.length - 3} more` : ''
+  const lines = broken
+    .slice(0, BROKEN_SHOWN)
+    .map(
+      ({ node, services }) => `  ${node} could not: ${services[0]?.message ?? ''}${services.length > 1 ? ', …' : ''}`,
+    )
+  if (broken.length > BROKEN_SHOWN) lines.push(`  nor could ${broken.length - BROKEN_SHOWN} more (--json)`)
   if (broken.length === 0)
-    return `after this any ${safe.length > 1 ? 'one node' : 'node'} could be lost and everything would still fit${notTried}`
-  if (safe.length === 0) return `after this no node could be lost: ${first.join(', ')}${more}${notTried}`
+    return [
+      `after this any ${safe.length > 1 ? 'one node' : 'node'} could be lost and everything would still fit${notTried}`,
+    ]
+  if (safe.length === 0) return [`after this no node could be lost${notTried}`, ...lines]
   const could = safe.length <= 3 ? safe.join(' or ') : `any of ${safe.length} nodes`
-  return `after this ${could} could be lost and everything would still fit, ${first.join(', ')}${more}${notTried}`
+  return [`after this ${could} could be lost and everything would still fit${notTried}`, ...lines]
 }

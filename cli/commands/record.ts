@@ -37,7 +37,7 @@ export async function replay(context: Context, file: string | undefined, { polic
     const report = await startReplay(path, policy)
     if (context.json) context.out.document(report)
     else for (const line of reportLines(report, context.out.columns)) context.out.line(line)
-    if (report.kind === 'same' && !report.reproduced) process.exitCode = 1
+    if (report.kind === 'same' && !(report.reproduced && report.recording.bytesUnreadable === 0)) process.exitCode = 1
   } finally {
     if (file === undefined) await rm(path, { force: true })
   }
@@ -74,7 +74,13 @@ export function reportLines(report: Report, columns: number): string[] {
   const { recording } = report
   const gaps = recording.gaps > 0 ? `, ${plural(recording.gaps, 'gap')}` : ''
   const head = `${recording.cluster}  ${duration(recording.durationMs)} until ${recording.to}, ${plural(recording.nodes, 'node')}${gaps}`
-  return [head, ...(report.kind === 'same' ? sameLines(report) : otherLines(report, columns))]
+  const left = recording.bytesUnreadable
+  const cut = `✗ the last ${bytes(left)} of the file cannot be read: it was cut off or damaged, and what came there is not judged`
+  return [
+    head,
+    ...(left > 0 ? [cut] : []),
+    ...(report.kind === 'same' ? sameLines(report) : otherLines(report, columns)),
+  ]
 }
 
 function sameLines(report: Extract<Report, { kind: 'same' }>): string[] {

@@ -3,6 +3,7 @@ import type { ChangeAnswer, ClusterBody, ClusterDocument, NodeBody, TaintsBody }
 import { didYouMean } from '../../shared/compose/suggest.ts'
 import { parseBytes } from '../../shared/compose/units.ts'
 import { BerthError } from '../../shared/errors.ts'
+import { OVERCOMMIT_MAX, OVERCOMMIT_MIN } from '../../shared/overcommit.ts'
 import { POLICY_NAMES, TAINT_EFFECTS } from '../../shared/spec.ts'
 import { segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
@@ -36,7 +37,11 @@ export async function taintNode(context: Context, node: string, taints: string[]
   const body = parseTaints(taints)
   const path = `/v1/nodes/${segment(node)}/taints`
   const answer = await withClient(context, (client) => client.put<ChangeAnswer>(path, body))
-  said(context, answer, `${node}  tainted`)
+  const words = [
+    ...body.set.map(({ key, value, effect }) => `taint ${key}${value && `=${value}`}:${effect} set`),
+    ...body.remove.map(({ key, effect }) => `taint ${key}${effect ? `:${effect}` : ''} removed`),
+  ]
+  said(context, answer, `${node}  ${words.join(', ')}`)
 }
 
 function said({ out, json }: Context, answer: unknown, words: string): void {
@@ -112,7 +117,10 @@ export function parseNodeSettings(pairs: readonly string[]): NodeBody {
         `"${key}" is no setting of a node; there are ${Object.keys(NODE_KEYS).join(', ')}${didYouMean(key, Object.keys(NODE_KEYS))}`,
       )
     const [group, name] = place
-    body[group][name] = amount(key, value, name.endsWith('Bytes'))
+    const given = amount(key, value, name.endsWith('Bytes'))
+    if (group === 'overcommit' && !(given >= OVERCOMMIT_MIN && given <= OVERCOMMIT_MAX))
+      throw wrong(`${key} cannot be ${value}; it is a factor from ${OVERCOMMIT_MIN} to ${OVERCOMMIT_MAX}`)
+    body[group][name] = given
   }
   return body
 }

@@ -25,6 +25,8 @@ const SINCE_DEFAULT_MS = 3_600_000
 const METRICS_DEFAULT = ['cpu', 'memory']
 const ROWS = 8
 const COLUMNS_MAX = 140
+/** Of a plot that goes into a pipe. */
+const COLUMNS_UNSEEN = 100
 /** Of many lines those that used most. */
 const ROWS_MAX = 20
 
@@ -93,7 +95,7 @@ function textOf(
     points: line.points,
     fromMs: Date.parse(from),
     stepMs: stepSeconds * 1000,
-    columns: Math.min(out.columns, COLUMNS_MAX),
+    columns: Number.isFinite(out.columns) ? Math.min(out.columns, COLUMNS_MAX) : COLUMNS_UNSEEN,
     rows: ROWS,
     isOfBytes: unit.startsWith('bytes'),
     format,

@@ -3,6 +3,7 @@ import type { StatusDocument } from '../../shared/api.ts'
 import { type Context, withClient } from '../context.ts'
 import { bytes, duration, percent, plural, trimmed } from '../figures.ts'
 import type { Output } from '../output.ts'
+import { oneLine } from '../terminal-text.ts'
 
 export async function status(context: Context): Promise<void> {
   const document = await withClient(context, (client) => client.get<StatusDocument>('/status'))
@@ -37,8 +38,7 @@ export function statusLines(
     ),
     pair(`tasks   ${parts.join(', ')}`, rolloutsText(rolling)),
     ...problems.slice(0, problemsShownMax).map(({ message, hint }) => {
-      const oneLine = message.replaceAll(/\s*\n\s*/g, ' ')
-      return `${paint('yellow', '!')} ${oneLine}${hint ? paint('dim', `   → ${hint}`) : ''}`
+      return `${paint('yellow', '!')} ${oneLine(message)}${hint ? paint('dim', `   → ${hint}`) : ''}`
     }),
     ...(problems.length > problemsShownMax
       ? [`! and ${plural(problems.length - problemsShownMax, 'more problem')}: berth status --json`]

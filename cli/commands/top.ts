@@ -5,7 +5,7 @@ import { BerthError } from '../../shared/errors.ts'
 import type { TopSort } from '../../shared/metric-names.ts'
 import type { Client } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
-import { bytes, percent, plural } from '../figures.ts'
+import { bytes, cores, percent, plural } from '../figures.ts'
 import { cut } from '../live.ts'
 import { type Column, tableLines } from '../table.ts'
 import { forTerminal } from '../terminal-text.ts'
@@ -27,6 +27,8 @@ const SCREEN_END = '\x1b[?25h\x1b[?1049l'
 const HOME = '\x1b[H'
 const CLEAR_BELOW = '\x1b[J'
 const CLEAR_LINE = '\x1b[K'
+
+const AWAY = new Set<string>(['unreachable', 'timed-out', 'too-many-requests'])
 
 /** What a key sorts by. */
 const KEYS: Record<string, TopSort> = {
@@ -87,7 +89,7 @@ async function fullScreen({ out }: Context, client: Client, given: TopOptions): 
         answer = await ask(client, { ...options, limit: Math.max(1, out.rows - 4) })
         away = ''
       } catch (error) {
-        if (!(error instanceof BerthError) || error.code !== 'unreachable') throw error
+        if (!(error instanceof BerthError) || !AWAY.has(error.code)) throw error
         away = error.message
       }
       const lines = answer === null ? [] : topLines(answer, options, out.columns)
@@ -144,7 +146,7 @@ export function topLines(
   const order = `by ${sort}${reverse ? ', smallest first' : ''}`
   const cells = rows.map(nodes ? nodeCells : (row) => taskCells(row, sort))
   return [
-    `${what}${shown}: ${cpuCoresUsed.toFixed(2)} cores, ${bytes(memoryBytesUsed)}; ${order}`,
+    `${what}${shown}: ${cores(cpuCoresUsed)} cores, ${bytes(memoryBytesUsed)}; ${order}`,
     ...tableLines(nodes ? NODE_COLUMNS : taskColumns(sort), cells, columns),
   ]
 }
@@ -157,7 +159,7 @@ function taskCells(row: TopRow, sort: TopSort): string[] {
   return [
     row.name,
     row.node,
-    row.cpuCoresUsed.toFixed(2),
+    cores(row.cpuCoresUsed),
     row.cpuCoresMax === null ? '-' : String(row.cpuCoresMax),
     row.throttledShare === null ? '-' : percent(row.throttledShare, 1),
     bytes(row.memoryBytesUsed),
@@ -171,7 +173,7 @@ function taskCells(row: TopRow, sort: TopSort): string[] {
 function nodeCells(row: TopRow): string[] {
   return [
     row.name,
-    row.cpuCoresUsed.toFixed(2),
+    cores(row.cpuCoresUsed),
     orNone(row.cpuCoresMax, String),
     bytes(row.memoryBytesUsed),
     orNone(row.memoryBytesMax, bytes),

@@ -106,7 +106,7 @@ function unreadable(text: string, what: string): BerthError {
 // ---------------------------------------------------------------- the answer
 
 export function whatIfLines(answer: WhatIfDocument, paint: Output['paint']): string[] {
-  const { counts, stopped, interrupted, isNobodyLeft, isComplete } = answer
+  const { stopped, interrupted, isNobodyLeft, isComplete } = answer
   const stopping = new Set(stopped.filter(({ volume }) => volume !== null).map(({ service }) => service))
   const nowhere = answer.unplaced.filter(({ service }) => !stopping.has(service))
   return [
@@ -122,10 +122,22 @@ export function whatIfLines(answer: WhatIfDocument, paint: Output['paint']): str
     ...interrupted.map(
       (service) => `${paint('yellow', '!')} ${service} loses its last task until it has started elsewhere`,
     ),
-    ...(counts.preempted > 0 ? [`${plural(counts.preempted, 'task')} of lower priority would be preempted`] : []),
+    ...preemptedLine(answer, paint),
     ...(isComplete ? [] : ['there is more to come than is looked at; what is told is how it begins']),
   ]
 }
+
+/** Each is among what moves or would fit nowhere as well: here is who gives way. Of very many changes only the first are told. */
+function preemptedLine({ counts, changes }: WhatIfDocument, paint: Output['paint']): string[] {
+  if (counts.preempted === 0) return []
+  const names = changes.filter(({ isPreempted }) => isPreempted).map(({ task }) => task)
+  const shown = names.slice(0, PREEMPTED_SHOWN)
+  const more = counts.preempted > shown.length ? [`and ${counts.preempted - shown.length} more`] : []
+  const what = `${plural(counts.preempted, 'task')} of lower priority would be preempted`
+  return [`${paint('yellow', '!')} ${what}: ${[...shown, ...more].join(', ')}`]
+}
+
+const PREEMPTED_SHOWN = 10
 
 /** `26 tasks move: 24 fit, 2 do not`. */
 function headLine({ lost, added, scaled, counts, unplaced }: WhatIfDocument): string {

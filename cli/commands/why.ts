@@ -4,6 +4,7 @@ import { segment } from '../client.ts'
 import { type Context, withClient } from '../context.ts'
 import type { Output } from '../output.ts'
 import { type Column, tableLines } from '../table.ts'
+import { oneLine } from '../terminal-text.ts'
 
 export async function why(context: Context, name: string): Promise<void> {
   const answer = await withClient(context, (client) => client.get<WhyDocument>(`/v1/why/${segment(name)}`))
@@ -16,11 +17,11 @@ const placementsShown = 5
 
 export function whyLines(answer: WhyDocument, paint: Output['paint'], columns: number): string[] {
   return [
-    answer.summary,
+    oneLine(answer.summary),
     ...answer.waits.flatMap((wait) => waitLines(wait, answer)),
     ...answer.reasons
       .filter(({ message }) => !answer.summary.includes(message))
-      .map(({ message, hint }) => `  ${message}${hint ? paint('dim', `   → ${hint}`) : ''}`),
+      .map(({ message, hint }) => `  ${oneLine(message)}${hint ? paint('dim', `   → ${hint}`) : ''}`),
     ...placementLines(answer, paint, columns),
     ...eventLines(answer, paint),
   ]
@@ -105,5 +106,5 @@ function figure(part: string, value: number | undefined): string {
 
 function eventLines({ events }: WhyDocument, paint: Output['paint']): string[] {
   const shown = events.slice(-eventsShown)
-  return shown.map(({ at, message }) => paint('dim', `  ${at}  ${message.replaceAll(/\s*\n\s*/g, ' ')}`))
+  return shown.map(({ at, message }) => paint('dim', `  ${at}  ${oneLine(message)}`))
 }

@@ -64,7 +64,7 @@ export function fieldsError(errors: FieldError[], context = 'body'): BerthError 
   const fields = new Map<string, string>()
   for (const error of ordered) {
     const field = fieldOf(error)
-    if (!fields.has(field)) fields.set(field, wordsOf(error))
+    if (!fields.has(field)) fields.set(field, isOneOf(error) ? choiceWords(error, ordered) : wordsOf(error))
   }
   const told = [...fields].slice(0, fieldsToldMax)
   const where = context === 'body' ? '' : `${context}: `
@@ -72,6 +72,15 @@ export function fieldsError(errors: FieldError[], context = 'body'): BerthError 
   return new BerthError('invalid-request', `${where}${text}`, {
     details: { in: context, fields: told.map(([field, message]) => ({ field, message })) },
   })
+}
+
+const isOneOf = ({ params }: FieldError) => params?.allowedValue !== undefined
+
+/** A union of words fails once for each of them. */
+function choiceWords({ instancePath }: FieldError, errors: FieldError[]): string {
+  const same = errors.filter((error) => error.instancePath === instancePath && isOneOf(error))
+  const words = [...new Set(same.map(({ params }) => JSON.stringify(params?.allowedValue)))]
+  return words.length === 1 ? `must be ${words[0]}` : `must be one of ${words.join(', ')}`
 }
 
 /** A member that may not be there is told twice: by its parent, and by itself as `schema is false`. */
@@ -91,8 +100,6 @@ function wordsOf(error: FieldError): string {
   if (error.keyword === 'required') return 'is missing'
   const allowed = error.params?.allowedValues
   if (Array.isArray(allowed)) return `must be one of ${allowed.map((value) => JSON.stringify(value)).join(', ')}`
-  const value = error.params?.allowedValue
-  if (value !== undefined) return `must be ${JSON.stringify(value)}`
   return error.message ?? 'is not valid'
 }
 

@@ -1,8 +1,10 @@
 /** Who uses most at this moment, in one pass over the world. */
 import { TOP_LIMIT_MAX, type TopDocument, type TopQuery, type TopRow } from '../../shared/api.ts'
 import type { Instant } from '../../shared/clock.ts'
+import type { ContainerLoad } from '../../shared/load.ts'
 import type { TopSort } from '../../shared/metric-names.ts'
-import type { World } from '../world.ts'
+import { restartedUnmeasured, restartsOf } from '../metrics/unmeasured.ts'
+import type { Node, Task, World } from '../world.ts'
 import { taskName } from './view-task.ts'
 import { isoTime } from './words.ts'
 
@@ -44,30 +46,36 @@ function* nodeRows(world: World, { node: only }: TopQuery): Iterable<TopRow> {
 }
 
 function* taskRows(world: World, { stack, service, node: only }: TopQuery): Iterable<TopRow> {
+  const isAskedFor = (task: Task) =>
+    (service === undefined || task.service === service) &&
+    (stack === undefined || world.services.get(task.service)?.stack === stack)
   for (const node of world.nodes.values()) {
     if (only !== undefined && node.name !== only) continue
     for (const load of node.containerLoads.values()) {
       const task = world.tasks.get(load.task)
-      if (task?.node !== node.name || (service !== undefined && task.service !== service)) continue
-      const of = world.services.get(task.service)
-      if (stack !== undefined && of?.stack !== stack) continue
-      const limit = of?.versions.get(task.version)?.spec.task.container.resources.limit
-      yield {
-        name: taskName(task),
-        node: node.name,
-        cpuCoresUsed: load.cpuCoresUsed,
-        cpuCoresMax: limit?.cpuCores ?? null,
-        memoryBytesUsed: load.memoryBytesUsed,
-        memoryBytesMax: load.memoryBytesLimit ?? null,
-        networkReceiveBytesPerSecond: load.networkReceiveBytesPerSecond ?? null,
-        networkSendBytesPerSecond: load.networkSendBytesPerSecond ?? null,
-        diskReadBytesPerSecond: load.blockReadBytesPerSecond ?? null,
-        diskWriteBytesPerSecond: load.blockWriteBytesPerSecond ?? null,
-        throttledShare: load.cpuThrottledShare ?? null,
-        processes: load.processes ?? null,
-        restarts: Math.max(0, task.observed.attempt - 1),
-      }
+      if (task?.node === node.name && isAskedFor(task)) yield taskRow(world, node, task, load)
     }
+    for (const task of restartedUnmeasured(world, node)) if (isAskedFor(task)) yield taskRow(world, node, task, null)
+  }
+}
+
+/** `load` null: it is never up for long enough to be measured. */
+function taskRow(world: World, node: Node, task: Task, load: ContainerLoad | null): TopRow {
+  const spec = world.services.get(task.service)?.versions.get(task.version)?.spec
+  return {
+    name: taskName(task),
+    node: node.name,
+    cpuCoresUsed: load?.cpuCoresUsed ?? 0,
+    cpuCoresMax: spec?.task.container.resources.limit?.cpuCores ?? null,
+    memoryBytesUsed: load?.memoryBytesUsed ?? 0,
+    memoryBytesMax: load?.memoryBytesLimit ?? null,
+    networkReceiveBytesPerSecond: load?.networkReceiveBytesPerSecond ?? null,
+    networkSendBytesPerSecond: load?.networkSendBytesPerSecond ?? null,
+    diskReadBytesPerSecond: load?.blockReadBytesPerSecond ?? null,
+    diskWriteBytesPerSecond: load?.blockWriteBytesPerSecond ?? null,
+    throttledShare: load?.cpuThrottledShare ?? null,
+    processes: load?.processes ?? null,
+    restarts: restartsOf(task),
   }
 }
 

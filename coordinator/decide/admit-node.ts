@@ -1,4 +1,5 @@
 /** Whether a node may be set as asked: its taints, its reserve, how many times over it may be promised. */
+import { OVERCOMMIT_MAX, OVERCOMMIT_MIN } from '../../shared/overcommit.ts'
 import { TAINT_KEY_PATTERN } from '../../shared/taint.ts'
 import type { Change, Node } from '../world.ts'
 import { type Admission, admitted, refused } from './admission.ts'
@@ -7,8 +8,6 @@ import { roomOf } from './room.ts'
 type Asked<Kind extends Change['kind']> = Extract<Change, { kind: Kind }>
 
 const TAINTS_MAX = 64
-export const OVERCOMMIT_MIN = 0.01
-export const OVERCOMMIT_MAX = 100
 
 export function admitTaints(node: Node, { set, remove }: Asked<'taint-node'>): Admission {
   if (set.length + remove.length === 0) return nothing(node, 'taints', 'berth node taint NODE gpu=yes:no-schedule')
@@ -60,14 +59,18 @@ function leavesRoom(before: Node, after: Node): Admission {
   for (const name of ['cpuCores', 'memoryBytes', 'diskBytes'] as const) {
     if (has[name] > 0 || had[name] === 0) continue
     const message =
-      `${before.name} would have nothing left of ${WORDS[name]} to promise: it keeps back ${after.reserve[name]} ${name} ` +
-      `of ${after.inventory[name] ?? 0}; "berth drain ${before.name}" keeps tasks away`
+      `${before.name} would have nothing left of ${WORDS[name]} to promise: it keeps back ${amountText(name, after.reserve[name])} ` +
+      `of ${amountText(name, after.inventory[name] ?? 0)}; "berth drain ${before.name}" keeps tasks away`
     return refused('invalid-request', message, { node: before.name, [name]: after.reserve[name] })
   }
   return admitted()
 }
 
 const WORDS = { cpuCores: 'CPU', memoryBytes: 'memory', diskBytes: 'disk' }
+
+function amountText(name: keyof typeof WORDS, amount: number): string {
+  return name === 'cpuCores' ? `${amount} CPU` : `${(amount / 1024 ** 3).toFixed(1)} GiB`
+}
 
 function nothing({ name }: Node, what: string, example: string): Admission {
   const message = `no ${what} of ${name} are named; write it like ${example.replace('NODE', name)}`

@@ -3,9 +3,10 @@
  * so far, on a copy, and the checks are asked again, until they say yes or want what cannot be had. So each answer has been tried.
  * Of all nodes' ways the shortest count, and of those of one kind the least.
  */
-import type { Constraint, Port } from '../../shared/spec.ts'
+import type { Constraint, ConstraintOperator, Port } from '../../shared/spec.ts'
 import type { NodeName, NodeStatus, Refusal, ServiceVersion } from '../world.ts'
 import { refusalOf } from './checks/all.ts'
+import { unmetConstraint } from './checks/constraint.ts'
 import { clash } from './checks/host-port.ts'
 import type { NodePicture } from './picture.ts'
 import type { PlaceRequest } from './requests.ts'
@@ -120,7 +121,7 @@ function relax(tried: Tried, refusal: Refusal): Relaxed | null {
     case 'generic':
       return reserveLessGeneric(tried, refusal)
     case 'constraint':
-      return relaxConstraint(tried, refusal)
+      return relaxConstraint(tried)
     case 'taint':
       return tolerateTaint(tried)
     case 'affinity':
@@ -206,28 +207,46 @@ function dropAffinity(tried: Tried, { figures }: Refusal): Relaxed | null {
 const NODE_LABEL = 'node.labels.'
 
 /** A label of the node where that can do it, else without the constraint. */
-function relaxConstraint(tried: Tried, { figures }: Refusal): Relaxed | null {
+function relaxConstraint(tried: Tried): Relaxed | null {
   const { constraints } = tried.request.version.spec.placement
-  const unmet = constraints.find(
-    ({ attribute, operator, value }) =>
-      attribute === figures.attribute && operator === figures.operator && value === (figures.value ?? ''),
-  )
+  const { node } = tried.seen
+  const unmet = unmetConstraint(node, constraints)
   if (!unmet) return null
   const label = unmet.attribute.startsWith(NODE_LABEL) ? unmet.attribute.slice(NODE_LABEL.length) : null
-  if (label !== null && unmet.operator === '==') {
-    const operatorLabels = { ...tried.seen.node.operatorLabels, [label]: unmet.value }
-    return {
-      relaxation: { kind: 'label-node', label, value: unmet.value },
-      tried: withNode(tried, { operatorLabels }),
-    }
+  const value = valueMeeting(unmet)
+  if (label !== null && value !== null) {
+    const operatorLabels = { ...node.operatorLabels, [label]: value }
+    return { relaxation: { kind: 'label-node', label, value }, tried: withNode(tried, { operatorLabels }) }
   }
-  if (label !== null && unmet.operator === '!=' && Object.hasOwn(tried.seen.node.operatorLabels, label)) {
-    const { [label]: _removed, ...operatorLabels } = tried.seen.node.operatorLabels
+  if (label !== null && FORBIDDING.has(unmet.operator) && Object.hasOwn(node.operatorLabels, label)) {
+    const { [label]: _removed, ...operatorLabels } = node.operatorLabels
     return { relaxation: { kind: 'unlabel-node', label }, tried: withNode(tried, { operatorLabels }) }
   }
   return {
     relaxation: { kind: 'drop-constraint', constraint: unmet },
     tried: withPlacement(tried, { constraints: constraints.filter((each) => each !== unmet) }),
+  }
+}
+
+const FORBIDDING: ReadonlySet<ConstraintOperator> = new Set(['!=', 'not-in', 'not-exists'])
+
+/** A value with which a label would meet it; null: it is met by having none. */
+function valueMeeting({ operator, value, values = [] }: Constraint): string | null {
+  switch (operator) {
+    case '==':
+    case '>=':
+    case '<=':
+      return value
+    case '>':
+      return String(Number(value) + 1)
+    case '<':
+      return String(Number(value) - 1)
+    case 'in':
+      return values[0] ?? null
+    case 'exists':
+      return 'true'
+    default:
+      return null
   }
 }
 

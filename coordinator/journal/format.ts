@@ -5,7 +5,8 @@
  *   header   {"berth":"recording","format":1,…}\n
  *   frame    length of the body (u32), its CRC-32 (u32), both big-endian, then the body: zstd of V8's structured clone
  *
- * A file may hold several segments one after the other. What a crash has torn off at the end is left out when it is read.
+ * A file may hold several segments one after the other. What a crash has torn off at the end of one is left out when it is read;
+ * a file that ends so was cut off or damaged afterwards, and says by how much (`unreadableEnd`).
  */
 import { promisify } from 'node:util'
 import { deserialize, serialize } from 'node:v8'
@@ -94,6 +95,14 @@ export function* readSegments(bytes: Buffer, name: string): Generator<Segment> {
     at = nextHeader(bytes, end)
     isTorn = at !== end
   }
+}
+
+/** So many bytes at the end of the recording are no intact part of it. @throws BerthError as `readSegments` does */
+export function unreadableEnd(bytes: Buffer, name: string): number {
+  let end = 0
+  for (let at = 0; at < bytes.length; at = nextHeader(bytes, end))
+    end = endOfFrames(bytes, headerAt(bytes, at, name).end)
+  return bytes.length - end
 }
 
 function* entriesFrom(bytes: Buffer, frames: { at: number }): Generator<Entry> {

@@ -1,11 +1,15 @@
-/** Which of the lines a reader wants: by time, by a pattern, by level, with those around them. */
+/** Which of the lines a reader wants: by time, by a pattern, by level, by fields, with those around them. */
+import type { FieldTest } from '../../shared/log-field.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
+import { fieldsOf, meetsField } from './log-fields.ts'
 import { isAtLeast, type LogLevel, levelOf } from './log-level.ts'
 
 export type LineFilter = {
   since?: number
   until?: number
   level?: LogLevel
+  /** Only JSON lines whose fields meet all of these. */
+  fields?: readonly FieldTest[]
   /** Lines before and after each that is found. */
   context?: number
 }
@@ -20,11 +24,11 @@ export class LineSieve {
   }
 
   sieve(lines: LogLine[], found: boolean[] | null): LogLine[] {
-    const { since = 0, until = Number.POSITIVE_INFINITY, level, context = 0 } = this.#filter
+    const { since = 0, until = Number.POSITIVE_INFINITY, context = 0 } = this.#filter
     const wanted: LogLine[] = []
     for (const [index, line] of lines.entries()) {
       if (line.at < since || line.at > until) continue
-      const isFound = (found === null || found[index]!) && (level === undefined || isAtLeast(levelOf(line.text), level))
+      const isFound = (found === null || found[index]!) && this.#isWanted(line.text)
       if (context === 0) {
         if (isFound) wanted.push(line)
         continue
@@ -32,6 +36,14 @@ export class LineSieve {
       this.#withContext(line, isFound, context, wanted)
     }
     return wanted
+  }
+
+  #isWanted(text: string): boolean {
+    const { level, fields: tests } = this.#filter
+    if (level !== undefined && !isAtLeast(levelOf(text), level)) return false
+    if (tests === undefined) return true
+    const fields = fieldsOf(text)
+    return fields !== null && tests.every((test) => meetsField(fields, test))
   }
 
   #withContext(line: LogLine, isFound: boolean, context: number, wanted: LogLine[]): void {

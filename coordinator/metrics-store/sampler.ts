@@ -7,8 +7,10 @@ import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
 import { taskName } from '../api/view-task.ts'
 import { heartbeatIntervalOf } from '../decide/heartbeat-interval.ts'
 import { GAP_SECONDS_MAX, type Totals } from '../metrics/totals.ts'
+import { restartedUnmeasured, restartsOf } from '../metrics/unmeasured.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { MetricsStore } from './metrics-store.ts'
+import type { SubjectFacts } from './subjects.ts'
 
 export const SAMPLE_EVERY_MS = 1_000
 /** A node that was not heard for so many heartbeats is not known to be as it was. */
@@ -93,21 +95,18 @@ export function sampleNode(
   const ofHost = hostValues(node.load)
   store.append({ kind: 'node', node: node.name }, second, ofHost)
   let points = ofHost.length
-  for (const load of loadsTaken(node, store.tasksTaken(node.name))) {
+  const taken = store.tasksTaken(node.name)
+  for (const load of loadsTaken(node, taken)) {
     const task = world.tasks.get(load.task)
     if (task?.node !== node.name) continue
     const values = containerValues(load, task)
-    const stack = world.services.get(task.service)?.stack ?? ''
-    const facts = {
-      kind: 'task',
-      id: task.id,
-      name: taskName(task),
-      service: task.service,
-      stack,
-      node: node.name,
-    } as const
-    store.append(facts, second, values)
+    store.append(factsOf(world, node, task), second, values)
     points += values.length
+  }
+  for (const task of restartedUnmeasured(world, node)) {
+    if (taken !== null && !taken.has(task.id)) continue
+    store.append(factsOf(world, node, task), second, [['restarts', restartsOf(task)]])
+    points += 1
   }
   return points
 }
@@ -117,6 +116,11 @@ function loadsTaken({ containerLoads }: Node, taken: ReadonlySet<string> | null)
   if (taken === null) return containerLoads.values()
   if (taken.size > containerLoads.size) return containerLoads.values().filter(({ task }) => taken.has(task))
   return [...taken].flatMap((task) => containerLoads.get(task) ?? [])
+}
+
+function factsOf(world: World, { name: node }: Node, task: Task): Extract<SubjectFacts, { kind: 'task' }> {
+  const { id, service } = task
+  return { kind: 'task', id, name: taskName(task), service, stack: world.services.get(service)?.stack ?? '', node }
 }
 
 type Values = [metric: string, value: number][]
@@ -147,7 +151,7 @@ export function hostValues(load: HostLoad): Values {
   ])
 }
 
-export function containerValues(load: ContainerLoad, { observed }: Task): Values {
+export function containerValues(load: ContainerLoad, task: Task): Values {
   return present([
     ['cpu', load.cpuCoresUsed],
     ['memory', load.memoryBytesUsed],
@@ -160,7 +164,7 @@ export function containerValues(load: ContainerLoad, { observed }: Task): Values
     ['throttled', load.cpuThrottledShare],
     ['processes', load.processes],
     ['health-check', load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000],
-    ['restarts', Math.max(0, observed.attempt - 1)],
+    ['restarts', restartsOf(task)],
   ])
 }
 

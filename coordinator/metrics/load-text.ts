@@ -9,6 +9,7 @@ import { taskName } from '../api/view-task.ts'
 import { atOnce, type Steps } from '../decide/steps.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { Totals } from './totals.ts'
+import { restartedUnmeasured, restartsOf } from './unmeasured.ts'
 import { NODE_SERIES_MAX } from './world-metrics.ts'
 
 /** Of more tasks the first so many by id are told; `berth_tasks_without_series` says how many are not. */
@@ -62,6 +63,7 @@ function* nodeFamilies(nodes: Node[], totals: Totals | undefined): Iterable<stri
     [{ mode: 'system' }, host.cpuSecondsSystem],
     [{ mode: 'iowait' }, host.cpuSecondsIowait],
     [{ mode: 'steal' }, host.cpuSecondsSteal],
+    [{ mode: 'idle' }, host.cpuSecondsIdle],
   ])
   yield gauge('node_load1', '1m load average.', ({ load }) => load?.loadAverage1m)
   yield gauge('node_load5', '5m load average.', ({ load }) => load?.detail?.loadAverage5m)
@@ -133,17 +135,7 @@ function* taskFamilies(world: World, totals: Totals | undefined): Iterable<strin
   for (const { containerLoads } of world.nodes.values()) measured += containerLoads.size
   const told = first.map((each) => {
     const { task, node } = each
-    const of = world.services.get(task.service)
-    const image = of?.versions.get(task.version)?.spec.task.container.image ?? ''
-    const labels = labelText({
-      id: task.id,
-      name: taskName(task),
-      image,
-      service: task.service,
-      stack: of?.stack ?? '',
-      node: node.name,
-    })
-    return { ...each, labels, totals: totals?.task(node.name, task.id) }
+    return { ...each, labels: taskLabels(world, task, node), totals: totals?.task(node.name, task.id) }
   })
   const each = (
     name: string,
@@ -203,12 +195,22 @@ function* taskFamilies(world: World, totals: Totals | undefined): Iterable<strin
   yield each('berth_task_health_check_seconds', 'gauge', 'Time that the latest health test took.', ({ load }) =>
     load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000,
   )
-  yield each('berth_task_restarts_total', 'counter', 'Starts after the first.', ({ task }) =>
-    Math.max(0, task.observed.attempt - 1),
-  )
+  yield family('berth_task_restarts_total', 'counter', 'Starts after the first.', [
+    ...told.map(({ task, labels }): Sample<string> => [labels, restartsOf(task)]),
+    ...unmeasuredTasks(world).map(
+      ({ task, node }): Sample<string> => [taskLabels(world, task, node), restartsOf(task)],
+    ),
+  ])
   yield family('berth_tasks_without_series', 'gauge', 'Measured tasks beyond the bound of series.', [
     [{}, measured - told.length],
   ])
+}
+
+function taskLabels(world: World, task: Task, node: Node): string {
+  const of = world.services.get(task.service)
+  const image = of?.versions.get(task.version)?.spec.task.container.image ?? ''
+  const { id, service } = task
+  return labelText({ id, name: taskName(task), image, service, stack: of?.stack ?? '', node: node.name })
 }
 
 type Measured = { task: Task; node: Node; load: ContainerLoad }
@@ -220,6 +222,11 @@ function* measuredTasks(world: World): Generator<Measured> {
       if (task?.node === node.name) yield { task, node, load }
     }
   }
+}
+
+function unmeasuredTasks(world: World): { task: Task; node: Node }[] {
+  const found = world.nodes.values().flatMap((node) => restartedUnmeasured(world, node).map((task) => ({ task, node })))
+  return [...found.take(TASK_SERIES_MAX)]
 }
 
 // ---------------------------------------------------------------- text

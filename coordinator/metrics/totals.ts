@@ -11,6 +11,7 @@ export type HostTotals = {
   cpuSecondsSystem: number
   cpuSecondsIowait: number
   cpuSecondsSteal: number
+  cpuSecondsIdle: number
   cpuSecondsUsed: number
   receivedBytes: number
   sentBytes: number
@@ -42,7 +43,7 @@ export class Totals {
     const seconds = (now - totals.at) / 1000
     totals.at = now
     const counts = seconds > 0 && seconds <= gapSecondsMax ? seconds : 0
-    addHost(totals.host, node.load, counts)
+    addHost(totals.host, node.load, node.inventory?.cpuCores ?? 0, counts)
     for (const load of node.containerLoads.values()) {
       const task = totals.tasks.get(load.task) ?? noContainerTotals()
       totals.tasks.set(load.task, task)
@@ -66,8 +67,9 @@ export class Totals {
   }
 }
 
-function addHost(totals: HostTotals, load: HostLoad, seconds: number): void {
+function addHost(totals: HostTotals, load: HostLoad, cpuCores: number, seconds: number): void {
   totals.cpuSecondsUsed += load.cpuCoresUsed * seconds
+  totals.cpuSecondsIdle += idleCores(load, cpuCores) * seconds
   totals.cpuSecondsUser += (load.detail?.cpuCoresUser ?? 0) * seconds
   totals.cpuSecondsSystem += (load.detail?.cpuCoresSystem ?? 0) * seconds
   totals.cpuSecondsIowait += (load.detail?.cpuCoresIowait ?? 0) * seconds
@@ -76,6 +78,12 @@ function addHost(totals: HostTotals, load: HostLoad, seconds: number): void {
   totals.sentBytes += load.networkSendBytesPerSecond * seconds
   totals.readBytes += load.diskReadBytesPerSecond * seconds
   totals.writtenBytes += load.diskWriteBytesPerSecond * seconds
+}
+
+/** What no other mode had: agents do not tell it. */
+function idleCores({ cpuCoresUsed, detail }: HostLoad, cpuCores: number): number {
+  const busy = detail === undefined ? 0 : detail.cpuCoresUser + detail.cpuCoresSystem + detail.cpuCoresSteal
+  return Math.max(0, cpuCores - Math.max(busy, cpuCoresUsed) - (detail?.cpuCoresIowait ?? 0))
 }
 
 function addContainer(totals: ContainerTotals, load: ContainerLoad, seconds: number): void {
@@ -92,6 +100,7 @@ function noHostTotals(): HostTotals {
     cpuSecondsSystem: 0,
     cpuSecondsIowait: 0,
     cpuSecondsSteal: 0,
+    cpuSecondsIdle: 0,
     cpuSecondsUsed: 0,
     receivedBytes: 0,
     sentBytes: 0,

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { BerthError } from '../../shared/errors.ts'
 import { POLICY_NAMES, type PolicyName } from '../../shared/spec.ts'
-import { readSegments, type Segment } from '../journal/format.ts'
+import { readSegments, type Segment, unreadableEnd } from '../journal/format.ts'
 import type { Change, Decision, World } from '../world.ts'
 import { type Comparison, replayOtherwise } from './otherwise.ts'
 import { reproduce } from './reproduce.ts'
@@ -18,6 +18,9 @@ export type ReplayReport = {
     durationMs: number
     segments: number
     gaps: number
+    /** At its end: what was cut off or damaged, and is not judged. */
+    bytesUnreadable: number
+    /** All that it tells of. */
     nodes: number
     /** In force when the recording begins. */
     policy: PolicyName
@@ -67,6 +70,7 @@ function checkedPolicy(policy: string | undefined): PolicyName | undefined {
 
 function describe(bytes: Buffer, path: string): ReplayReport['recording'] {
   const versions = new Set<string>()
+  const nodes = new Set<string>()
   let first: Segment | null = null
   let last = 0
   let segments = 0
@@ -78,7 +82,11 @@ function describe(bytes: Buffer, path: string): ReplayReport['recording'] {
     segments += 1
     versions.add(header.version)
     last = Math.max(last, header.startedAt)
-    for (const entry of entries) last = Math.max(last, 'beat' in entry ? entry.beat.now : entry.at)
+    for (const node of segment.snapshot.world.nodes.keys()) nodes.add(node)
+    for (const entry of entries) {
+      last = Math.max(last, 'beat' in entry ? entry.beat.now : entry.at)
+      if ('change' in entry && entry.change.kind === 'join-node') nodes.add(entry.change.node)
+    }
   }
   if (first === null) throw new BerthError('invalid-file', `${path} is empty; \`berth record\` makes a recording`)
   const { header, snapshot } = first
@@ -90,7 +98,8 @@ function describe(bytes: Buffer, path: string): ReplayReport['recording'] {
     durationMs: last - header.startedAt,
     segments,
     gaps,
-    nodes: snapshot.world.nodes.size,
+    bytesUnreadable: unreadableEnd(bytes, path),
+    nodes: nodes.size,
     policy: snapshot.world.settings.policy,
   }
 }

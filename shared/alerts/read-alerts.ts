@@ -59,15 +59,16 @@ class Reader extends SettingsReader {
     if (node.items.length > RECEIVERS_MAX) this.error(node, path, `holds more than ${RECEIVERS_MAX} receivers`)
     const names = new Set<string>()
     for (const [index, item] of node.items.entries()) {
-      const receiver = this.receiver(item, `${path}[${index}]`)
-      if (receiver === undefined) continue
-      if (names.has(receiver.name)) this.error(item, `${path}[${index}].name`, `"${receiver.name}" is there already`)
-      names.add(receiver.name)
-      config.receivers.push(receiver)
+      const { name, receiver } = this.receiver(item, `${path}[${index}]`)
+      // Also of those that have something else wrong: who mends that should not find this afterwards.
+      if (name !== undefined && names.has(name))
+        this.error(item, `${path}[${index}].name`, `"${name}" is there already`)
+      if (name !== undefined) names.add(name)
+      if (receiver !== undefined) config.receivers.push(receiver)
     }
   }
 
-  private receiver(node: Node, path: string): AlertReceiver | undefined {
+  private receiver(node: Node, path: string): { name?: string; receiver?: AlertReceiver } {
     const read: Partial<AlertReceiver> = {}
     const channel = (kind: AlertReceiver['kind']) => (value: Node, at: string) => {
       if (read.kind !== undefined)
@@ -87,12 +88,12 @@ class Reader extends SettingsReader {
       slack: channel('slack'),
       smtp: (value, at) => this.smtp(value, at, read),
     })
-    if (!isMap || node.kind !== 'map') return undefined
+    if (!isMap || node.kind !== 'map') return {}
     if (!node.entries.has('name')) this.error(node, path, 'needs a name')
     if (read.kind === undefined) this.error(node, path, 'needs a webhook, slack or smtp, with a url')
     const { name, kind, url } = read
-    if (name === undefined || kind === undefined || url === undefined) return undefined
-    return { ...read, name, kind, url }
+    if (name === undefined) return {}
+    return kind === undefined || url === undefined ? { name } : { name, receiver: { ...read, name, kind, url } }
   }
 
   private smtp(node: Node, path: string, read: Partial<AlertReceiver>): void {

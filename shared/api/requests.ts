@@ -1,7 +1,9 @@
 /** Bodies, parameters and small answers of the API. Unknown members are refused: nothing is silently ignored. */
 import { ClusterSettings } from '../cluster-settings.ts'
+import { FIELD_TEST_CHARS_MAX, FIELD_TESTS_MAX } from '../log-field.ts'
 import { POSITIONS_MAX } from '../log-position.ts'
 import { NAME_PATTERN } from '../names.ts'
+import { OVERCOMMIT_MAX, OVERCOMMIT_MIN } from '../overcommit.ts'
 import Type, { type Static } from '../schema.ts'
 import { PolicyName, Taint, TaintEffect } from '../spec.ts'
 import { Count, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Time } from './common.ts'
@@ -66,6 +68,12 @@ const logsAsked = {
   level: Type.Optional(
     Type.Union((['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const).map((level) => Type.Literal(level))),
   ),
+  /** Only JSON lines whose fields meet all of these, each like `status>=500` (see shared/log-field.ts). */
+  field: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: FIELD_TEST_CHARS_MAX }), { maxItems: FIELD_TESTS_MAX }),
+  ),
+  /** Each line with its level, if it says one, and with its fields if it is a JSON object. */
+  parse: Type.Optional(Type.Boolean()),
   /** With so many lines of the task before and after each that is found. */
   context: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000 })),
   follow: Type.Optional(Type.Boolean()),
@@ -103,6 +111,9 @@ export const LogRecord = Type.Union([
     at: Type.Number(),
     source: Type.Union([Type.Literal('stdout'), Type.Literal('stderr')]),
     text: Type.String(),
+    /** These two with `parse`. */
+    level: Type.Optional(Type.String()),
+    fields: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   }),
   /** Which tasks follow, with the names to show for them; again for each that joins. `now` is the coordinator's clock. */
   Type.Object({ tasks: Type.Record(Type.String(), Type.String()), now: Type.Number() }),
@@ -162,7 +173,7 @@ export const TaintsBody = Type.Object(
 )
 export type TaintsBody = Static<typeof TaintsBody>
 
-const Share = Type.Optional(Type.Number({ minimum: 0.01, maximum: 100 }))
+const Share = Type.Optional(Type.Number({ minimum: OVERCOMMIT_MIN, maximum: OVERCOMMIT_MAX }))
 const Bytes = Type.Optional(Type.Integer({ minimum: 0 }))
 
 /** What is kept back from promises, and how many times the rest may be promised. What is not named stays as it is. */

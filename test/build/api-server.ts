@@ -11,6 +11,7 @@ import type { Core } from '../../coordinator/core.ts'
 import { admit } from '../../coordinator/decide/admit.ts'
 import type { Forwarding } from '../../coordinator/forwarding/forwarding.ts'
 import type { Journal } from '../../coordinator/journal/journal.ts'
+import { sieving } from '../../coordinator/logs/sieving.ts'
 import type { MetricsHistory } from '../../coordinator/metrics-store/history.ts'
 import { type OpenedSecurity, openSecurity } from '../../coordinator/security/open.ts'
 import { createMemoryStore } from '../../coordinator/store/memory.ts'
@@ -100,7 +101,7 @@ export async function anApiServer(nodes: string[] = ['n1', 'n2'], options: ApiSe
   }
   const api = createApi({
     core,
-    logs,
+    logs: sieving(logs),
     security,
     metrics: { contentType: 'text/plain; version=0.0.4', metrics: async () => 'berth_nodes 2\n' },
     settings: { url: 'https://10.0.0.5:23784', startedAt: Date.now() - 60_000, storeBytes: () => 18 * 2 ** 20 },

@@ -47,6 +47,7 @@ describe('wrong usage exits 2 and says what was probably meant', () => {
     [['node', 'label', 'n1', '=x'], 'KEY=VALUE'],
     [['node', 'taint', 'n1', 'gpu=yes'], 'KEY=VALUE:EFFECT'],
     [['node', 'set', 'n1', 'cpu-overcomit=2'], 'did you mean "cpu-overcommit"?'],
+    [['node', 'set', 'n1', 'cpu-overcommit=1000'], 'cpu-overcommit cannot be 1000; it is a factor from 0.01 to 100'],
     [['cluster', 'set', 'polcy=spread'], 'did you mean "policy"?'],
     [['agent', '--resource', 'gpu'], 'Write it like gpu=2.'],
   ])('berth %j', async (args, words) => {
@@ -255,7 +256,8 @@ describe('a deployed stack', () => {
 
   test('keeps off a node that is tainted, and a node that is set says what may be promised of it', async () => {
     const server = await deployed()
-    expect((await berth(server, 'node', 'taint', 'n1', 'gpu=yes:no-execute')).exit).toBe(0)
+    const { stdout: said } = await berth(server, 'node', 'taint', 'n1', 'gpu=yes:no-execute')
+    expect(said).toBe('n1  taint gpu=yes:no-execute set\n')
     await until(() => (server.cluster.world.tasksByNode.get('n1')?.size ?? 0) === 0)
     const set = await berth(server, 'node', 'set', 'n1', 'cpu-overcommit=2', 'memory-reserve=1G', '--json')
     expect([set.exit, JSON.parse(set.stdout)]).toEqual([0, { revision: expect.any(Number) }])
@@ -294,13 +296,22 @@ describe('a deployed stack', () => {
   })
 })
 
-test('events are told oldest first, warnings marked', async () => {
+test('events are told oldest first with their types, warnings marked', async () => {
   const server = await anApiServer()
   const at = Date.UTC(2026, 10, 23, 10, 4, 11)
-  server.tell({ at, kind: 'x', level: 'info', message: 'node n1 joined' })
-  server.tell({ at, kind: 'x', level: 'warning', message: 'node n1 is lost' })
+  server.tell({ at, kind: 'node-joined', level: 'info', message: 'node n1 joined' })
+  server.tell({ at, kind: 'node-lost', level: 'warning', message: 'node n1 is\nlost' })
   const { stdout } = await berth(server, 'events')
-  expect(stdout).toBe('2026-11-23 10:04:11    node n1 joined\n2026-11-23 10:04:11  ! node n1 is lost\n')
+  expect(stdout).toBe(
+    '2026-11-23 10:04:11  node-joined           node n1 joined\n2026-11-23 10:04:11  node-lost           ! node n1 is lost\n',
+  )
+})
+
+test('that no event is as was asked for is said, as a name may be misspelt', async () => {
+  const none = await berth(await anApiServer(), 'events', '--node', 'n7', '--type', 'node-*')
+  const said =
+    'of the events that are kept none is of type node-* and of node n7; without options the newest are shown, each with its type\n'
+  expect([none.exit, none.stdout, none.stderr]).toEqual([0, '', said])
 })
 
 describe('login', () => {

@@ -9,6 +9,7 @@ import { call } from '../build/https-call.ts'
 import { aStackSpec } from '../build/spec.ts'
 import { aTcpLine } from '../build/tcp-line.ts'
 import { until } from '../build/until.ts'
+import { run } from '../engines/processes.ts'
 
 const BERTH = join(import.meta.dirname, '../../bin/berth')
 
@@ -155,6 +156,21 @@ describe('an answer that does not follow', () => {
 })
 
 describe('berth logs', () => {
+  test('takes several tests of fields, says when nothing is as was asked for, and gives fields as data', async () => {
+    const server = await aShop()
+    const [task] = taskIds(server)
+    server.logs.set(task!, ['{"status":500,"path":"/a"}', '{"status":500,"path":"/b"}', 'plain'])
+    const berth = async (...args: string[]) => run(BERTH, ['logs', 'shop_api', ...args], { env: await server.env() })
+    const found = await berth('--field', 'status>=500', '--field', 'path=/b')
+    expect([found.exit, found.stdout, found.stderr]).toEqual([0, 'shop_api.1 | {"status":500,"path":"/b"}\n', ''])
+    const none = await berth('--field', 'status<500')
+    expect([none.exit, none.stdout, none.stderr]).toEqual([0, '', '(no line of shop_api is as was asked for)\n'])
+    const data = await berth('--field', 'path=/a', '--json')
+    expect(JSON.parse(data.stdout).fields).toEqual({ status: 500, path: '/a' })
+    const wrong = await berth('--field', 'status>=high')
+    expect([wrong.exit, wrong.stderr]).toEqual([2, expect.stringContaining('write it like status>=500')])
+  })
+
   test('says on stderr what is missing, and keeps it out of the lines', async () => {
     const server = await aShop()
     const child = spawn(BERTH, ['logs', '-f', 'shop'], { env: await server.env() })

@@ -157,7 +157,7 @@ describe('berth plan', () => {
     await writeFile(file, `${WEB}  db: { image: 'example/db:1', volumes: ['data:/data'] }\nvolumes: { data: {} }\n`)
     const { stdout } = await berth(server, 'plan', '-f', file, '--stack', 'shop')
     expect(stdout).toMatch(
-      /after this n\d could be lost and everything would still fit, n\d could not \(shop_db has its volume shop_data there\)/,
+      /after this n\d could be lost and everything would still fit\n {2}n\d could not: shop_db has its volume shop_data there/,
     )
   })
 
@@ -169,6 +169,15 @@ describe('berth plan', () => {
 })
 
 describe('berth what-if', () => {
+  test('who would give way to a higher priority is named', async () => {
+    const room = "deploy: { resources: { reservations: { cpus: '3' } } }"
+    const high = `high: { image: 'example/high:1', ${room}, x-berth: { priority: high } }`
+    const low = `low: { image: 'example/low:1', ${room}, x-berth: { priority: low } }`
+    const { server } = await aServerWith(`services:\n  ${high}\n  ${low}\n`)
+    const { stdout } = await berth(server, 'what-if', '--scale', 'shop_high=2')
+    expect(stdout).toContain('! 1 task of lower priority would be preempted: shop_low.1\n')
+  })
+
   test('a node is lost: its tasks find room elsewhere, exit 0', async () => {
     const { server } = await aServerWith(WEB)
     const { exit: code, stdout } = await berth(server, 'what-if', '--lose', 'n1')

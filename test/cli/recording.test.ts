@@ -1,4 +1,4 @@
-import { readdir, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { reportLines } from '../../cli/commands/record.ts'
@@ -46,6 +46,17 @@ test('berth record keeps a private file, and berth replay comes to each decision
   expect(replayed.placements).toBe(real.placements)
 })
 
+test('a recording that was cut off is not said to be judged whole', async () => {
+  const { server, dir } = await aServerWithHistory()
+  const file = join(dir, 'cut.recording')
+  expect((await berth(server, 'record', '--output', file)).exit).toBe(0)
+  await server.close()
+  await truncate(file, (await stat(file)).size - 10)
+  const { exit, stdout } = await berth(server, 'replay', file)
+  expect([exit, stdout]).toEqual([1, expect.stringMatching(/✗ the last \d+ (B|KiB) of the file cannot be read/)])
+  expect(stdout).toContain('2 nodes')
+})
+
 test('without a file berth replay takes what the coordinator has now, and leaves nothing behind', async () => {
   const { server } = await aServerWithHistory()
   const TMPDIR = await temporaryFolder()
@@ -91,6 +102,7 @@ test('a replay by another policy stands beside what was recorded', () => {
         durationMs: 724_000,
         segments: 2,
         gaps: 0,
+        bytesUnreadable: 0,
         nodes: 3,
         policy: 'spread',
       },

@@ -3,9 +3,10 @@ import { parseLabels, parseScale } from '../../cli/commands/changes.ts'
 import { NODE_COLUMNS, nodeLines, nodeRow } from '../../cli/commands/lists.ts'
 import { statusLines } from '../../cli/commands/status.ts'
 import { parseListen } from '../../cli/daemon-flags.ts'
-import { bytes, duration, parseDuration, percent } from '../../cli/figures.ts'
+import { bytes, cores, duration, parseDuration, percent } from '../../cli/figures.ts'
 import { cut } from '../../cli/live.ts'
 import { lineMerger } from '../../cli/merge-lines.ts'
+import { metricFigure } from '../../cli/metric-figures.ts'
 import { fittingLines, headLine, plainLine, progressLines } from '../../cli/progress-view.ts'
 import { tableLines } from '../../cli/table.ts'
 import { parseTarget } from '../../cli/target.ts'
@@ -33,6 +34,16 @@ test('figures have units and no more digits than they tell', () => {
     '4 min',
     '4 d 6 h',
   ])
+  expect([0, 0.00001, 0.00134, 0.05, 0.75, 1.234, 12.34].map(cores)).toEqual([
+    '0.00',
+    '0.00',
+    '0.0013',
+    '0.05',
+    '0.75',
+    '1.23',
+    '12.3',
+  ])
+  expect([0.0124, 0.3, 1.5].map((seconds) => metricFigure(seconds, 'seconds'))).toEqual(['12.4 ms', '300 ms', '1.5 s'])
   expect([percent(5.1, 24), percent(1, 0)]).toEqual(['21 %', '0 %'])
   expect(['10m', '90', '250ms', '1d', 'soon', '-1s'].map(parseDuration)).toEqual([
     600_000,
@@ -42,6 +53,13 @@ test('figures have units and no more digits than they tell', () => {
     null,
     null,
   ])
+})
+
+test('a table that nobody sees on a screen is not cut, and each row is one line', () => {
+  const reason = `unhealthy:\n  ${'x'.repeat(300)}`
+  expect(tableLines([{ title: 'STATE', shrinkTo: 6 }], [[reason]], Number.POSITIVE_INFINITY)[1]).toBe(
+    `unhealthy: ${'x'.repeat(300)}`,
+  )
 })
 
 test('a table that is too wide is cut where it may be, and never wraps', () => {

@@ -2,7 +2,10 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type LogRecord, LogsBody, LogsQuery } from '../../../shared/api.ts'
 import { BerthError } from '../../../shared/errors.ts'
+import { type FieldTest, parseFieldTest } from '../../../shared/log-field.ts'
 import type { LogBatch } from '../../core.ts'
+import { fieldsOf } from '../../logs/log-fields.ts'
+import { levelOf } from '../../logs/log-level.ts'
 import { checkPattern } from '../../logs/pattern.ts'
 import type { World } from '../../world.ts'
 import type { RouteParts } from '../api.ts'
@@ -29,9 +32,10 @@ export function logRoutes(api: FastifyInstance, parts: RouteParts): void {
 
 async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, isEvents: boolean): Promise<void> {
   const { core, logs, streams, clock, log } = parts
-  const { tail, since, until, grep, level, context, from, follow = false } = asked
+  const { tail, since, until, grep, level, context, from, parse = false, follow = false } = asked
   const targets = firstTargets(core.world, asked, logs)
   if (grep !== undefined) checkPattern(grep)
+  const fields = asked.field?.map(readField)
   if (since !== undefined && until !== undefined && since > until) {
     throw new BerthError('invalid-request', '--since is later than --until: no line can be between them')
   }
@@ -52,12 +56,13 @@ async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, i
       ...(until === undefined ? {} : { until }),
       ...(grep === undefined ? {} : { grep }),
       ...(level === undefined ? {} : { level }),
+      ...(fields === undefined ? {} : { fields }),
       ...(context === undefined ? {} : { context }),
       follow,
       signal: stream.signal,
       ...(follow ? { watch: watchTargets(core, asked, targets, tellNames) } : {}),
     })
-    for await (const batch of batches) await writeBatch(stream, batch, print)
+    for await (const batch of batches) await writeBatch(stream, parse ? parsed(batch) : batch, print)
     tell({ ended: follow ? 'gone' : 'complete' })
   } catch (error) {
     const known = error instanceof BerthError ? error : null
@@ -66,6 +71,22 @@ async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, i
     tell({ error: words, code: known?.code ?? 'internal' })
   }
   stream.end()
+}
+
+/** @throws BerthError `invalid-request` */
+function readField(text: string): FieldTest {
+  const read = parseFieldTest(text)
+  if (read.ok) return read.test
+  throw new BerthError('invalid-request', `--field ${read.why}`)
+}
+
+function parsed(batch: LogBatch): LogBatch {
+  const lines = batch.lines.map((line) => {
+    const level = levelOf(line.text)
+    const fields = fieldsOf(line.text)
+    return { ...line, ...(level !== null && { level }), ...(fields !== null && { fields }) }
+  })
+  return { ...batch, lines }
 }
 
 /** Services whose containers' lines nobody can have. */

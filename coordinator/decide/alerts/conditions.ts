@@ -2,7 +2,8 @@
 
 import type { AlertRuleName, AlertRules } from '../../../shared/alerts/config.ts'
 import type { Instant } from '../../../shared/clock.ts'
-import type { Service, World } from '../../world.ts'
+import type { Service, Task, World } from '../../world.ts'
+import { hasCompleted, isUp } from '../task-facts.ts'
 import type { AlertHistory } from './history.ts'
 import { fullAt } from './history.ts'
 
@@ -41,7 +42,7 @@ export function conditionsOf(
   return [
     ...lostNodes(world),
     ...crashLoops(world, history, rules, now),
-    ...servicesBelowCount(world, rules),
+    ...servicesBelowCount(world, rules, now),
     ...runningOut(world, history, rules, now),
     ...nodeCertificates(world, own, now),
     ...ownTrouble(own, rules, now),
@@ -76,10 +77,10 @@ function crashLoops(world: World, history: AlertHistory, rules: AlertRules, now:
 /** While it is rolled out it has its own watch, which pauses or goes back: only when that takes very long is it told here. */
 const ROLLING_TIMES = 10
 
-function servicesBelowCount(world: World, rules: AlertRules): Condition[] {
+function servicesBelowCount(world: World, rules: AlertRules, now: Instant): Condition[] {
   return [...world.services.values()].flatMap((service) => {
     if (service.removing || service.release.state === 'held') return []
-    const { up, wanted } = countUp(world, service)
+    const { up, wanted } = countUp(world, service, now)
     if (up >= wanted) return []
     const isRolling = service.rollout.state === 'rolling' || service.rollout.state === 'rolling-back'
     return [
@@ -95,19 +96,28 @@ function servicesBelowCount(world: World, rules: AlertRules): Condition[] {
   })
 }
 
-/** Up is what runs and is not unhealthy, on a node that is not lost, and what has completed its work. */
-function countUp(world: World, service: Service): { up: number; wanted: number } {
+/**
+ * What was started again must have held for so long, or one that crashes again and again would begin the rule's time anew with
+ * each start. One that lives longer is started again at once when it ends (the agent's back-off), and so is up nearly always.
+ */
+const HELD_MS = 10_000
+
+/** Up is what does its work on a node that is not lost, and what has completed it. */
+function countUp(world: World, service: Service, now: Instant): { up: number; wanted: number } {
   let up = 0
   let made = 0
   for (const task of world.tasksByService.get(service.name) ?? []) {
     if (task.desired !== 'running') continue
     made += 1
-    const { state, health } = task.observed
     const isAway = task.node === null || world.nodes.get(task.node)?.status.name === 'lost'
-    if (state === 'completed' || (state === 'running' && health !== 'unhealthy' && !isAway)) up += 1
+    if (hasCompleted(task) || (isUp(task) && !isAway && holds(task, now))) up += 1
   }
   const mode = service.versions.get(service.version)?.spec.mode
   return { up, wanted: mode?.kind === 'replicated' ? mode.replicas : made }
+}
+
+function holds({ observed: { attempt, health, since, healthSince } }: Task, now: Instant): boolean {
+  return attempt <= 1 || now - (health === 'none' ? since : healthSince) >= HELD_MS
 }
 
 /** Above this it is told whatever it does: there is nothing left to extrapolate. */

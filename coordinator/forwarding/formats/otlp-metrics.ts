@@ -77,6 +77,7 @@ function nodeFigures({ load }: Node, totals: HostTotals | undefined): Figure[] {
       [totals?.cpuSecondsSystem, { 'cpu.mode': 'system' }],
       [totals?.cpuSecondsIowait, { 'cpu.mode': 'iowait' }],
       [totals?.cpuSecondsSteal, { 'cpu.mode': 'steal' }],
+      [totals?.cpuSecondsIdle, { 'cpu.mode': 'idle' }],
     ]),
     upDown('system.memory.usage', 'By', [[load?.memoryBytesUsed, { 'system.memory.state': 'used' }]]),
     upDown('system.memory.limit', 'By', [[load?.memoryBytesTotal]]),

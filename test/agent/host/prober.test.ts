@@ -89,7 +89,21 @@ test('grpc: SERVING is healthy; another status, another answer of gRPC and anoth
   expect(await of('shop.Cart')).toEqual([false, 'grpc health of shop.Cart at 127.0.0.1:PORT → NOT_SERVING'])
   expect(await of('unknown')).toEqual([false, 'grpc health of unknown at 127.0.0.1:PORT → grpc status 5'])
   const plain = await listening(createHttpServer((_request, response) => void response.end('hello')))
-  expect((await said({ kind: 'grpc', service: '' }, plain))[0]).toBe(false)
+  expect(await said({ kind: 'grpc', service: '' }, plain)).toEqual([
+    false,
+    'grpc health of the server at 127.0.0.1:PORT → what answers does not speak gRPC (HTTP/2 in clear)',
+  ])
+})
+
+test('https: a port that speaks no TLS is told in words, and a page in one line', async () => {
+  const port = await listening(
+    createHttpServer((_request, response) => void response.writeHead(404).end('<h1>\n  No\n</h1>\n')),
+  )
+  expect(await said(http('/', { scheme: 'https' }), port)).toEqual([
+    false,
+    'GET https://127.0.0.1:PORT/ → no TLS could be agreed on: wrong version number',
+  ])
+  expect(await said(http('/'), port)).toEqual([false, 'GET http://127.0.0.1:PORT/ → 404: <h1> No </h1>'])
 })
 
 test('the messages of gRPC are those of its definition', () => {

@@ -41,7 +41,7 @@ describe('conditions', () => {
   test('three ends of a task within ten minutes are a crash loop, two are not; runs that its Engine ended do not count', () => {
     const conditions = (attempt: number, interruptions: number) => {
       const task = aTask({ id: 't1', service: 'shop_api', slot: 2, node: 'n1', createdAt: NOW - 60_000 })
-      Object.assign(task.observed, { attempt, interruptions, state: 'running' })
+      Object.assign(task.observed, { attempt, interruptions, state: 'running', since: NOW - 20_000 })
       const node = aNode({ name: 'n1', fullyObserved: true })
       const world = aWorld({ nodes: [node], services: [aService({ name: 'shop_api' })], tasks: [task] })
       return look(world, remember(newAlertHistory(), world, NOW))
@@ -49,6 +49,30 @@ describe('conditions', () => {
     expect(conditions(4, 0)).toEqual([['task-crash-looping/shop_api.2', 'shop_api.2 on n1 ended 3 times in 10 min']])
     expect(conditions(3, 0)).toEqual([])
     expect(conditions(4, 1)).toEqual([])
+  })
+
+  test('a task that was started again counts for its service when it has held for ten seconds, not at each start', () => {
+    const below = (observed: object) => {
+      const task = aTask({ service: 'shop_api', node: 'n1' })
+      Object.assign(task.observed, { state: 'running', health: 'none', ...observed })
+      const world = aWorld({
+        nodes: [aNode({ name: 'n1' })],
+        services: [aService({ name: 'shop_api' })],
+        tasks: [task],
+      })
+      return look(world).length > 0
+    }
+    expect(below({ attempt: 1, since: NOW })).toBe(false)
+    expect(below({ attempt: 9, since: NOW - 9_000 })).toBe(true)
+    expect(below({ attempt: 9, since: NOW - 10_000 })).toBe(false)
+    expect(below({ attempt: 9, since: NOW - 60_000, health: 'healthy', healthSince: NOW - 1_000 })).toBe(true)
+  })
+
+  test('a task whose health is not known yet does no work', () => {
+    const task = aTask({ service: 'shop_api', node: 'n1' })
+    Object.assign(task.observed, { state: 'running', health: 'starting' })
+    const world = aWorld({ nodes: [aNode({ name: 'n1' })], services: [aService({ name: 'shop_api' })], tasks: [task] })
+    expect(look(world)).toEqual([['service-below-count/shop_api', 'shop_api has 0 of 1 tasks up']])
   })
 
   test('what an old task went through before it was first seen is no news', () => {

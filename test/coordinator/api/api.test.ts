@@ -309,6 +309,32 @@ describe('streams', () => {
     expect((await call(server, { path: '/v1/logs' })).json.code).toBe('invalid-request')
   })
 
+  test('JSON log lines are asked for by their fields, and told with fields and level to who wants them parsed', async () => {
+    const server = await anApiServer()
+    await call(server, deployShop)
+    await call(server, { path: '/v1/progress/shop' })
+    const { json } = await call(server, { path: '/v1/tasks/shop_web.1' })
+    const slow = '{"level":"warn","status":503,"user":{"id":42}}'
+    server.logs.set(json.id as string, ['{"status":200}', slow, 'status=503'])
+    const lines = async (query: string) => {
+      const { text } = await call(server, { path: `/v1/logs?service=shop_web&${query}` })
+      return text
+        .trimEnd()
+        .split('\n')
+        .slice(1, -1)
+        .map((line) => JSON.parse(line))
+    }
+    expect((await lines('field=status%3E%3D500&field=user.id%3D42')).map(({ text }) => text)).toEqual([slow])
+    const line = { task: json.id, at: expect.any(Number), source: 'stdout' }
+    expect(await lines('parse=true')).toEqual([
+      { ...line, text: '{"status":200}', fields: { status: 200 } },
+      { ...line, text: slow, level: 'warn', fields: { level: 'warn', status: 503, user: { id: 42 } } },
+      { ...line, text: 'status=503' },
+    ])
+    const { json: refused } = await call(server, { path: '/v1/logs?service=shop_web&field=status%3E%3Dhigh' })
+    expect([refused.code, refused.detail]).toEqual(['invalid-request', expect.stringContaining('"high" is none')])
+  })
+
   test('live events begin behind the one asked for, and the server lets go of them when it stops', async () => {
     const server = await anApiServer()
     const at = Date.UTC(2026, 10, 23)

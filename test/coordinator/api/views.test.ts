@@ -122,4 +122,9 @@ test('a page ends at its limit and names where the next begins', () => {
 test('an error about a field in another place than the body says where', () => {
   const error = fieldsError([{ keyword: 'type', instancePath: '/a~1b/0', message: 'must be string' }], 'params')
   expect(error.message).toBe('params: a/b.0 must be string')
+  const word = (allowedValue: string) => ({ keyword: 'const', instancePath: '/how', params: { allowedValue } })
+  expect(fieldsError([word('mean'), word('max')], 'querystring').message).toBe(
+    'querystring: how must be one of "mean", "max"',
+  )
+  expect(fieldsError([word('mean')]).message).toBe('how must be "mean"')
 })

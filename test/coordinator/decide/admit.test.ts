@@ -259,7 +259,7 @@ describe('a node is not set', () => {
     expect(set({}, { cpu: 0 })).toBe('cpu cannot be overcommitted by 0; give a factor from 0.01 to 100')
     expect(set({}, { memory: 1000 })).toMatch(/memory cannot be overcommitted by 1000/)
     expect(set({ cpuCores: 4 })).toBe(
-      'n1 would have nothing left of CPU to promise: it keeps back 4 cpuCores of 4; "berth drain n1" keeps tasks away',
+      'n1 would have nothing left of CPU to promise: it keeps back 4 CPU of 4 CPU; "berth drain n1" keeps tasks away',
     )
     expect(set({})).toBe('no settings of n1 are named; write it like berth node set n1 cpu-overcommit=1.5')
     expect(told({ kind: 'set-node', node: 'n9', reserve: {}, overcommit: {} })).toMatch(/there is no node n9/)

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { refusalOf } from '../../../coordinator/decide/checks/all.ts'
+import { meets } from '../../../coordinator/decide/checks/constraint.ts'
 import { pictureOf } from '../../../coordinator/decide/picture.ts'
 import { countRefusals } from '../../../coordinator/decide/refusal-counts.ts'
 import { smallestChanges } from '../../../coordinator/decide/smallest-change.ts'
 import { requestOf } from '../../../coordinator/questions/why.ts'
 import type { Node } from '../../../coordinator/world.ts'
+import type { Constraint } from '../../../shared/spec.ts'
 import { aPort, GiB, MiB, type ServiceSpecGiven } from '../../build/spec.ts'
 import { aNode, aService, aTask, aWorld } from '../../build/world.ts'
 
@@ -78,6 +80,30 @@ describe('the smallest change that would let a task run', () => {
     expect(changesFor(spec, [aNode(node)]).map(({ relaxations }) => relaxations.map((each) => each.kind))).toEqual([
       [kind],
     ])
+  })
+
+  test.each([
+    ['==', { value: '3' }, '3'],
+    ['in', { values: ['4', '5'] }, '4'],
+    ['exists', {}, 'true'],
+    ['>=', { value: '3' }, '3'],
+    ['<=', { value: '1' }, '1'],
+    ['>', { value: '3' }, '4'],
+    ['<', { value: '2' }, '1'],
+  ] as const)('a label is given a value with which %s is met', (operator, wanted, value) => {
+    const constraints = [{ attribute: 'node.labels.gen', operator, value: '', ...wanted } as Constraint]
+    const operatorLabels: Record<string, string> = operator === 'exists' ? {} : { gen: '2' }
+    const [change] = changesFor({ placement: { constraints } }, [aNode({ operatorLabels })])
+    expect(change?.relaxations).toEqual([{ kind: 'label-node', label: 'gen', value }])
+    expect(meets(constraints[0]!, value)).toBe(true)
+  })
+
+  test.each(['!=', 'not-in', 'not-exists'] as const)('a label is taken away for %s', (operator) => {
+    const constraint = { attribute: 'node.labels.gen', operator, value: '2', values: ['2'] } as Constraint
+    const node = aNode({ operatorLabels: { gen: '2' } })
+    const [change] = changesFor({ placement: { constraints: [constraint] } }, [node])
+    expect(change?.relaxations).toEqual([{ kind: 'unlabel-node', label: 'gen' }])
+    expect(meets(constraint, null)).toBe(true)
   })
 
   test('a task that stands in the way of a host port is named', () => {

@@ -3,7 +3,7 @@ import { Totals } from '../../../coordinator/metrics/totals.ts'
 import { sampleNode, startSampler } from '../../../coordinator/metrics-store/sampler.ts'
 import type { SubjectFacts } from '../../../coordinator/metrics-store/subjects.ts'
 import { systemClock } from '../../../shared/clock.ts'
-import { aCluster, change, heartbeat, run } from '../../build/cluster.ts'
+import { aCluster, change, crash, heartbeat, run, running } from '../../build/cluster.ts'
 import { aStackSpec } from '../../build/spec.ts'
 
 type Taken = { facts: SubjectFacts; second: number; values: Record<string, number> }
@@ -36,6 +36,23 @@ test('a node that was not heard for some heartbeats gives none: nobody knows wha
   run(cluster, 2_000)
   heartbeat(cluster, 'n1')
   expect(sampled(cluster, cluster.world.nodes.get('n1')!.heard.lastBeatAt + 2_501)).toEqual([])
+})
+
+test('a task that ends too soon to be measured has a point of its restarts', () => {
+  const cluster = aCluster(['n1'])
+  run(cluster, 2_000)
+  change(cluster, { kind: 'deploy-stack', spec: aStackSpec('shop', { web: {} }), prune: true })
+  run(cluster, 5_000)
+  const [task] = running(cluster, 'shop_web')
+  crash(cluster, 'n1', task!.id)
+  heartbeat(cluster, 'n1')
+  const node = cluster.world.nodes.get('n1')!
+  node.containerLoads.clear()
+  task!.observed.attempt = 4
+  expect(sampled(cluster, node.heard.lastBeatAt).at(-1)).toMatchObject({
+    facts: { kind: 'task', id: task!.id, name: 'shop_web.1', service: 'shop_web', stack: 'shop', node: 'n1' },
+    values: { restarts: 3 },
+  })
 })
 
 test('of tasks that the store does not take nothing is put together', () => {

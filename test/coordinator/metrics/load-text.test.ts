@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { viewDiscovery } from '../../../coordinator/api/view-discovery.ts'
 import { loadText } from '../../../coordinator/metrics/load-text.ts'
 import { Totals } from '../../../coordinator/metrics/totals.ts'
+import { rebuildIndexes } from '../../../coordinator/store/indexes.ts'
 import type { World } from '../../../coordinator/world.ts'
 import { aHostLoad, aNode, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 import { parseExposition } from './exposition.ts'
@@ -50,6 +51,8 @@ test('nodes, services and tasks are told by the names that node_exporter and cAd
   expect(value('berth_node_swap_bytes_used', { node: 'n1' })).toBe(1)
   expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'user' })).toBe(4)
   expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'system' })).toBe(2)
+  const cores = world.nodes.get('n1')!.inventory!.cpuCores
+  expect(value('node_cpu_seconds_total', { node: 'n1', mode: 'idle' })).toBe((cores - 1.5) * 4)
   const ofTask = { id: 't1', name: 'shop_web.1', service: 'shop_web', node: 'n1' }
   expect(value('container_cpu_usage_seconds_total', ofTask)).toBe(2)
   expect(value('container_memory_working_set_bytes', ofTask)).toBe(64)
@@ -58,6 +61,20 @@ test('nodes, services and tasks are told by the names that node_exporter and cAd
   expect(value('berth_task_health_check_seconds', ofTask)).toBe(0.25)
   expect(value('berth_service_tasks', { service: 'shop_web', state: 'running' })).toBe(1)
   expect(value('berth_tasks_without_series', {})).toBe(0)
+})
+
+test('a task that ends too soon to be measured has its restarts told', () => {
+  const world = aMeasuredWorld()
+  const crashing = aTask({ id: 't2', service: 'shop_web', slot: 2, node: 'n1', state: 'restarting' })
+  crashing.observed.attempt = 8
+  world.tasks.set('t2', crashing)
+  rebuildIndexes(world)
+  const { samples } = parseExposition(loadText(world, new Totals()))
+  const restarts = samples.filter(({ name }) => name === 'berth_task_restarts_total')
+  expect(restarts.map(({ labels, value }) => [labels.name, value])).toEqual([
+    ['shop_web.1', 0],
+    ['shop_web.2', 7],
+  ])
 })
 
 test('the text follows the form: each family once with help and type, counters end in _total, no series twice', () => {

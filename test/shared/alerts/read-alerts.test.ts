@@ -39,6 +39,7 @@ describe('what is wrong is told with file, line, column and field', () => {
     ['receivers:\n  - name: a', 'alerts.yaml:2:5  receivers[0]: needs a webhook, slack or smtp'],
     ['# nothing yet', 'is empty'],
     ['receivers: [{ name: a, slack: { url: "http://chat.example/x" } }]', 'would cross the network in the clear'],
+    ['receivers: [{ name: a, webhook: {} }, { name: a, slack: { url: "https://b" } }]', '"a" is there already'],
     ['receivers: [{ name: a, webhook: {} }]', 'receivers[0].webhook: needs a url'],
     ['receivers: [{ name: a, slack: { url: x } }, { name: a, slack: { url: "http://b" } }]', 'url: is not a URL'],
     [
