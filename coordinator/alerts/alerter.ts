@@ -6,11 +6,12 @@ import { type AlertReceiver, type AlertsConfig, withoutSecrets } from '../../sha
 import type { Clock, Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
-import { conditionsOf, type OwnFacts } from '../decide/alerts/conditions.ts'
+import { conditionsInSteps, type OwnFacts } from '../decide/alerts/conditions.ts'
 import { type Alert, type AlertChange, evaluateAlerts, type Silence } from '../decide/alerts/evaluate.ts'
-import { type AlertHistory, newAlertHistory, remember } from '../decide/alerts/history.ts'
+import { type AlertHistory, newAlertHistory, rememberInSteps } from '../decide/alerts/history.ts'
 import { delivered, keyOf, type Notification, notDelivered, notificationsDue } from '../decide/alerts/notifications.ts'
 import type { NewEvent } from '../events.ts'
+import { inTurns } from '../turns.ts'
 import type { World } from '../world.ts'
 import type { Deliver } from './deliver.ts'
 import type { AlertFiles, AlertsKept } from './files.ts'
@@ -75,9 +76,10 @@ export function createAlerter(options: AlerterOptions): Alerter {
   async function look(): Promise<void> {
     const now = clock.now()
     const world = options.world()
-    history = remember(history, world, now)
+    history = await inTurns(rememberInSteps(history, world, now), clock)
+    const conditions = await inTurns(conditionsInSteps(world, options.own(), history, config.rules, now), clock)
+    // Only from here on: while others had turns somebody may have set a silence.
     const silences = kept.silences.filter(({ endsAt }) => endsAt > now)
-    const conditions = conditionsOf(world, options.own(), history, config.rules, now)
     const { alerts, changes } = evaluateAlerts(conditions, kept.alerts, silences, config.rules, now)
     const { positions, notifications } = notificationsDue(config, alerts, kept.positions, now)
     kept = { ...kept, alerts, silences, positions, ...crashesKept(history) }
@@ -261,5 +263,5 @@ function eventOf({ kind, alert: { id, rule, labels, reason, silencedBy } }: Aler
 
 /** A restart of the coordinator must not end the alert of a task that goes on crashing. Tasks that never ended need no keeping. */
 function crashesKept({ crashes, endings }: AlertHistory): Pick<AlertsKept, 'crashes' | 'endings'> {
-  return { crashes: [...crashes], endings: [...endings].filter(([, count]) => count > 0) }
+  return { crashes: [...crashes], endings: [...endings] }
 }

@@ -3,6 +3,7 @@
 import type { AlertRuleName, AlertRules } from '../../../shared/alerts/config.ts'
 import type { Instant } from '../../../shared/clock.ts'
 import type { Service, Task, World } from '../../world.ts'
+import { atOnce, type Steps } from '../steps.ts'
 import { hasCompleted, isUp } from '../task-facts.ts'
 import type { AlertHistory } from './history.ts'
 import { fullAt } from './history.ts'
@@ -32,17 +33,22 @@ export type OwnFacts = {
   targetTroubles: { target: string; why: string }[]
 }
 
-export function conditionsOf(
+export function conditionsOf(...asked: Parameters<typeof conditionsInSteps>): Condition[] {
+  return atOnce(conditionsInSteps(...asked))
+}
+
+/** The same, to be interrupted; each service is looked at as it is then. */
+export function* conditionsInSteps(
   world: World,
   own: OwnFacts,
   history: AlertHistory,
   rules: AlertRules,
   now: Instant,
-): Condition[] {
+): Steps<Condition[]> {
   return [
     ...lostNodes(world),
     ...crashLoops(world, history, rules, now),
-    ...servicesBelowCount(world, rules, now),
+    ...(yield* servicesBelowCount(world, rules, now)),
     ...runningOut(world, history, rules, now),
     ...nodeCertificates(world, own, now),
     ...ownTrouble(own, rules, now),
@@ -77,23 +83,24 @@ function crashLoops(world: World, history: AlertHistory, rules: AlertRules, now:
 /** While it is rolled out it has its own watch, which pauses or goes back: only when that takes very long is it told here. */
 const ROLLING_TIMES = 10
 
-function servicesBelowCount(world: World, rules: AlertRules, now: Instant): Condition[] {
-  return [...world.services.values()].flatMap((service) => {
-    if (service.removing || service.release.state === 'held') return []
+function* servicesBelowCount(world: World, rules: AlertRules, now: Instant): Steps<Condition[]> {
+  const below: Condition[] = []
+  for (const service of world.services.values()) {
+    yield
+    if (service.removing || service.release.state === 'held') continue
     const { up, wanted } = countUp(world, service, now)
-    if (up >= wanted) return []
+    if (up >= wanted) continue
     const isRolling = service.rollout.state === 'rolling' || service.rollout.state === 'rolling-back'
-    return [
-      {
-        id: `service-below-count/${service.name}`,
-        rule: 'service-below-count' as const,
-        labels: { service: service.name },
-        reason: `${service.name} has ${up} of ${wanted} tasks up`,
-        isDrained: false,
-        ...(isRolling && { forMs: rules['service-below-count'].forMs * ROLLING_TIMES }),
-      },
-    ]
-  })
+    below.push({
+      id: `service-below-count/${service.name}`,
+      rule: 'service-below-count',
+      labels: { service: service.name },
+      reason: `${service.name} has ${up} of ${wanted} tasks up`,
+      isDrained: false,
+      ...(isRolling && { forMs: rules['service-below-count'].forMs * ROLLING_TIMES }),
+    })
+  }
+  return below
 }
 
 /**

@@ -1,14 +1,17 @@
 /** What alerts must remember of the past and the world does not: when containers ended, and how disks and memories filled. */
 import type { Instant } from '../../../shared/clock.ts'
 import type { Task, World } from '../../world.ts'
+import { atOnce, type Steps } from '../steps.ts'
 
 export type Sample = { at: Instant; bytes: number }
 
 export type AlertHistory = {
   /** By task name (`shop_api.3`), which outlives the tasks that have it one after the other. */
   crashes: Map<string, { service: string; node: string | null; at: Instant[] }>
-  /** Runs of each task that ended by themselves, as of the last look. */
+  /** Runs of each task that ended by themselves, as of the last look; of most tasks none did, and they are not in here. */
   endings: Map<string, number>
+  /** Nodes whose tasks have been looked at: of one that is not in `endings` none had ended. */
+  nodes: ReadonlySet<string>
   usage: Map<string, { disk: Sample[]; memory: Sample[] }>
 }
 
@@ -20,31 +23,44 @@ export const SAMPLES_KEPT = 60
 const SAMPLES_MIN = 10
 
 export function newAlertHistory(): AlertHistory {
-  return { crashes: new Map(), endings: new Map(), usage: new Map() }
+  return { crashes: new Map(), endings: new Map(), nodes: new Set(), usage: new Map() }
 }
 
 /** The history with what the world shows now. A task that is new to it counts from here on. */
 export function remember(history: AlertHistory, world: World, now: Instant): AlertHistory {
-  return { ...rememberCrashes(history, world, now), usage: rememberUsage(history, world, now) }
+  return atOnce(rememberInSteps(history, world, now))
+}
+
+/** The same, to be interrupted; each node is looked at as it is then. */
+export function* rememberInSteps(history: AlertHistory, world: World, now: Instant): Steps<AlertHistory> {
+  const { crashes, endings, nodes } = yield* rememberCrashes(history, world, now)
+  return { crashes, endings, nodes, usage: rememberUsage(history, world, now) }
 }
 
 /**
  * Most looks find nothing new: then the maps are the ones from before, not copies. Tasks are walked by node, and before its
  * agent has spoken nothing is known of a node's tasks: what it then tells is no news.
  */
-function rememberCrashes({ crashes, endings }: AlertHistory, world: World, now: Instant) {
-  let nextEndings: Map<string, number> | null = null
+function* rememberCrashes(
+  { crashes, endings, nodes }: AlertHistory,
+  world: World,
+  now: Instant,
+): Steps<Pick<AlertHistory, 'crashes' | 'endings' | 'nodes'>> {
+  let nextEndings = endings
   let nextCrashes = withoutOld(crashes, now)
+  const nextNodes = new Set<string>()
   for (const node of world.nodes.values()) {
+    const isKnown = nodes.has(node.name)
+    if (isKnown || node.fullyObserved) nextNodes.add(node.name)
     if (!node.fullyObserved) continue
     for (const task of world.tasksByNode.get(node.name) ?? []) {
-      if (task.desired !== 'running') continue
-      const before = endings.get(task.id)
       const count = endingsOf(task)
-      if (before !== undefined && count <= before) continue
-      nextEndings ??= new Map(endings)
+      if (count === 0 || task.desired !== 'running') continue
+      const before = endings.get(task.id) ?? (isKnown || task.createdAt > now - CRASH_KEPT_MS ? 0 : count)
+      if (endings.has(task.id) && count <= before) continue
+      if (nextEndings === endings) nextEndings = new Map(endings)
       nextEndings.set(task.id, count)
-      const added = count - (before ?? (task.createdAt > now - CRASH_KEPT_MS ? 0 : count))
+      const added = count - before
       if (added <= 0) continue
       if (nextCrashes === crashes) nextCrashes = new Map(crashes)
       const unit = unitName(task)
@@ -52,8 +68,9 @@ function rememberCrashes({ crashes, endings }: AlertHistory, world: World, now: 
       const at = [...(nextCrashes.get(unit)?.at ?? []), ...times]
       nextCrashes.set(unit, { service: task.service, node: task.node, at: at.slice(-CRASHES_KEPT) })
     }
+    yield
   }
-  return { crashes: nextCrashes, endings: withoutGone(nextEndings ?? endings, world) }
+  return { crashes: nextCrashes, endings: withoutGone(nextEndings, world), nodes: nextNodes }
 }
 
 function withoutOld(crashes: AlertHistory['crashes'], now: Instant): AlertHistory['crashes'] {
@@ -69,8 +86,12 @@ function withoutOld(crashes: AlertHistory['crashes'], now: Instant): AlertHistor
 const GONE_KEPT = 1_000
 
 function withoutGone(endings: Map<string, number>, world: World): Map<string, number> {
-  if (endings.size <= world.tasks.size + GONE_KEPT) return endings
-  return new Map([...endings].filter(([task]) => world.tasks.has(task)))
+  if (endings.size <= GONE_KEPT) return endings
+  const kept = endings
+    .entries()
+    .filter(([task]) => world.tasks.has(task))
+    .toArray()
+  return kept.length + GONE_KEPT < endings.size ? new Map(kept) : endings
 }
 
 /** Runs that ended by themselves: not those that their Engine or host ended. */

@@ -85,6 +85,31 @@ describe('conditions', () => {
     expect(remember(first, world, NOW).crashes.get('shop_api.1')?.at).toEqual([NOW])
   })
 
+  test('tasks that never ended are not remembered, and the first end of an old one is news all the same', () => {
+    const task = aTask({ id: 't1', service: 'shop_api', node: 'n1', createdAt: NOW - 86_400_000 })
+    task.observed.attempt = 1
+    const world = aWorld({ nodes: [aNode({ name: 'n1', fullyObserved: true })], tasks: [task] })
+    const first = remember(newAlertHistory(), world, NOW)
+    expect(first.endings.size).toBe(0)
+    task.observed.attempt = 2
+    const second = remember(first, world, NOW + 1_000)
+    expect(second.crashes.get('shop_api.1')?.at).toEqual([NOW + 1_000])
+    expect(remember(second, world, NOW + 2_000).crashes).toBe(second.crashes)
+  })
+
+  test('what a task went through before its node was first heard after a start is no news, even if others were', () => {
+    const task = aTask({ id: 't1', service: 'shop_api', node: 'n1', createdAt: NOW - 86_400_000 })
+    task.observed.attempt = 5
+    const node = aNode({ name: 'n1', fullyObserved: false })
+    const world = aWorld({ nodes: [node, aNode({ name: 'n2', fullyObserved: true })], tasks: [task] })
+    const first = remember(newAlertHistory(), world, NOW)
+    node.fullyObserved = true
+    const second = remember(first, world, NOW + 1_000)
+    expect(second.crashes.size).toBe(0)
+    task.observed.attempt = 6
+    expect(remember(second, world, NOW + 2_000).crashes.get('shop_api.1')?.at).toEqual([NOW + 2_000])
+  })
+
   test("the coordinator's own certificate and store", () => {
     const facts = { ...own, certificateEndsAt: NOW + 86_400_000, storeBytes: 3 * 2 ** 30 }
     expect(look(aWorld(), newAlertHistory(), facts)).toEqual([
