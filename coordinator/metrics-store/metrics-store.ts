@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../shared/log.ts'
 import { metricNamed } from '../../shared/metric-names.ts'
+import { atOnce, type Steps } from '../decide/steps.ts'
 import { readBlock } from './block.ts'
 import { type Block, encodeFrame } from './frame.ts'
 import { isKnownSeries, OpenSeries } from './open-series.ts'
@@ -29,6 +30,11 @@ export type Visit = (series: number, second: number, value: number, peak: number
 export type MetricsStore = {
   readonly stats: MetricsStoreStats
   subjects(): Iterable<Subject>
+  /**
+   * What is to be done before the first point of this second, to be interrupted, but by no point: each minute what is open of all series is
+   * packed. `append` does it at once where it was not done.
+   */
+  advanceInSteps(second: number): Steps
   /** Values of one subject at one time, by name of the metric. Seconds only grow from call to call, but for a clock that is set back. */
   append(facts: SubjectFacts, second: number, values: Iterable<[metric: string, value: number]>): void
   /**
@@ -83,6 +89,8 @@ class PackedMetricsStore implements MetricsStore {
   #bytesWaiting = 0
   #writing: Promise<void> = Promise.resolve()
   #second = 0
+  /** Begun, and others have a turn. */
+  #advancing: Steps<boolean> | null = null
   #samples = 0
   #leftOut = new Set<number>()
   #framesLost = 0
@@ -116,8 +124,22 @@ class PackedMetricsStore implements MetricsStore {
     return this.#isFull() ? this.#subjects.tasksOn(node) : null
   }
 
+  *advanceInSteps(second: number): Steps {
+    this.#finishAdvancing()
+    const advancing = this.#advance(second)
+    this.#advancing = advancing
+    while (!advancing.next().done) yield
+    this.#finishAdvancing()
+  }
+
+  #finishAdvancing(): void {
+    if (this.#advancing !== null) atOnce(this.#advancing)
+    this.#advancing = null
+  }
+
   append(facts: SubjectFacts, second: number, values: Iterable<[string, number]>): void {
-    if (!this.#advance(second)) return
+    this.#finishAdvancing()
+    if (second !== this.#second && !atOnce(this.#advance(second))) return
     const subject = this.#isFull() ? this.#subjects.known(facts) : this.#subjects.of(facts)
     if (subject === null) return
     const open = this.#openOf.get(subject) ?? []
@@ -161,7 +183,8 @@ class PackedMetricsStore implements MetricsStore {
   }
 
   async close(): Promise<void> {
-    this.#cut(0)
+    this.#finishAdvancing()
+    atOnce(this.#cut(0))
     await this.#writing
   }
 
@@ -184,7 +207,7 @@ class PackedMetricsStore implements MetricsStore {
     const addBlock = (number: number, block: Uint8Array) =>
       readBlock(block, finer > 0, (second, value, above) => add(number, second, value, value + above))
     await this.#files[finer]!.read('all', since, Number.POSITIVE_INFINITY, addBlock, (from) =>
-      this.#advanceTier(tier, Math.max(from, since)),
+      atOnce(this.#advanceTier(tier, Math.max(from, since))),
     )
     if (finer === 0) return
     for (const [number, series] of this.#open) {
@@ -198,41 +221,43 @@ class PackedMetricsStore implements MetricsStore {
   // ---------------------------------------------------------------- time goes on
 
   /** False: it is a moment ago, and what was measured then is left out. */
-  #advance(second: number): boolean {
+  *#advance(second: number): Steps<boolean> {
     if (second < this.#second) {
       if (this.#second - second <= CLOCK_BACK_SECONDS_MAX) return false
       this.#options.log.warn({ seconds: this.#second - second }, 'the clock was set back; metrics begin anew from here')
-      for (const tier of TIERS.keys()) this.#cut(tier)
+      for (const tier of TIERS.keys()) yield* this.#cut(tier)
       for (const series of this.#open.values()) series.forgetTime()
     }
     if (second === this.#second) return true
+    for (const tier of TIERS.keys()) yield* this.#advanceTier(tier, second)
     this.#second = second
-    for (const tier of TIERS.keys()) this.#advanceTier(tier, second)
     return true
   }
 
-  #advanceTier(tier: number, second: number): void {
+  *#advanceTier(tier: number, second: number): Steps {
     if (this.#frameEnds[tier]! > 0 && second >= this.#frameEnds[tier]!) {
-      this.#cut(tier)
+      yield* this.#cut(tier)
       if (tier === TIERS.length - 1) this.#forgetIdle(second)
     }
     const { frameSeconds } = TIERS[tier]!
     if (this.#frameEnds[tier] === 0) this.#frameEnds[tier] = second - (second % frameSeconds) + frameSeconds
   }
 
-  /** All that is open of the tier becomes a frame. */
-  #cut(tier: number): void {
+  /** All that is open of the tier becomes a frame. What is cut can be read at any time. */
+  *#cut(tier: number): Steps {
     const to = this.#frameEnds[tier]!
     this.#frameEnds[tier] = 0
-    const blocks: Block[] = []
+    const cut: Waiting = { tier, from: to - TIERS[tier]!.frameSeconds, to, blocks: [], bytes: 0 }
+    this.#waiting.add(cut)
     for (const [series, open] of this.#open) {
       const bytes = open.cut(tier)
-      if (bytes !== null) blocks.push({ series, bytes })
+      if (bytes === null) continue
+      cut.blocks.push({ series, bytes })
+      cut.bytes += bytes.length
+      yield
     }
-    if (blocks.length === 0) return
-    blocks.sort((a, b) => a.series - b.series)
-    const length = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    this.#write({ tier, from: to - TIERS[tier]!.frameSeconds, to, blocks, bytes: length })
+    cut.blocks.sort((a, b) => a.series - b.series)
+    this.#write(cut)
   }
 
   #forgetIdle(second: number): void {
@@ -276,12 +301,13 @@ class PackedMetricsStore implements MetricsStore {
   // ---------------------------------------------------------------- the disk
 
   #write(waiting: Waiting): void {
-    if (this.#bytesWaiting + waiting.bytes > BYTES_WAITING_MAX) {
-      this.#failed(new Error('the disk does not keep up'))
+    const isTooMuch = this.#bytesWaiting + waiting.bytes > BYTES_WAITING_MAX
+    if (isTooMuch) this.#failed(new Error('the disk does not keep up'))
+    if (isTooMuch || waiting.blocks.length === 0) {
+      this.#waiting.delete(waiting)
       return
     }
     this.#bytesWaiting += waiting.bytes
-    this.#waiting.add(waiting)
     const { tier, from, to, blocks } = waiting
     this.#writing = this.#writing.then(async () => {
       try {

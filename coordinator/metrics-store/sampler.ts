@@ -8,6 +8,7 @@ import { taskName } from '../api/view-task.ts'
 import { heartbeatIntervalOf } from '../decide/heartbeat-interval.ts'
 import { GAP_SECONDS_MAX, type Totals } from '../metrics/totals.ts'
 import { restartedUnmeasured, restartsOf } from '../metrics/unmeasured.ts'
+import { inTurns } from '../turns.ts'
 import type { Node, Task, World } from '../world.ts'
 import type { MetricsStore } from './metrics-store.ts'
 import type { SubjectFacts } from './subjects.ts'
@@ -22,7 +23,7 @@ const CONTAINERS_COUNTED_MAX = 50_000
 
 export type SamplerOptions = {
   /** Null: there is none (yet). */
-  store: () => Pick<MetricsStore, 'append' | 'tasksTaken'> | null
+  store: () => Pick<MetricsStore, 'append' | 'tasksTaken' | 'advanceInSteps'> | null
   totals: Totals
   world: () => World
   clock: Clock
@@ -51,11 +52,12 @@ export function startSampler(options: SamplerOptions): { stop(): void } {
     let turn = rounds++
     let points = 0
     containers = 0
+    const into = store()
+    if (into !== null) await inTurns(into.advanceInSteps(Math.floor(now / 1000)), clock)
     for (const name of [...world().nodes.keys()]) {
       if (isStopped) break
       turn += 1
       const node = world().nodes.get(name)
-      const into = store()
       if (!node) continue
       const quietMsMax = heartbeatIntervalOf(node, heartbeatIntervalMs) * HEARTBEATS_MISSED_MAX
       if (now - node.heard.lastBeatAt > quietMsMax) continue

@@ -151,6 +151,30 @@ test('rubbish at the end of a file, or of the list of subjects, hides nothing th
   await again.close()
 })
 
+test('what is packed in steps can be read meanwhile, and is complete however it is interrupted', async () => {
+  const store = await open()
+  const names = ['a', 'b', 'c', 'd']
+  const feedAll = (from: number, to: number) => {
+    for (let second = from; second < to; second++)
+      for (const node of names) store.append({ kind: 'node', node }, second, [['cpu', second % 7]])
+  }
+  feedAll(START, START + 60)
+  const steps = store.advanceInSteps(START + 60)
+  steps.next()
+  steps.next()
+  expect(await points(store, 0)).toHaveLength(60)
+  // A point comes though it was asked for that none does.
+  store.append({ kind: 'node', node: 'a' }, START + 60, [['cpu', 1]])
+  expect(steps.next().done).toBe(true)
+  feedAll(START + 61, START + 120)
+  expect(await points(store, 0)).toHaveLength(120)
+  store.advanceInSteps(START + 120).next()
+  await store.close()
+  const again = await open()
+  expect(await points(again, 0)).toHaveLength(120)
+  await again.close()
+})
+
 test('each tier keeps its time and little more', async () => {
   const store = await open()
   feed(store, START, START + 3 * DAY, 300)
