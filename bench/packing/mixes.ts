@@ -1,4 +1,7 @@
 /** Large mixes of services, from one seed: as they are reserved in practice, most small, few large, in no fixed proportion of CPU to memory. */
+import { decreasing } from '../../coordinator/decide/packing/greedy.ts'
+import { greedyLooks } from '../../coordinator/decide/packing/pack.ts'
+import type { Looks, Packing, Problem } from '../../coordinator/decide/packing/problem.ts'
 import { planTogether } from '../../coordinator/decide/packing/together.ts'
 import { pictureOf } from '../../coordinator/decide/picture.ts'
 import type { PlaceRequest } from '../../coordinator/decide/requests.ts'
@@ -59,6 +62,24 @@ export function placedTogether(mix: Mix): number {
 /** How many nodes are begun when each is placed for good before the next comes. */
 export function placedOneByOne(mix: Mix): number {
   return begunBy(schedule(mix.requests, pictureFor(mix), 'binpack').placements, mix)
+}
+
+export type Heuristic = (problem: Problem, order: Int32Array, looks: Looks) => Packing | null
+export type Order = 'largest first' | 'as they come'
+
+/** How many nodes a plain heuristic begins. */
+export function placedBy({ requests, least }: Mix, heuristic: Heuristic, by: Order): number {
+  const sizes = requests.map(({ version }) => version.spec.task.container.resources.reservation)
+  const problem: Problem = {
+    cpu: Float64Array.from(sizes, ({ cpuCores }) => cpuCores / ROOM.cpuCores),
+    memory: Float64Array.from(sizes, ({ memoryBytes }) => memoryBytes / ROOM.memoryBytes),
+    cpuFree: new Float64Array(2 * least + 10).fill(1),
+    memoryFree: new Float64Array(2 * least + 10).fill(1),
+    begun: 0,
+  }
+  const order =
+    by === 'largest first' ? decreasing(problem, (cpu, memory) => cpu + memory) : Int32Array.from(requests.keys())
+  return heuristic(problem, order, greedyLooks())!.newly
 }
 
 function begunBy(placements: readonly { node: string }[], { requests }: Mix): number {

@@ -98,12 +98,15 @@ function servicesToLookAt(beat: Beat, marks: Marks): Service[] {
   }
   for (const node of nodes) for (const task of world.tasksByNode.get(node) ?? []) names.add(task.service)
   const isRoomOther = marks.room || nodes.size > 0 || beat.statuses.size > 0
-  if (marks.waiting || isRoomOther) for (const task of world.tasksWaiting) names.add(task.service)
+  if (marks.waiting || isRoomOther) {
+    for (const task of world.tasksWaiting) names.add(task.service)
+    // What its node keeps failing may wait there until there is room elsewhere.
+    for (const name of world.servicesFailing) names.add(name)
+  }
   if (isRoomOther) {
     for (const service of world.services.values()) {
       if (isGlobal(service) || isPlatformRefused(service)) names.add(service.name)
     }
-    for (const name of world.servicesFailing) names.add(name)
     for (const task of world.tasksFailing) names.add(task.service)
   }
   // What is placed in this beat may take room that a waiting task was told of: why it waits must stay true.

@@ -213,6 +213,8 @@ function judge(
 ): Verdict {
   const { failures = 0 } = task.observed
   const node = task.node ?? ''
+  const isOther = () => hasOther(judged, service, version, [...(failing?.nodes ?? []), { node }])
+  const noOther = failing ? 'no node is left that was not tried' : 'no other node may take it'
   const since = wellSince(version, task)
   const here = standing.longestUp.get(node)
   if (here && upSince(here) <= since) return stays(`${here.id} does well on ${node}, so it is not the node`)
@@ -223,16 +225,15 @@ function judge(
     if (!isEarly(task)) return stays(`it did well on ${node} before, and none of its like does well elsewhere`)
     if (task.observed.error?.code === 'image-not-found') return stays('its image is nowhere, as far as can be told')
     if (failures < FAILURES_ALONE_MIN) {
-      return stays(`it failed ${failures} times in a row; after ${FAILURES_ALONE_MIN} it is tried on another node`)
+      const soon = `it failed ${failures} times in a row; after ${FAILURES_ALONE_MIN} it is tried on another node`
+      return stays(isOther() ? soon : noOther)
     }
   }
   const inARow = failing?.inARow ?? 0
   if (inARow >= GIVEN_UP_MAX) return stays(`it was tried on ${inARow + 1} nodes, and did well on none`, true)
-  const own = { node, at: judged.now, until: judged.now + GIVEN_UP_MS, task: task.id, failures }
-  if (!hasOther(judged, service, version, [...(failing?.nodes ?? []), own])) {
-    return failing ? stays('no node is left that was not tried', true) : stays('no other node may take it')
-  }
-  return { giveUp: { ...own, why: troubleOf(task)?.why ?? 'it does not come to run' } }
+  if (!isOther()) return stays(noOther, failing !== null)
+  const why = troubleOf(task)?.why ?? 'it does not come to run'
+  return { giveUp: { node, at: judged.now, until: judged.now + GIVEN_UP_MS, task: task.id, failures, why } }
 }
 
 function stays(why: string, isWorthAWord = false): Verdict {

@@ -274,8 +274,8 @@ function markDecision(world: World, decision: Decision, marks: Marks): void {
   }
 }
 
-function markWaiting(world: World, marks: Marks): void {
-  if (world.tasksWaiting.size > 0) marks.waiting = true
+function markWaiting({ tasksWaiting, servicesFailing }: World, marks: Marks): void {
+  if (tasksWaiting.size + servicesFailing.size > 0) marks.waiting = true
 }
 
 function markTask(world: World, id: TaskId, marks: Marks): void {

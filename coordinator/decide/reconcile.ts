@@ -246,13 +246,15 @@ function moveUnit(
   const why = whyMoved(beat, target, unit)
   const isFailed = unit.stale.some((task) => isFailedByNode(target, task))
   if (!isFailed || order !== 'stop-first') replace(beat, service, target, unit, 'start-first', why)
-  else if (!units.some(isBetween) && hasRoomElsewhere(beat, service, target, unit))
+  else if (!units.some((one) => isBetween(beat, one)) && hasRoomElsewhere(beat, service, target, unit))
     replace(beat, service, target, unit, 'stop-first', why)
 }
 
-/** Its task is told to stop, and the next one is not made yet. */
-function isBetween({ fresh, stale, away, stopping }: Unit): boolean {
-  return fresh.length + stale.length + away.length === 0 && stopping.length > 0
+/** Its task is told to stop, maybe only in this beat, and the next one is not made yet. */
+function isBetween({ ended }: Beat, { fresh, stale, away, stopping }: Unit): boolean {
+  return (
+    fresh.length + away.length === 0 && stale.length + stopping.length > 0 && stale.every(({ id }) => ended.has(id))
+  )
 }
 
 function hasRoomElsewhere({ world }: Beat, service: Service, version: ServiceVersion, { slot }: Unit): boolean {

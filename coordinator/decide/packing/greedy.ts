@@ -1,12 +1,11 @@
 /**
  * The heuristics that every packing begins with. First-fit and best-fit decreasing: the largest task first, on the first
- * node that takes it or on the one that it leaves least of. Dot product and least left: node after node is filled, always
- * with the task that suits what is still free there (Panigrahy, Talwar, Uyeda and Wieder, "Heuristics for Vector Bin
- * Packing", 2011). Tasks of one size are placed in one walk over the nodes. Null: not all tasks found a place.
+ * node that takes it or on the one that it leaves least of. Dot product: node after node is filled, always with the task
+ * whose shape is most nearly that of what is still free there (Panigrahy, Talwar, Uyeda and Wieder, "Heuristics for Vector
+ * Bin Packing", 2011). Tasks of one size are placed in one walk over the nodes. Null: not all tasks found a place.
  */
+import { NodeHeap } from '../placement/node-heap.ts'
 import { type Looks, type Packing, type Problem, packingOf, ROUNDING } from './problem.ts'
-
-export type Weights = { cpu: number; memory: number }
 
 /** How large a task is, for the order. */
 export type Size = (cpu: number, memory: number) => number
@@ -20,40 +19,28 @@ export function decreasing({ cpu, memory }: Problem, size: Size): Int32Array {
 }
 
 export function firstFit(problem: Problem, order: Int32Array, looks: Looks): Packing | null {
-  return place(problem, order, looks, (cpu, memory, free, from) => {
-    for (let node = from; node < free.cpu.length; node++) {
-      looks.count += 1
-      if (fits(free, node, cpu, memory)) return node
-    }
-    return -1
+  return place(problem, order, looks, function* ({ free }) {
+    yield* free.cpu.keys()
   })
 }
 
-export function bestFit(problem: Problem, order: Int32Array, weights: Weights, looks: Looks): Packing | null {
-  return place(problem, order, looks, (cpu, memory, free, from, opened) => {
-    // The one that the last of this size went on has even less left now.
-    if (from > 0 && fits(free, from, cpu, memory)) return from
-    let best = -1
-    let least = Number.POSITIVE_INFINITY
-    for (let node = 0; node < free.cpu.length; node++) {
-      if (node >= opened && best !== -1) break
-      looks.count += 1
-      if (!fits(free, node, cpu, memory)) continue
-      const cpuLeft = free.cpu[node]! - cpu
-      const memoryLeft = free.memory[node]! - memory
-      const left = weights.cpu * cpuLeft * cpuLeft + weights.memory * memoryLeft * memoryLeft
-      if (left >= least) continue
-      best = node
-      least = left
-    }
-    return best
+/** An empty node only where no other takes the task. */
+export function bestFit(problem: Problem, order: Int32Array, looks: Looks): Packing | null {
+  const heap = new NodeHeap(problem.cpuFree.length)
+  return place(problem, order, looks, function* ({ free, begun }, cpu, memory) {
+    heap.clear()
+    const left = (node: number) => (free.cpu[node]! - cpu) ** 2 + (free.memory[node]! - memory) ** 2
+    for (const node of begun) if (fits(free, node, cpu, memory)) heap.add(node, left(node))
+    looks.count += begun.size
+    heap.order()
+    // What went on the first has left even less there.
+    for (; heap.size > 0; heap.removeFirst()) yield heap.first
+    for (const node of free.cpu.keys()) if (!begun.has(node)) yield node
   })
 }
 
-/** The task that suits best is the one whose shape is that of the room (`dot`), or that leaves least (`left`). */
-export function fillEach(problem: Problem, by: 'dot' | 'left', weights: Weights, looks: Looks): Packing | null {
+export function dotProduct(problem: Problem, order: Int32Array, looks: Looks): Packing | null {
   const { cpu, memory } = problem
-  const order = decreasing(problem, (cores, bytes) => weights.cpu * cores + weights.memory * bytes)
   const free = freeOf(problem)
   const nodes = new Int32Array(cpu.length).fill(-1)
   const kinds = kindsOf(problem, order)
@@ -83,10 +70,7 @@ export function fillEach(problem: Problem, by: 'dot' | 'left', weights: Weights,
       const cores = cpu[task]!
       const bytes = memory[task]!
       if (!fits(free, node, cores, bytes)) continue
-      const suits =
-        by === 'dot'
-          ? weights.cpu * cores * cpuFree + weights.memory * bytes * memoryFree
-          : -(weights.cpu * (cpuFree - cores) ** 2 + weights.memory * (memoryFree - bytes) ** 2)
+      const suits = cores * cpuFree + bytes * memoryFree
       if (suits <= most) continue
       best = kind
       most = suits
@@ -99,24 +83,32 @@ export function fillEach(problem: Problem, by: 'dot' | 'left', weights: Weights,
 
 export type Free = { cpu: Float64Array; memory: Float64Array }
 
-type Choose = (cpu: number, memory: number, free: Free, from: number, opened: number) => number
+type Placed = { free: Free; begun: Set<number> }
 
-/** `opened`: no node from there on has anything. */
-function place(problem: Problem, order: Int32Array, looks: Looks, choose: Choose): Packing | null {
-  const { cpu, memory, begun } = problem
-  const free = freeOf(problem)
+/** `nodesFor`: in which order nodes are filled with tasks of one size. */
+function place(
+  problem: Problem,
+  order: Int32Array,
+  looks: Looks,
+  nodesFor: (placed: Placed, cpu: number, memory: number) => Iterable<number>,
+): Packing | null {
+  const { cpu, memory } = problem
+  const placed: Placed = { free: freeOf(problem), begun: new Set(Array(problem.begun).keys()) }
   const nodes = new Int32Array(order.length)
-  let opened = begun
-  let last = -1
-  let node = 0
-  for (const task of order) {
-    const isAsLast = last !== -1 && cpu[task] === cpu[last] && memory[task] === memory[last]
-    node = choose(cpu[task]!, memory[task]!, free, isAsLast ? node : 0, opened)
-    if (node === -1 || looks.count > looks.max) return null
-    nodes[task] = node
-    take(free, node, cpu[task]!, memory[task]!)
-    opened = Math.max(opened, node + 1)
-    last = task
+  for (const tasks of kindsOf(problem, order)) {
+    const cores = cpu[tasks[0]!]!
+    const bytes = memory[tasks[0]!]!
+    let next = 0
+    for (const node of nodesFor(placed, cores, bytes)) {
+      looks.count += 1
+      for (; next < tasks.length && fits(placed.free, node, cores, bytes); next++) {
+        nodes[tasks[next]!] = node
+        take(placed.free, node, cores, bytes)
+        placed.begun.add(node)
+      }
+      if (next === tasks.length) break
+    }
+    if (next < tasks.length || looks.count > looks.max) return null
   }
   return packingOf(problem, nodes)
 }

@@ -5,38 +5,44 @@
  */
 import { complete } from './complete.ts'
 import { eliminate } from './eliminate.ts'
-import { bestFit, decreasing, fillEach, firstFit, type Size, type Weights } from './greedy.ts'
-import { type Looks, leastNewly, type Packing, type Problem } from './problem.ts'
+import { evenly } from './evenly.ts'
+import { bestFit, decreasing, dotProduct, firstFit, type Size } from './greedy.ts'
+import { type Looks, leastNewly, type Packing, type Problem, sumOf } from './problem.ts'
 import { snug } from './snug.ts'
 
 export type Packed = Packing & { least: number; looks: number }
 
-/** How much of the search for one node fewer is made, in looks. */
-export type Effort = { exact: number; ejection: number }
+/** How much each search may look at beyond the plain heuristics. */
+export type Effort = Record<'evenly' | 'snug' | 'exact' | 'ejection', number>
 
 /** Null: there is not room for all, no plain heuristic found it, or they are too many to look for it. */
 export function pack(problem: Problem, looks: Looks = greedyLooks(), effort: Effort = EFFORT): Packed | null {
   const least = leastNewly(problem)
   if (least > problem.cpuFree.length - problem.begun || !hasRoom(problem)) return null
-  let best = greedy(problem, least, looks)
+  let best = plain(problem, looks)
   if (!best) return null
-  const exact: Looks = { count: 0, max: effort.exact }
-  const ejection: Looks = { count: 0, max: effort.ejection }
+  const of: Record<keyof Effort, Looks> = {
+    evenly: { count: 0, max: effort.evenly },
+    snug: { count: 0, max: effort.snug },
+    exact: { count: 0, max: effort.exact },
+    ejection: { count: 0, max: effort.ejection },
+  }
+  for (const size of [sum, Math.max]) best = fewer(best, fewestEvenly(problem, least, best.newly, size, of.evenly))
+  if (best.newly > least) best = fewer(best, snug(problem, sum, least, of.snug))
   while (best.newly > least) {
-    const better = oneFewer(problem, best, exact, ejection)
+    const better = oneFewer(problem, best, of.exact, of.ejection)
     if (!better) break
     best = better
   }
-  return { ...best, least, looks: looks.count + exact.count + ejection.count }
+  return { ...best, least, looks: Object.values(of).reduce((count, one) => count + one.count, looks.count) }
 }
 
-/** Of all heuristics together: some tens of milliseconds. */
+/** Of the plain heuristics together: some tens of milliseconds. */
 export function greedyLooks(): Looks {
   return { count: 0, max: 40_000_000 }
 }
 
-/** Of all searches for one node fewer together. */
-const EFFORT: Effort = { exact: 1_000_000, ejection: 2_000_000 }
+const EFFORT: Effort = { evenly: 15_000_000, snug: 15_000_000, exact: 1_000_000, ejection: 2_000_000 }
 const EXACT_TASKS_MAX = 100
 
 /** False: they need more together than is free. Where room is short this is mostly why, and it costs next to nothing. */
@@ -47,41 +53,32 @@ function hasRoom({ cpu, memory, cpuFree, memoryFree }: Problem): boolean {
 /** Of sums over many nodes. What is wrongly let through is found out by the heuristics. */
 const SUM_ROUNDING = 1e-6
 
-function greedy(problem: Problem, least: number, looks: Looks): Packing | null {
-  const { cpu, memory } = problem
-  const even: Weights = { cpu: 1, memory: 1 }
-  const wanted: Weights = { cpu: sumOf(cpu), memory: sumOf(memory) }
-  const sum: Size = (cores, bytes) => cores + bytes
-  const otherSizes: Size[] = [
-    Math.max,
-    (cores, bytes) => wanted.cpu * cores + wanted.memory * bytes,
-    (cores, bytes) => cores * bytes,
-    (cores, bytes) => cores * cores + bytes * bytes,
-  ]
-  const bySize = (size: Size) => {
-    const order = decreasing(problem, size)
-    return [() => firstFit(problem, order, looks), () => bestFit(problem, order, even, looks)]
-  }
-  // The three that nothing may be worse than come first. Where none of them finds room it is as good as none: the others
-  // are there to find fewer nodes.
-  const plain = [...bySize(sum), () => fillEach(problem, 'dot', even, looks)]
-  const others = [
-    () => fillEach(problem, 'dot', wanted, looks),
-    () => fillEach(problem, 'left', even, looks),
-    () => fillEach(problem, 'left', wanted, looks),
-    ...otherSizes.flatMap(bySize),
-    () => snug(problem, sum, least, looks),
-  ]
-  const first = bestOf(plain, null, least)
-  return first && bestOf(others, first, least)
+/** The three that nothing may be worse than. Null: none finds a place for all, and then nobody looks further. */
+function plain(problem: Problem, looks: Looks): Packing | null {
+  const order = decreasing(problem, sum)
+  return [firstFit, bestFit, dotProduct]
+    .map((heuristic) => heuristic(problem, order, looks))
+    .reduce((best, packing) => (best ? fewer(best, packing) : packing))
 }
 
-function bestOf(tries: readonly (() => Packing | null)[], given: Packing | null, least: number): Packing | null {
-  let best = given
-  for (const attempt of tries) {
-    if (best && best.newly <= least) break
-    const packing = attempt()
-    if (packing && (best === null || packing.newly < best.newly)) best = packing
+const sum: Size = (cpu, memory) => cpu + memory
+
+function fewer(best: Packing, other: Packing | null): Packing {
+  return other !== null && other.newly < best.newly ? other : best
+}
+
+/** With as few as `least` or, by halving, with fewer than `below`: where some are enough, more nearly always are, too. */
+function fewestEvenly(problem: Problem, least: number, below: number, size: Size, looks: Looks): Packing | null {
+  let best: Packing | null = null
+  let from = least
+  for (let count = least; from < below; count = (from + below) >> 1) {
+    // So that something is left for the next.
+    const some: Looks = { count: 0, max: (looks.max - looks.count) / 2 }
+    const packing = evenly(problem, count, size, some)
+    looks.count += some.count
+    if (packing) best = packing
+    if (packing) below = packing.newly
+    else from = count + 1
   }
   return best
 }
@@ -96,8 +93,4 @@ function oneFewer(problem: Problem, packing: Packing, exact: Looks, ejection: Lo
 
 function isEven({ cpuFree, memoryFree }: Problem): boolean {
   return cpuFree.every((free) => free === cpuFree[0]) && memoryFree.every((free) => free === memoryFree[0])
-}
-
-function sumOf(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0)
 }

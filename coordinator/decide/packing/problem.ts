@@ -34,8 +34,7 @@ export function leastNewly(problem: Problem): number {
 }
 
 function least(needed: Float64Array, free: Float64Array, begun: number): number {
-  let left = 0
-  for (const one of needed) left += one
+  let left = sumOf(needed)
   for (let node = 0; node < begun; node++) left -= free[node]!
   const largest = free.subarray(begun).reduce((most, one) => Math.max(most, one), 0)
   return left <= ROUNDING ? 0 : Math.ceil(left / largest - ROUNDING)
@@ -57,6 +56,10 @@ function apart({ cpu, memory, cpuFree, memoryFree }: Problem): number {
 }
 
 const APART_MAX = 200
+
+export function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0)
+}
 
 /** Sums of fractions are inexact. Less than what the check of CPU forgives on a node of up to a thousand cores. */
 export const ROUNDING = 1e-9

@@ -5,7 +5,19 @@ import { eventsOf } from '../../../coordinator/decide/events.ts'
 import { FAILURES_ALONE_MIN, GIVEN_UP_MAX, GIVEN_UP_MS, whyItStays } from '../../../coordinator/decide/failing.ts'
 import { worldFigures } from '../../../coordinator/metrics/world-metrics.ts'
 import { loadWorld } from '../../../coordinator/store/records.ts'
-import { aCluster, beat, type Cluster, change, failAtOnce, join, run, running } from '../../build/cluster.ts'
+import {
+  aCluster,
+  beat,
+  type Cluster,
+  change,
+  connect,
+  failAtOnce,
+  join,
+  restartCoordinator,
+  run,
+  running,
+  work,
+} from '../../build/cluster.ts'
 import { aStackSpec, type ServiceSpecGiven } from '../../build/spec.ts'
 
 const MINUTE = 60_000
@@ -128,6 +140,49 @@ describe('a stop-first service', () => {
   })
 })
 
+describe('a stop-first service that a node keeps failing', () => {
+  test('moves as soon as another node is heard of again after a start of the coordinator', () => {
+    const cluster = aCluster(['n1', 'n2'])
+    deploy(cluster, { replicas: 1, ...STOP_FIRST })
+    run(cluster, MINUTE)
+    expect(cluster.world.servicesInMotion.size).toBe(0)
+    const [bad] = placesOf(cluster)
+    // Its agent counts on while nobody listens.
+    restartCoordinator(cluster)
+    const task = [...cluster.world.tasks.keys()][0]!
+    for (let failure = 0; failure < FAILURES_ALONE_MIN; failure++) {
+      // Pulling, starting, running.
+      for (let step = 0; step < 3; step++) work(cluster, bad!)
+      failAtOnce(cluster, bad!, task)
+    }
+    connect(cluster, bad!)
+    beat(cluster)
+    expect(givenUp(cluster)).toEqual([bad])
+    expect(cluster.world.tasks.get(task)?.desired).toBe('running')
+    connect(cluster, bad === 'n1' ? 'n2' : 'n1')
+    beat(cluster)
+    expect(cluster.world.tasks.get(task)?.desired).toBe('stopped')
+  })
+
+  test('moves its tasks one at a time', () => {
+    const cluster = aCluster(['n1', 'n2', 'n3'])
+    deploy(cluster, { replicas: 6, ...STOP_FIRST })
+    let most = 0
+    runOn(
+      cluster,
+      2 * MINUTE,
+      (node) => node === 'n1',
+      () => {
+        const wanted = [...cluster.world.tasks.values()].filter(({ desired }) => desired === 'running')
+        most = Math.max(most, 6 - wanted.length)
+      },
+    )
+    expect(givenUp(cluster)).toEqual(['n1'])
+    expect(placesOf(cluster)).toHaveLength(6)
+    expect(most).toBe(1)
+  })
+})
+
 describe('it is not the node', () => {
   test('where the same version fails on two nodes and does well on none', () => {
     const cluster = aCluster(['n1', 'n2', 'n3', 'n4'])
@@ -186,6 +241,24 @@ describe('it is not the node', () => {
     runOn(cluster, 2 * MINUTE, (node) => node === 'n1')
     expect(cluster.world.servicesFailing.size).toBe(0)
   })
+})
+
+test('whether another node may take it is told from the first word on, and not that it will be tried where none may', () => {
+  const wordsOn = (nodes: string[]) => {
+    const cluster = aCluster(nodes)
+    deploy(cluster, { replicas: 1 })
+    const told = new Set<string | null>()
+    runOn(cluster, 2 * MINUTE, everywhere, () => {
+      const service = cluster.world.services.get('s_web')!
+      for (const task of cluster.world.tasks.values())
+        told.add(whyItStays({ ...cluster, statuses: new Map() }, service, task))
+    })
+    return [...told].filter((why) => why !== null)
+  }
+  expect(wordsOn(['n1'])).toEqual(['no other node may take it'])
+  expect(wordsOn(['n1', 'n2'])[0]).toBe(
+    `it failed 3 times in a row; after ${FAILURES_ALONE_MIN} it is tried on another node`,
+  )
 })
 
 test('what fails everywhere is tried on so many nodes and no more, says so, and stays', () => {
