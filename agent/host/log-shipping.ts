@@ -12,6 +12,7 @@ import type { LogPlaces } from '../../shared/wire/down.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
 import type { ContainerHandle, LogShipper, ShippingLine } from '../parts.ts'
 import { ENGINE_FILE, EngineSpool } from './engine-spool.ts'
+import { type Inflow, inflowWith, isFlood, NO_INFLOW } from './flood.ts'
 import { HOST_HELD_BYTES_MAX, heldBytesMaxOf } from './held-room.ts'
 import { type EngineLogs, isReadable } from './log-part.ts'
 import { LogSpool, type SpoolBlock } from './log-spool.ts'
@@ -22,6 +23,8 @@ export type LogShippingNeeds = {
   containers: () => ContainerHandle[]
   engineLogs?: EngineLogs
   notice(code: string, message: string, task?: string): void
+  /** Lines come in a flood: called once. */
+  flooded?: () => void
   now: () => number
 }
 
@@ -85,6 +88,8 @@ export class LogShipping implements LogShipper {
   #workTimer: NodeJS.Timeout | null = null
   #blocksUnderWay = 0
   #polls = 0
+  /** Null: it was told that they flood. */
+  #inflow: Inflow | null = NO_INFLOW
   /** For each container. */
   #heldBytesMax = HOST_HELD_BYTES_MAX
 
@@ -424,6 +429,7 @@ export class LogShipping implements LogShipper {
       else taken.push({ shipment, block })
     }
     if (taken.length === 0 || line === null) return null
+    this.#noteInflow(taken)
     // Whoever was served goes behind the others, so that one that writes without end does not hold them up.
     for (const { shipment } of taken) {
       this.#shipments.delete(shipment.handle.containerId)
@@ -434,6 +440,15 @@ export class LogShipping implements LogShipper {
       taken,
       packed: Promise.all(taken.map(({ shipment, block }) => this.#packed(shipment.handle, block))),
     }
+  }
+
+  #noteInflow(taken: Round['taken']): void {
+    if (this.#inflow === null) return
+    const bytes = taken.reduce((sum, { block }) => sum + block.bytes.length, 0)
+    this.#inflow = inflowWith(this.#inflow, bytes, this.#needs.now())
+    if (!isFlood(this.#inflow)) return
+    this.#inflow = null
+    this.#needs.flooded?.()
   }
 
   async #send({ line, taken, packed }: Round): Promise<void> {

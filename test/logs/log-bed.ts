@@ -119,6 +119,8 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
     if (read.kind === 'log-looked') keeping.looked('n1', read)
   }
 
+  let floods = 0
+
   function openStore(): void {
     store = new LogStore({ bytesMax: 1e9, ageMaxMs: 1e15, now: Date.now, log: SILENT, ...options, dir })
     const own = store
@@ -134,6 +136,9 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
     shipping = new LogShipping({
       containers: () => [...handles.values()],
       notice: (code, message) => notices.push({ code, message }),
+      flooded: () => {
+        floods += 1
+      },
       now: Date.now,
     })
   }
@@ -178,6 +183,9 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
 
   return {
     notices,
+    get floods() {
+      return floods
+    },
     get dir() {
       return dir
     },

@@ -1,6 +1,7 @@
 import { renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { FLOOD_BYTES } from '../../agent/host/flood.ts'
 import { LogSpool } from '../../agent/host/log-spool.ts'
 import type { LogTarget } from '../../coordinator/core.ts'
 import type { Log } from '../../shared/log.ts'
@@ -40,6 +41,23 @@ describe('what a container writes is kept', () => {
     await bed.shipping.settled('c1', 2_000)
     expect(textsOf(await bed.read())).toEqual(numbered(count))
     expect(bed.notices).toEqual([])
+  })
+
+  test('that lines come in a flood is told once, and of few lines not at all', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    bed.shipping.containersChanged()
+    log.write(numbered(100))
+    await bed.shipping.settled('c1', 10_000)
+    expect(bed.floods).toBe(0)
+    for (let flood = 0; flood < 2; flood++) {
+      log.write(Array.from({ length: FLOOD_BYTES / 100_000 + 1 }, () => 'x'.repeat(100_000)))
+      await bed.shipping.settled('c1', 10_000)
+      expect(bed.floods).toBe(1)
+    }
   })
 
   test('what an agent had sent when it was killed counts as kept for the next one when it is on the disk, not before', async () => {
@@ -99,6 +117,7 @@ describe('what a container writes is kept', () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder())
     bed.run('c1', log.path)
+    bed.shipping.containersChanged()
     log.write(numbered(100))
     await bed.read()
     truncateSync(log.path, 0)
@@ -206,6 +225,7 @@ describe('the store', () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder())
     bed.run('c1', log.path)
+    bed.shipping.containersChanged()
     log.write(numbered(100))
     await bed.read()
     writeFileSync(join(bed.dir, 'shop_api/00000001.log'), 'BLG1 torn', { flag: 'a' })
