@@ -5,6 +5,7 @@
  * One loop: each container that was written to is marked; a round takes a block of each, packs them, sends one frame. Rounds go on
  * while there is something to take and not too much is under way; the next is read while one is packed.
  */
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
@@ -58,6 +59,8 @@ const PACKING = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize:
 
 type Shipment = {
   handle: ContainerHandle
+  /** Where the log file is expected of a container that has not run yet; null: it is known. */
+  foretold: string | null
   spool: LogSpool | EngineSpool | null
   watch: LogWatch | null
   holdTimer: NodeJS.Timeout | null
@@ -145,6 +148,8 @@ export class LogShipping implements LogShipper {
   /** Before a container is removed: its files are opened, and its last lines kept, if that does not take long. */
   async lastWords(containerId: string): Promise<void> {
     this.#find()
+    const known = this.#shipments.get(containerId)
+    if (known !== undefined) this.#ask(this.#asItTurnedOut(known, true))
     const shipment = this.#shipments.get(containerId) ?? this.#lateShipment(containerId)
     if (shipment === null) return
     this.#look(shipment)
@@ -212,6 +217,9 @@ export class LogShipping implements LogShipper {
       if (known !== undefined) {
         known.handle = handle
         known.isGone = false
+        const { foretold } = known
+        if (foretold !== null && (handle.pid !== 0 || handle.logPath !== foretold))
+          added.push(...this.#asItTurnedOut(known))
         this.#openEngineAgain(known)
       } else {
         const shipment = this.#newShipment(handle)
@@ -232,10 +240,12 @@ export class LogShipping implements LogShipper {
     const { containerId, logPath, pid } = handle
     // Made just now: where its log is comes with the first look at it, as does its process.
     if (logPath === null && pid === 0 && !isLast) return null
-    const isFile = logPath !== null && isReadable(logPath)
+    const foretold = pid === 0 && !isLast && logPath !== null && !existsSync(logPath) ? logPath : null
+    const isFile = logPath !== null && (foretold !== null || isReadable(logPath))
     if (!isFile && this.#needs.engineLogs === undefined) return null
     const shipment: Shipment = {
       handle,
+      foretold,
       spool: null,
       watch: null,
       holdTimer: null,
@@ -260,6 +270,17 @@ export class LogShipping implements LogShipper {
     }
     this.#shipments.set(containerId, shipment)
     return shipment
+  }
+
+  /** It has run: if its file is not where it was expected, it is looked for anew. Gives what is to be asked for. */
+  #asItTurnedOut(shipment: Shipment, isLast = false): Shipment[] {
+    const { handle, foretold } = shipment
+    if (foretold === null) return []
+    shipment.foretold = null
+    if (handle.logPath === foretold && isReadable(foretold)) return []
+    this.#forget(shipment)
+    const anew = this.#newShipment(handle, isLast)
+    return anew === null ? [] : [anew]
   }
 
   #ask(shipments: Shipment[]): void {
@@ -362,7 +383,7 @@ export class LogShipping implements LogShipper {
       shipment.holdTimer = null
       // What came between the last look and the watch would not be told.
       watch.arm()
-      if (watch.isArmed || watch.isMissing) this.#written(shipment)
+      if (watch.isArmed) this.#written(shipment)
     }, HOLD_MS)
     shipment.holdTimer.unref()
   }
@@ -493,7 +514,6 @@ export class LogShipping implements LogShipper {
       this.#workSoonAfterRound()
       return
     }
-    if (shipment.watch?.isMissing) this.#watchLater(shipment)
     shipment.isMarked = false
     if (shipment.underWay.length === 0) this.#settledNow(shipment)
   }

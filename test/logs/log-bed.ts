@@ -129,6 +129,7 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
       world,
       isOpen: () => isUp && own === store,
       send: (_, message) => own === store && toAgent(message),
+      now: Date.now,
       notice: (_, { code, message }) => notices.push({ code, message }),
     })
   }
@@ -201,6 +202,11 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
     run(container: string, logPath: string, task = `shop_api.${handles.size + 1}`, service = 'shop_api'): void {
       tasks.set(task, { service, slot: handles.size + 1, node: 'n1' })
       handles.set(container, { task, containerId: container, attempt: 1, pid: 1, logPath, memoryBytesLimit: null })
+    },
+    /** Made, but not started: it has no log file yet. */
+    make(container: string, logPath: string, task: string): void {
+      this.run(container, logPath, task)
+      handles.get(container)!.pid = 0
     },
     remove: (container: string) => void handles.delete(container),
     forgetTask: (task: string) => void tasks.delete(task),

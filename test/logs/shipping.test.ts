@@ -113,6 +113,39 @@ describe('what a container writes is kept', () => {
     expect(bed.notices).toEqual([])
   })
 
+  test('a log that rotates fast is watched from before its first line: a container that is made is told where its log will be', async () => {
+    const bed = aLogBed()
+    const dir = aFolder()
+    bed.make('c1', join(dir, 'json.log'), 'shop_api.1')
+    bed.shipping.containersChanged()
+    await bed.shipping.settled('c1', 2_000)
+    const log = new EngineLogFile(dir, Number.POSITIVE_INFINITY, 2)
+    for (let line = 0; line < 6; line++) {
+      log.write(numbered(1, line))
+      // As above. Before all is over nobody knows more of the container than that it was made.
+      await pause(40)
+      log.rotate()
+    }
+    await until(() => bed.store.stats().lines === 6)
+    bed.run('c1', log.path, 'shop_api.1')
+    log.write(numbered(1, 6))
+    await until(() => bed.store.stats().lines === 7)
+    expect(textsOf(await bed.read())).toEqual(numbered(7))
+    expect(bed.notices).toEqual([])
+  })
+
+  test('a log that is not where it was expected is found where it is, once its container runs', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    log.write(numbered(5))
+    bed.make('c1', join(aFolder(), 'json.log'), 'shop_api.1')
+    bed.shipping.containersChanged()
+    await bed.shipping.settled('c1', 2_000)
+    bed.run('c1', log.path, 'shop_api.1')
+    await until(() => bed.store.stats().lines === 5)
+    expect(textsOf(await bed.read())).toEqual(numbered(5))
+  })
+
   test('a file that is emptied is read from its new beginning, and said to have a gap', async () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder())
