@@ -6,6 +6,7 @@ import { systemClock } from '../shared/clock.ts'
 import type { Owner } from './decide/container.ts'
 import { connectEngine, type Engine } from './docker/engine.ts'
 import { holdFolder } from './hold-folder.ts'
+import { compileFromNowOn } from './host/flood.ts'
 import { createReadInventory } from './host/inventory.ts'
 import { createLoadMeter } from './host/load-meter.ts'
 import { LogShipping } from './host/log-shipping.ts'
@@ -44,6 +45,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     containers: () => supervisor.containers(),
     engineLogs: engine.logs.bind(engine),
     notice: (code, message, task) => supervisor.tell({ code, message, task }),
+    flooded: compileFromNowOn,
     now: systemClock.now,
   })
   supervisor.onChange(() => logShipper.containersChanged())

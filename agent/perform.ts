@@ -10,7 +10,7 @@ import { belongsTo, type Container, type Owner } from './decide/container.ts'
 import { afterFailedAttempt, afterRemoval, afterStart, beginAttempt } from './decide/memory.ts'
 import { END_RETRY_MS, type Step, type StopReason } from './decide/next-steps.ts'
 import { type Activity, taskError } from './decide/observe.ts'
-import { containerRequest, otherContainerName } from './docker/container-request.ts'
+import { containerRequest, LOG_DEFAULT, otherContainerName } from './docker/container-request.ts'
 import type { Engine, ImageFacts } from './docker/engine.ts'
 import { Lane } from './lane.ts'
 import { Pulls } from './pulls.ts'
@@ -154,7 +154,7 @@ export class Performer {
     if (id === null) return
     const known = record.containers.get(id)
     if (known?.state === 'running') return
-    const made = known ?? newContainer(id, step, record, this.needs.owner())
+    const made = known ?? newContainer(id, step, record, this.needs)
     record.containers.set(id, made)
     record.activity = 'starting'
     this.needs.changed(record)
@@ -274,13 +274,13 @@ function newContainer(
   id: string,
   step: Extract<Step, { kind: 'launch' }>,
   record: TaskRecord,
-  owner: Owner,
+  { engine, owner }: Pick<PerformerNeeds, 'engine' | 'owner'>,
 ): Container {
-  const { ports, resources } = step.spec.container
+  const { ports, resources, logging = LOG_DEFAULT } = step.spec.container
   return {
     id,
     name: record.id,
-    ...owner,
+    ...owner(),
     task: record.id,
     spec: step.assigned.spec,
     createdForAttempt: record.memory.attempt,
@@ -298,7 +298,8 @@ function newContainer(
     ports: ports.flatMap(({ containerPort, hostPort, protocol }) =>
       hostPort ? [{ containerPort, hostPort, protocol }] : [],
     ),
-    logPath: null,
+    // A log that rotates fast is watched before its first line.
+    logPath: logging.driver === 'json-file' ? engine.logPathOf(id) : null,
     memoryBytesLimit: resources.limit.memoryBytes ?? null,
   }
 }

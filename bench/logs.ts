@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { aCoordinatorProcess, type CoordinatorProcess } from '../test/build/coordinator.ts'
-import { residentBytes } from './fleet/usage.ts'
+import { cpuSeconds, residentBytes } from './fleet/usage.ts'
 import { rsyslog, secondsOf, syslogNg } from './logs/forwarders.ts'
 import { type LogFiles, writeLogFiles } from './logs/log-files.ts'
 import { berthLogs, metric, open, readAll, startAgent } from './logs/reading.ts'
@@ -23,7 +23,7 @@ const MB = 1e6
 const LEFT_BYTES = 512 * 1024
 const PATTERNS = [
   // No four letters of it stand together: the index tells nothing, and all is unpacked.
-  { name: 'of a rare word for which the index is no help', pattern: 'zeb[r]a[f]ish', goal: 500 },
+  { name: 'of a rare word for which the index is no help', pattern: 'zeb.a.ish', goal: 500 },
   { name: 'of a rare word', pattern: 'zebrafish', goal: 10_000 },
   { name: 'of an expression', pattern: 'zebra(fish|cat)', goal: 10_000 },
   { name: 'of an id that is not there', pattern: 'request=7b41c34047fdd2f1', goal: 10_000 },
@@ -42,13 +42,13 @@ export const bench: Bench = {
       await coordinator.start()
       agent = await startAgent(coordinator, dir, files.paths)
 
-      const from = performance.now()
+      const [from, cpuBefore] = [performance.now(), cpuSeconds(agent.pid!)]
       agent.send('go')
       while ((await metric(coordinator, 'berth_logs_received_bytes_total')) < files.bytes) await sleep(50)
       const seconds = (performance.now() - from) / 1_000
       const kept = await metric(coordinator, 'berth_logs_received_lines_total')
       if (kept !== files.lines) throw new Error(`${kept} of ${files.lines} lines are kept`)
-      const agentMb = residentBytes(agent.pid!) / MB
+      const [agentMb, agentCpu] = [residentBytes(agent.pid!) / MB, cpuSeconds(agent.pid!) - cpuBefore]
       // The files are read by the peers as they are, before lines are added to them.
       const took = await peersSeconds(dir, files, say)
       const beside = (amount: number) =>
@@ -76,6 +76,8 @@ export const bench: Bench = {
         goal: { atLeast: 600_000 },
       })
       report({ metric: 'agent RSS', value: agentMb, unit: 'MB' })
+      // Of a machine that does other things beside, this says more than the clock.
+      report({ metric: 'agent CPU for each 100 MB', value: (agentCpu / files.bytes) * 100 * MB, unit: 's' })
 
       if (READS_BACK > 0) await readBack(coordinator, dir, files.lines, report)
       const unindexed = () => metric(coordinator, 'berth_logs_unindexed_bytes')

@@ -4,6 +4,7 @@
  */
 import type { Agent as HttpAgent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { BerthError } from '../../shared/errors.ts'
@@ -42,6 +43,8 @@ export interface Engine {
   engineLabels(): Promise<Record<string, string>>
   /** The folder in which it keeps images and containers, on its own host. */
   dataRoot(): Promise<string>
+  /** Where the log file of a container with the driver json-file will be, before it runs; null: that cannot be told. */
+  logPathOf(container: string): string | null
   /** Every container with Berth's labels, of whatever cluster and node, running or not. */
   list(): Promise<ListedContainer[]>
   /** By id or name. Null: there is none, or it is not Berth's. */
@@ -127,6 +130,8 @@ class DockerEngine implements Engine {
   private readonly agent: HttpAgent
   /** Known after `check`. */
   private isPodman = false
+  /** As it was told last. */
+  private root: string | null = null
 
   constructor(
     where: { place: string; remoteHost: string | null },
@@ -189,7 +194,14 @@ class DockerEngine implements Engine {
   }
 
   async dataRoot() {
-    return (await this.info()).DockerRootDir ?? '/'
+    const { DockerRootDir: root } = await this.info()
+    this.root = root ?? null
+    return root ?? '/'
+  }
+
+  logPathOf(container: string) {
+    if (this.root === null || this.remoteHost !== null || this.isPodman) return null
+    return join(this.root, 'containers', container, `${container}-json.log`)
   }
 
   async list() {

@@ -5,6 +5,7 @@
  * One loop: each container that was written to is marked; a round takes a block of each, packs them, sends one frame. Rounds go on
  * while there is something to take and not too much is under way; the next is read while one is packed.
  */
+import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
@@ -12,6 +13,7 @@ import type { LogPlaces } from '../../shared/wire/down.ts'
 import type { LogBlock, LogPlace } from '../../shared/wire/log-block.ts'
 import type { ContainerHandle, LogShipper, ShippingLine } from '../parts.ts'
 import { ENGINE_FILE, EngineSpool } from './engine-spool.ts'
+import { type Inflow, inflowWith, isFlood, NO_INFLOW } from './flood.ts'
 import { HOST_HELD_BYTES_MAX, heldBytesMaxOf } from './held-room.ts'
 import { type EngineLogs, isReadable } from './log-part.ts'
 import { LogSpool, type SpoolBlock } from './log-spool.ts'
@@ -22,6 +24,8 @@ export type LogShippingNeeds = {
   containers: () => ContainerHandle[]
   engineLogs?: EngineLogs
   notice(code: string, message: string, task?: string): void
+  /** Lines come in a flood: called once. */
+  flooded?: () => void
   now: () => number
 }
 
@@ -55,6 +59,8 @@ const PACKING = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize:
 
 type Shipment = {
   handle: ContainerHandle
+  /** Where the log file is expected of a container that has not run yet; null: it is known. */
+  foretold: string | null
   spool: LogSpool | EngineSpool | null
   watch: LogWatch | null
   holdTimer: NodeJS.Timeout | null
@@ -85,6 +91,8 @@ export class LogShipping implements LogShipper {
   #workTimer: NodeJS.Timeout | null = null
   #blocksUnderWay = 0
   #polls = 0
+  /** Null: it was told that they flood. */
+  #inflow: Inflow | null = NO_INFLOW
   /** For each container. */
   #heldBytesMax = HOST_HELD_BYTES_MAX
 
@@ -140,6 +148,8 @@ export class LogShipping implements LogShipper {
   /** Before a container is removed: its files are opened, and its last lines kept, if that does not take long. */
   async lastWords(containerId: string): Promise<void> {
     this.#find()
+    const known = this.#shipments.get(containerId)
+    if (known !== undefined) this.#ask(this.#asItTurnedOut(known, true))
     const shipment = this.#shipments.get(containerId) ?? this.#lateShipment(containerId)
     if (shipment === null) return
     this.#look(shipment)
@@ -207,6 +217,9 @@ export class LogShipping implements LogShipper {
       if (known !== undefined) {
         known.handle = handle
         known.isGone = false
+        const { foretold } = known
+        if (foretold !== null && (handle.pid !== 0 || handle.logPath !== foretold))
+          added.push(...this.#asItTurnedOut(known))
         this.#openEngineAgain(known)
       } else {
         const shipment = this.#newShipment(handle)
@@ -227,10 +240,12 @@ export class LogShipping implements LogShipper {
     const { containerId, logPath, pid } = handle
     // Made just now: where its log is comes with the first look at it, as does its process.
     if (logPath === null && pid === 0 && !isLast) return null
-    const isFile = logPath !== null && isReadable(logPath)
+    const foretold = pid === 0 && !isLast && logPath !== null && !existsSync(logPath) ? logPath : null
+    const isFile = logPath !== null && (foretold !== null || isReadable(logPath))
     if (!isFile && this.#needs.engineLogs === undefined) return null
     const shipment: Shipment = {
       handle,
+      foretold,
       spool: null,
       watch: null,
       holdTimer: null,
@@ -255,6 +270,17 @@ export class LogShipping implements LogShipper {
     }
     this.#shipments.set(containerId, shipment)
     return shipment
+  }
+
+  /** It has run: if its file is not where it was expected, it is looked for anew. Gives what is to be asked for. */
+  #asItTurnedOut(shipment: Shipment, isLast = false): Shipment[] {
+    const { handle, foretold } = shipment
+    if (foretold === null) return []
+    shipment.foretold = null
+    if (handle.logPath === foretold && isReadable(foretold)) return []
+    this.#forget(shipment)
+    const anew = this.#newShipment(handle, isLast)
+    return anew === null ? [] : [anew]
   }
 
   #ask(shipments: Shipment[]): void {
@@ -357,7 +383,7 @@ export class LogShipping implements LogShipper {
       shipment.holdTimer = null
       // What came between the last look and the watch would not be told.
       watch.arm()
-      if (watch.isArmed || watch.isMissing) this.#written(shipment)
+      if (watch.isArmed) this.#written(shipment)
     }, HOLD_MS)
     shipment.holdTimer.unref()
   }
@@ -424,6 +450,7 @@ export class LogShipping implements LogShipper {
       else taken.push({ shipment, block })
     }
     if (taken.length === 0 || line === null) return null
+    this.#noteInflow(taken)
     // Whoever was served goes behind the others, so that one that writes without end does not hold them up.
     for (const { shipment } of taken) {
       this.#shipments.delete(shipment.handle.containerId)
@@ -434,6 +461,15 @@ export class LogShipping implements LogShipper {
       taken,
       packed: Promise.all(taken.map(({ shipment, block }) => this.#packed(shipment.handle, block))),
     }
+  }
+
+  #noteInflow(taken: Round['taken']): void {
+    if (this.#inflow === null) return
+    const bytes = taken.reduce((sum, { block }) => sum + block.bytes.length, 0)
+    this.#inflow = inflowWith(this.#inflow, bytes, this.#needs.now())
+    if (!isFlood(this.#inflow)) return
+    this.#inflow = null
+    this.#needs.flooded?.()
   }
 
   async #send({ line, taken, packed }: Round): Promise<void> {
@@ -478,7 +514,6 @@ export class LogShipping implements LogShipper {
       this.#workSoonAfterRound()
       return
     }
-    if (shipment.watch?.isMissing) this.#watchLater(shipment)
     shipment.isMarked = false
     if (shipment.underWay.length === 0) this.#settledNow(shipment)
   }

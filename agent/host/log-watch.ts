@@ -3,8 +3,7 @@
  * that a container that writes much costs no more than our own looks.
  */
 import { type FSWatcher, watch } from 'node:fs'
-
-const MISSES_MAX = 50
+import { dirname } from 'node:path'
 
 export class LogWatch {
   readonly #path: string
@@ -20,31 +19,29 @@ export class LogWatch {
     return this.#watcher !== null
   }
 
-  /** There was no file the last times: mostly it is being rotated, and will be there in a moment. One that stays away is not told. */
-  get isMissing(): boolean {
-    return this.#misses > 0 && this.#misses <= MISSES_MAX
-  }
-
-  #misses = 0
-
-  /** False: there is no watch to be had, or no file just now; the poll stands in. What was written before is not told. */
+  /**
+   * False: there is no watch to be had; the poll stands in. What was written before is not told. As long as there is no file, as in the
+   * middle of a rotation or before the container's start, its folder is watched.
+   */
   arm(): boolean {
     if (this.#watcher !== null) return true
-    try {
-      const watcher = watch(this.#path, { persistent: false }, () => this.#fire())
-      watcher.on('error', () => this.disarm())
-      this.#watcher = watcher
-      this.#misses = 0
-      return true
-    } catch (error) {
-      this.#misses = (error as NodeJS.ErrnoException).code === 'ENOENT' ? this.#misses + 1 : 0
-      return false
-    }
+    this.#watcher = this.#watch(this.#path) ?? this.#watch(dirname(this.#path))
+    return this.#watcher !== null
   }
 
   disarm(): void {
     this.#watcher?.close()
     this.#watcher = null
+  }
+
+  #watch(path: string): FSWatcher | null {
+    try {
+      const watcher = watch(path, { persistent: false }, () => this.#fire())
+      watcher.on('error', () => this.disarm())
+      return watcher
+    } catch {
+      return null
+    }
   }
 
   #fire(): void {

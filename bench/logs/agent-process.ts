@@ -1,6 +1,7 @@
 /** An agent without an Engine whose containers' logs are files that were written before: the real link and the real shipping. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { compileFromNowOn } from '../../agent/host/flood.ts'
 import { LogShipping } from '../../agent/host/log-shipping.ts'
 import { createLink } from '../../agent/link/link.ts'
 import { systemClock } from '../../shared/clock.ts'
@@ -35,6 +36,7 @@ const link = createLink({
       return all.map((handle, index) => ({ ...handle, pid: 1, logPath: order.paths[index] ?? null }))
     },
     notice: (code, message) => console.error(code, message),
+    flooded: compileFromNowOn,
     now: systemClock.now,
   }),
   loadMeter: simulatedLoadMeter(STEADY, NODE),

@@ -11,6 +11,7 @@
  * there. Which gram ends at a byte is told by that byte and the five before it. So of a text that was cut out of a line, each
  * gram is one of the line.
  */
+import type { RequiredTexts } from './required-texts.ts'
 
 const GRAM_BYTES = 4
 const DIGITS_GRAM_BYTES = 6
@@ -70,19 +71,25 @@ export class GramSet {
   }
 }
 
-/** The grams of texts that are asked for. None: they are too short, and every filter may hold them. */
-export function gramsOf(texts: string[]): number[] {
+/** Where in a filter the grams of texts are: of each of these, those of one text at least, all of them. */
+export type RequiredGrams = number[][][]
+
+/** Texts that are too short for grams say nothing. */
+export function gramsOf(required: RequiredTexts): RequiredGrams {
+  return required.map((texts) => texts.map(placesOf)).filter((texts) => texts.every((places) => places.length > 0))
+}
+
+function placesOf(text: string): number[] {
   const grams = new GramSet()
-  for (const text of texts) {
-    const bytes = Buffer.from(text)
-    grams.add(bytes, 0, bytes.length)
-  }
+  const bytes = Buffer.from(text)
+  grams.add(bytes, 0, bytes.length)
   return grams.places()
 }
 
-export function mayHold(filter: Uint8Array, grams: number[]): boolean {
+export function mayHold(filter: Uint8Array, required: RequiredGrams): boolean {
   const mask = filter.length * 8 - 1
-  return grams.every((gram) => (filter[(gram & mask) >>> 3]! & (1 << (gram & 7))) !== 0)
+  const isSet = (gram: number) => (filter[(gram & mask) >>> 3]! & (1 << (gram & 7))) !== 0
+  return required.every((texts) => texts.some((places) => places.every(isSet)))
 }
 
 /** Multiplicative hashing (Knuth), with high bits brought down, since the low ones are the place. */

@@ -29,13 +29,13 @@ export function joinerOf(joiners: Joiners, { container, task }: { container: str
 
 /**
  * `refs` in the order in which they were kept; those of one container follow one another. `holding`: lines of the file in which
- * this text is not are not wanted. Every yield is a place where others may go on.
+ * none of these texts is are not wanted. Every yield is a place where others may go on.
  */
 export async function* mergeBlocks(
   refs: BlockRef[],
   files: BlockFiles,
   joiners: Joiners,
-  holding: Buffer | null,
+  holding: Buffer[] | null,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine[]> {
   const byContainer = Map.groupBy(refs, ({ head }) => head.container)
@@ -68,7 +68,7 @@ export async function* mergeBlocks(
 }
 
 /** `bytes` null: the block has gone. */
-export function linesIn(bytes: Buffer | null, ref: BlockRef, joiners: Joiners, holding: Buffer | null): LogLine[] {
+export function linesIn(bytes: Buffer | null, ref: BlockRef, joiners: Joiners, holding: Buffer[] | null): LogLine[] {
   if (bytes === null) return []
   const joiner = joinerOf(joiners, ref.head)
   // A line of the container may be in two of the file, with the text in neither of them.
@@ -76,13 +76,16 @@ export function linesIn(bytes: Buffer | null, ref: BlockRef, joiners: Joiners, h
   return linesOf(holding !== null && isWhole() ? rawLinesHolding(bytes, holding) : bytes, joiner)
 }
 
-function rawLinesHolding(bytes: Buffer, text: Buffer): Buffer {
+function rawLinesHolding(bytes: Buffer, texts: Buffer[]): Buffer {
   const found: Buffer[] = []
-  for (let at = bytes.indexOf(text); at >= 0; ) {
+  const findFrom = (from: number) => (text: Buffer) => ({ text, at: bytes.indexOf(text, from) })
+  let places = texts.map(findFrom(0)).filter(({ at }) => at >= 0)
+  while (places.length > 0) {
+    const at = Math.min(...places.map(({ at }) => at))
     const newline = bytes.indexOf(10, at)
     const end = newline < 0 ? bytes.length : newline + 1
     found.push(bytes.subarray(bytes.lastIndexOf(10, at) + 1, end))
-    at = bytes.indexOf(text, end)
+    places = places.map((place) => (place.at < end ? findFrom(end)(place.text) : place)).filter(({ at }) => at >= 0)
   }
   return Buffer.concat(found)
 }

@@ -4,13 +4,13 @@
  */
 import { Worker } from 'node:worker_threads'
 import { BerthError } from '../../shared/errors.ts'
-import { requiredTexts } from './required-texts.ts'
+import { type RequiredTexts, requiredTexts, strongestOf } from './required-texts.ts'
 
 export type Pattern = {
-  /** In raw blocks this text is there if a line has it; null: nothing is known of raw blocks. */
-  readonly raw: Buffer | null
-  /** All such texts, for an index; the longest of them is `raw`. */
-  readonly texts: string[]
+  /** In raw blocks one of these texts is there if a line has it; null: nothing is known of raw blocks. */
+  readonly raw: Buffer[] | null
+  /** All that is known of such texts, for an index. */
+  readonly texts: RequiredTexts
   /** @throws BerthError `invalid-request` when the expression takes too long */
   find(texts: string[]): Promise<boolean[]>
   close(): void
@@ -42,16 +42,15 @@ export function openPattern(source: string): Pattern {
 function plainText(text: string): Pattern {
   const texts = requiredTexts(text)
   return {
-    raw: longest(texts),
+    raw: rawOf(texts),
     texts,
     find: async (texts) => texts.map((each) => each.includes(text)),
     close: () => {},
   }
 }
 
-function longest(texts: string[]): Buffer | null {
-  const text = texts.reduce((best, each) => (each.length > best.length ? each : best), '')
-  return text === '' ? null : Buffer.from(text)
+function rawOf(texts: RequiredTexts): Buffer[] | null {
+  return strongestOf(texts)?.map((text) => Buffer.from(text)) ?? null
 }
 
 const THREAD = `
@@ -61,8 +60,8 @@ parentPort.on('message', (texts) => parentPort.postMessage(texts.map((text) => e
 `
 
 class ExpressionThread implements Pattern {
-  readonly raw: Buffer | null
-  readonly texts: string[]
+  readonly raw: Buffer[] | null
+  readonly texts: RequiredTexts
   readonly #source: string
   #worker: Worker | null = null
   /** Settles when the thread is free: it answers in order, and not to whom. */
@@ -71,7 +70,7 @@ class ExpressionThread implements Pattern {
   constructor(source: string) {
     this.#source = source
     this.texts = requiredTexts(source)
-    this.raw = longest(this.texts)
+    this.raw = rawOf(this.texts)
   }
 
   find(texts: string[]): Promise<boolean[]> {

@@ -1,6 +1,6 @@
 /** Which blocks of a segment a reader has to unpack: those that its index does not rule out, and all that it does not go over. */
 import type { BlockFacts } from './block-facts.ts'
-import { mayHold } from './gram-filter.ts'
+import { mayHold, type RequiredGrams } from './gram-filter.ts'
 import type { BlockRef } from './kept-lines.ts'
 import { type KeptHead, readRecords } from './segment.ts'
 import { type IndexPart, readIndex } from './segment-index.ts'
@@ -11,7 +11,7 @@ export type Wanted = {
   to: number
   tasks: ReadonlySet<string>
   /** Of the texts that every wanted line holds; null: lines are wanted whatever they hold, or for what is around them. */
-  grams: number[] | null
+  grams: RequiredGrams | null
   /** Of which one is wanted, as bits; null: all lines are, those without a level too. */
   levels: number | null
 }

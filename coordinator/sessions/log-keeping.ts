@@ -23,6 +23,7 @@ export type LogKeepingNeeds = {
   world(): World
   isOpen(node: string): boolean
   send(node: string, message: DownMessage): void
+  now(): number
   /** For `berth events`. */
   notice(node: string, notice: Pick<Notice, 'code' | 'message' | 'task'>): void
 }
@@ -32,7 +33,7 @@ type Places = LogPlaces['places']
 /** An agent answers within 400 ms, if it is there. */
 const LOOK_MS_MAX = 1_000
 
-export function createLogKeeping({ store, world, isOpen, send, notice }: LogKeepingNeeds): LogKeeping {
+export function createLogKeeping({ store, world, isOpen, send, now, notice }: LogKeepingNeeds): LogKeeping {
   /** By node: containers that were told where to go on; until they do, what comes of them was sent before. */
   const told = new Map<string, Set<string>>()
   /** By container: nodes that are told where to go on when what was taken of it is on the disk. */
@@ -81,7 +82,7 @@ export function createLogKeeping({ store, world, isOpen, send, notice }: LogKeep
       if (places.length > 0) send(node, { kind: 'log-places', places })
     }
   })
-  const gaps = new LogGaps(({ node, task }, message) => notice(node, { code: 'log-gap', message, task }))
+  const gaps = new LogGaps(({ node, task }, message) => notice(node, { code: 'log-gap', message, task }), now)
   store.onGap((gap) => gaps.add(gap))
   store.onRoom((containers) => {
     for (const [node, waiting] of Map.groupBy(containers, ([, of]) => of)) {

@@ -119,6 +119,7 @@ export function createSessions({
           world: () => core.world,
           isOpen,
           send: sendTo,
+          now,
           notice: (node, said) =>
             core.observe({ kind: 'notice', node, notice: { kind: 'notice', at: now(), ...said } }),
         })

@@ -302,3 +302,24 @@ test('a container that was told to be leaving and is wanted after all runs as an
   // Below (1, stopping) it would be an older word.
   expect(last).toMatchObject({ state: 'running', attempt: 2 })
 })
+
+test.each([
+  ['json-file', '/engine/made-1.log'],
+  ['journald', null],
+])(
+  'before a container with the log driver %s is started, whoever reads logs is told where its file will be: %s',
+  async (driver, path) => {
+    const engine = aFakeEngine()
+    engine.logPathOf = (id) => `/engine/${id}.log`
+    const { supervisor } = await supervise(engine, { wanted: [] })
+    const paths: (string | null | undefined)[] = []
+    engine.before = (act) => {
+      if (act.startsWith('start')) paths.push(supervisor.containers()[0]?.logPath)
+    }
+    const spec = aTaskSpec({ restart: { condition: 'none' } })
+    const specs = { [SPEC_HASH]: { ...spec, container: { ...spec.container, logging: { driver, options: {} } } } }
+    await supervisor.assign({ kind: 'assignment', revision: 2, specs, tasks: [anAssignedTask()] })
+    await until(() => paths.length > 0)
+    expect(paths[0]).toBe(path)
+  },
+)

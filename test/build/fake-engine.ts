@@ -48,6 +48,7 @@ export function aFakeEngine(): FakeEngine {
     reach: async () => ({ by: 'address' }),
     engineLabels: async () => ({}),
     dataRoot: async () => '/',
+    logPathOf: () => null,
     async list() {
       const found = [...engine.containers.values()].map(({ id, task, cluster, node }) => ({ id, task, cluster, node }))
       await act('list')

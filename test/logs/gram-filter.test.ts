@@ -26,7 +26,7 @@ test('a filter may hold every text that is somewhere in its lines', () => {
       const all = [...lines[of % lines.length]!]
       const start = from % (all.length + 1)
       const text = all.slice(start, start + (chars % (all.length + 1))).join('')
-      expect(mayHold(filterOf(lines), gramsOf([text]))).toBe(true)
+      expect(mayHold(filterOf(lines), gramsOf([[text]]))).toBe(true)
     }),
     { numRuns: 1_000 },
   )
@@ -44,15 +44,22 @@ test('of texts that are not there it holds few, and its length is no more than a
   )
   const filter = filterOf(lines)
   expect(filter.length).toBeLessThanOrEqual((lines.join('').length + 70 * lines.length) / 24)
-  const alarms = (texts: string[]) => texts.filter((text) => mayHold(filter, gramsOf([text]))).length / texts.length
+  const alarms = (texts: string[]) => texts.filter((text) => mayHold(filter, gramsOf([[text]]))).length / texts.length
   expect(alarms(Array.from({ length: 1_000 }, () => word() + word()))).toBeLessThan(0.01)
   expect(alarms(['zebrafish', 'OOMKilled', 'connection reset by peer', 'panic: runtime error'])).toBe(0)
   expect(alarms(['request=', 'api/ord', 'GET'])).toBe(1)
 })
 
 test('what is too short to have a gram may be anywhere', () => {
-  expect(gramsOf(['abc', '12345', ''])).toEqual([])
-  expect(mayHold(filterOf(['xyz']), gramsOf(['abc']))).toBe(true)
+  expect(gramsOf([['abc'], ['12345'], ['panic', 'abc']])).toEqual([])
+  expect(mayHold(filterOf(['xyz']), gramsOf([['abc']]))).toBe(true)
+})
+
+test('of texts of which a line holds one, one is enough', () => {
+  const filter = filterOf(['here is zebrafish'])
+  expect(mayHold(filter, gramsOf([['zebracat', 'zebrafish']]))).toBe(true)
+  expect(mayHold(filter, gramsOf([['zebracat', 'zebradog']]))).toBe(false)
+  expect(mayHold(filter, gramsOf([['zebracat', 'zebrafish'], ['OOMKilled']]))).toBe(false)
 })
 
 test('few lines have a short filter', () => {

@@ -119,6 +119,8 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
     if (read.kind === 'log-looked') keeping.looked('n1', read)
   }
 
+  let floods = 0
+
   function openStore(): void {
     store = new LogStore({ bytesMax: 1e9, ageMaxMs: 1e15, now: Date.now, log: SILENT, ...options, dir })
     const own = store
@@ -127,6 +129,7 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
       world,
       isOpen: () => isUp && own === store,
       send: (_, message) => own === store && toAgent(message),
+      now: Date.now,
       notice: (_, { code, message }) => notices.push({ code, message }),
     })
   }
@@ -134,6 +137,9 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
     shipping = new LogShipping({
       containers: () => [...handles.values()],
       notice: (code, message) => notices.push({ code, message }),
+      flooded: () => {
+        floods += 1
+      },
       now: Date.now,
     })
   }
@@ -178,6 +184,9 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
 
   return {
     notices,
+    get floods() {
+      return floods
+    },
     get dir() {
       return dir
     },
@@ -193,6 +202,11 @@ export function aLogBed(options: Partial<LogStoreOptions> = {}) {
     run(container: string, logPath: string, task = `shop_api.${handles.size + 1}`, service = 'shop_api'): void {
       tasks.set(task, { service, slot: handles.size + 1, node: 'n1' })
       handles.set(container, { task, containerId: container, attempt: 1, pid: 1, logPath, memoryBytesLimit: null })
+    },
+    /** Made, but not started: it has no log file yet. */
+    make(container: string, logPath: string, task: string): void {
+      this.run(container, logPath, task)
+      handles.get(container)!.pid = 0
     },
     remove: (container: string) => void handles.delete(container),
     forgetTask: (task: string) => void tasks.delete(task),

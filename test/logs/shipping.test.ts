@@ -1,6 +1,7 @@
 import { renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { FLOOD_BYTES } from '../../agent/host/flood.ts'
 import { LogSpool } from '../../agent/host/log-spool.ts'
 import type { LogTarget } from '../../coordinator/core.ts'
 import type { Log } from '../../shared/log.ts'
@@ -40,6 +41,23 @@ describe('what a container writes is kept', () => {
     await bed.shipping.settled('c1', 2_000)
     expect(textsOf(await bed.read())).toEqual(numbered(count))
     expect(bed.notices).toEqual([])
+  })
+
+  test('that lines come in a flood is told once, and of few lines not at all', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    bed.run('c1', log.path)
+    bed.shipping.containersChanged()
+    log.write(numbered(100))
+    await bed.shipping.settled('c1', 10_000)
+    expect(bed.floods).toBe(0)
+    for (let flood = 0; flood < 2; flood++) {
+      log.write(Array.from({ length: FLOOD_BYTES / 100_000 + 1 }, () => 'x'.repeat(100_000)))
+      await bed.shipping.settled('c1', 10_000)
+      expect(bed.floods).toBe(1)
+    }
   })
 
   test('what an agent had sent when it was killed counts as kept for the next one when it is on the disk, not before', async () => {
@@ -95,10 +113,44 @@ describe('what a container writes is kept', () => {
     expect(bed.notices).toEqual([])
   })
 
+  test('a log that rotates fast is watched from before its first line: a container that is made is told where its log will be', async () => {
+    const bed = aLogBed()
+    const dir = aFolder()
+    bed.make('c1', join(dir, 'json.log'), 'shop_api.1')
+    bed.shipping.containersChanged()
+    await bed.shipping.settled('c1', 2_000)
+    const log = new EngineLogFile(dir, Number.POSITIVE_INFINITY, 2)
+    for (let line = 0; line < 6; line++) {
+      log.write(numbered(1, line))
+      // As above. Before all is over nobody knows more of the container than that it was made.
+      await pause(40)
+      log.rotate()
+    }
+    await until(() => bed.store.stats().lines === 6)
+    bed.run('c1', log.path, 'shop_api.1')
+    log.write(numbered(1, 6))
+    await until(() => bed.store.stats().lines === 7)
+    expect(textsOf(await bed.read())).toEqual(numbered(7))
+    expect(bed.notices).toEqual([])
+  })
+
+  test('a log that is not where it was expected is found where it is, once its container runs', async () => {
+    const bed = aLogBed()
+    const log = new EngineLogFile(aFolder())
+    log.write(numbered(5))
+    bed.make('c1', join(aFolder(), 'json.log'), 'shop_api.1')
+    bed.shipping.containersChanged()
+    await bed.shipping.settled('c1', 2_000)
+    bed.run('c1', log.path, 'shop_api.1')
+    await until(() => bed.store.stats().lines === 5)
+    expect(textsOf(await bed.read())).toEqual(numbered(5))
+  })
+
   test('a file that is emptied is read from its new beginning, and said to have a gap', async () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder())
     bed.run('c1', log.path)
+    bed.shipping.containersChanged()
     log.write(numbered(100))
     await bed.read()
     truncateSync(log.path, 0)
@@ -206,6 +258,7 @@ describe('the store', () => {
     const bed = aLogBed()
     const log = new EngineLogFile(aFolder())
     bed.run('c1', log.path)
+    bed.shipping.containersChanged()
     log.write(numbered(100))
     await bed.read()
     writeFileSync(join(bed.dir, 'shop_api/00000001.log'), 'BLG1 torn', { flag: 'a' })

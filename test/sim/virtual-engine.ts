@@ -172,6 +172,7 @@ export class VirtualEngine {
       ping: () => quick('answer', () => {}),
       engineLabels: () => quick('tell its labels', () => ({})),
       dataRoot: async () => '/',
+      logPathOf: () => null,
       reach: async () => ({ by: 'address' }),
       takesConnections: () => quick('answer on a new connection', () => true).catch(() => false),
       endsContainers: () => quick('tell what becomes of containers', () => !this.keeps),
