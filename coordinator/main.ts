@@ -121,7 +121,9 @@ async function serve(
   const flightRecorder = new FlightRecorder({
     dir: join(options.dataDir, 'incidents'),
     logs: () => logs,
+    store,
     tell: (event) => loop.tell(event),
+    put: (write) => loop.put(write),
     clock: systemClock,
     log,
   })

@@ -19,6 +19,8 @@ export type Occurrence = {
 
 export type Incident = {
   number: number
+  /** Of the first and the latest failure that are counted in it; see drafts.ts. Absent in files of older versions. */
+  drafts?: { first: number; last: number }
   /** Failures of the same within ten minutes are one incident. */
   subject: string
   kind: BadTransition['kind']
@@ -179,9 +181,10 @@ function begun(bad: BadTransition, subject: string, reason: string): Incident {
 }
 
 /** The first evidence stays: what went wrong first is what matters. Of what follows it keeps when, where and how. */
-export function withAnother(incident: Incident, { at, occurrences }: Incident): Incident {
+export function withAnother(incident: Incident, { at, drafts, occurrences }: Incident): Incident {
   return {
     ...incident,
+    ...(drafts && { drafts: { first: incident.drafts?.first ?? 0, last: drafts.last } }),
     count: incident.count + 1,
     lastAt: Math.max(incident.lastAt, at),
     occurrences: [...incident.occurrences, ...occurrences].slice(-OCCURRENCES_KEPT),

@@ -81,13 +81,13 @@ test('a container exits 3 and its host goes: berth incident tells code, lines, a
   await cluster.agents[cluster.hosts.indexOf(host)]!.kill()
   await host.crash()
   await nodeBecomes(cluster, host, 'lost')
-  // Taken down after the loss itself: what kills the coordinator in between takes it along.
+  // At once, whether its incident has been written yet or not.
+  await cluster.coordinator.restart('SIGKILL')
+  await cluster.ready()
   await until(
     async () => (await cluster.berth('incident', 'ls', host.name)).stdout.includes('was lost'),
     'its incident',
   )
-  await cluster.coordinator.restart('SIGKILL')
-  await cluster.ready()
 
   const shown = await cluster.berth('incident', 'show', String(incident.number))
   succeeded(shown)
