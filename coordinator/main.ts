@@ -161,6 +161,7 @@ async function serve(
     settings: { heartbeatIntervalMs },
     port,
     log,
+    lastMinutes: (node, tasks) => flightRecorder.lastMinutes(node, tasks),
     ...(logStore && { logStore }),
   })
   opened.sessions = sessions

@@ -198,7 +198,7 @@ class Connection {
     })
   }
 
-  #welcomed({ heartbeatIntervalMs, at }: Welcome): void {
+  #welcomed({ version, heartbeatIntervalMs, at }: Welcome): void {
     const { welcomed, times, clock } = this.#needs
     welcomed()
     const beat = () => {
@@ -211,7 +211,7 @@ class Connection {
     this.#timers.every(times.pingIntervalMs, () => this.#coordinator.look(2 * times.pingIntervalMs))
     this.#renewal.begin(at)
     this.#inventory.welcomed()
-    this.#teller.begin().catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
+    this.#teller.begin(version).catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
   }
 
   // ------------------------------------------------------------------ sending, and the end

@@ -7,16 +7,17 @@
 import type { Clock, Instant } from '../../shared/clock.ts'
 import { BerthError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
+import type { LastMinute } from '../../shared/wire/up.ts'
 import type { LogReader } from '../core.ts'
 import { badTransitions } from '../decide/bad-transition.ts'
 import type { NewEvent } from '../events.ts'
 import type { Write } from '../store/store.ts'
-import type { World, WorldValue } from '../world.ts'
+import type { NodeName, World, WorldValue } from '../world.ts'
 import { type Draft, draftsLeft, forgetDraft, newestDraft, type StoredDrafts } from './drafts.ts'
-import { type Incident, type IncidentLines, incidentOf, withAnother } from './incident.ts'
+import { type Incident, type IncidentLines, incidentOf, type SamplesOf, withAnother } from './incident.ts'
 import { IncidentFiles, type IncidentSummary } from './incident-files.ts'
 import { lastLines } from './last-lines.ts'
-import { Samples } from './samples.ts'
+import { inSteps, LastMinutes, Samples } from './samples.ts'
 
 export type FlightRecorderOptions = {
   dir: string
@@ -52,6 +53,7 @@ export class FlightRecorder {
   readonly #options: FlightRecorderOptions
   readonly #files: IncidentFiles
   readonly #samples = new Samples()
+  readonly #lastMinutes = new LastMinutes()
   readonly #stop = new AbortController()
   /** Of the coordinator that ran before. */
   readonly #newestDraftBefore: number
@@ -78,10 +80,15 @@ export class FlightRecorder {
         this.#lose(`${INBOX_MAX} wait to be written already`)
         continue
       }
-      const incident = incidentOf(world, bad, (name) => this.#samples.of(name))
+      const incident = incidentOf(world, bad, this.#samplesOf(world))
       if (incident !== null) drafts.push({ number: ++this.#newestDraft, incident })
     }
     return drafts
+  }
+
+  /** Of tasks on the node, of which the agent is about to tell what went bad. */
+  lastMinutes(node: NodeName, tasks: readonly LastMinute[]): void {
+    this.#lastMinutes.add(node, tasks)
   }
 
   /** In the order in which they were made. */
@@ -137,6 +144,15 @@ export class FlightRecorder {
     for (const each of containers) {
       if (world.tasks.get(each.task)?.node !== node) continue
       this.#samples.add(each.task, { at, ...used(each), cpuThrottledShare: each.cpuThrottledShare ?? 0 }, isGone)
+    }
+  }
+
+  /** Agents of older versions tell no last minute; nor is one known of a container that ran for less than a second. */
+  #samplesOf(world: World): SamplesOf {
+    return ({ node, task, attempt }) => {
+      const told = this.#samples.of(task ?? node)
+      const lastMinute = task === undefined ? null : this.#lastMinutes.of(node, task, attempt)
+      return lastMinute === null ? told : inSteps(lastMinute, world.nodes.get(node)?.clockSkewMs ?? 0, told)
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { BadNode, BadRollout, BadTask, BadTransition } from '../decide/bad-transition.ts'
-import type { PlacementReason, Task, World } from '../world.ts'
+import type { NodeName, PlacementReason, Task, TaskId, World } from '../world.ts'
 import type { Sample } from './samples.ts'
 
 export type Occurrence = {
@@ -67,12 +67,16 @@ export const TASKS_NAMED = 100
 const END_SLACK_MS = 500
 
 /** The evidence as the world has it before the transition is applied. Its number is given when it turns out to be new. */
-export function incidentOf(world: World, bad: BadTransition, samplesOf: (name: string) => Sample[]): Incident | null {
-  if ('failures' in bad) return rolloutIncident(world, bad)
-  if (!('seen' in bad)) return nodeIncident(world, bad, samplesOf(bad.node))
+export function incidentOf(world: World, bad: BadTransition, samplesOf: SamplesOf): Incident | null {
+  if ('failures' in bad) return rolloutIncident(world, bad, samplesOf)
+  if (!('seen' in bad)) return nodeIncident(world, bad, samplesOf({ node: bad.node }))
   const task = world.tasks.get(bad.task)
-  return task ? taskIncident(world, bad, task, samplesOf(task.id)) : null
+  if (task === undefined) return null
+  return taskIncident(world, bad, task, samplesOf({ node: bad.node, task: task.id, attempt: bad.seen.attempt }))
 }
+
+/** Of a node, of a task on it, or of one run of that. */
+export type SamplesOf = (of: { node: NodeName; task?: TaskId; attempt?: number }) => Sample[]
 
 function taskIncident(world: World, bad: BadTask, task: Task, samples: Sample[]): Incident {
   const { seen, node, at, kind } = bad
@@ -141,7 +145,7 @@ const NODE_REASONS: Record<BadNode['kind'], string> = {
   'engine-down': 'had no Engine',
 }
 
-function rolloutIncident(world: World, bad: BadRollout): Incident {
+function rolloutIncident(world: World, bad: BadRollout, samplesOf: SamplesOf): Incident {
   const { service, failures, why, at } = bad
   const last = failures.at(-1)
   const until = last ? last.at + END_SLACK_MS + (world.nodes.get(last.node)?.clockSkewMs ?? 0) : at
@@ -150,7 +154,10 @@ function rolloutIncident(world: World, bad: BadRollout): Incident {
     ...begin,
     service,
     tasks: { names: failures.slice(-TASKS_NAMED).map(({ task }) => task), count: failures.length },
-    ...(last && { lines: { ...begin.lines, from: { task: last.task, node: last.node, until }, state: 'waiting' } }),
+    ...(last && {
+      samples: samplesOf(last),
+      lines: { ...begin.lines, from: { task: last.task, node: last.node, until }, state: 'waiting' },
+    }),
   }
 }
 

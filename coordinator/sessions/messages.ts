@@ -47,6 +47,7 @@ function keepLines(shared: Sessionry, session: Session, frame: Uint8Array): Refu
  */
 const ALWAYS_AFTER_WELCOME = [
   'inventory',
+  'last-minutes',
   'observation',
   'heartbeat',
   'notice',
@@ -71,6 +72,9 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
       shared.core.observe({ kind: 'heartbeat', node, revision, load, containers, hostAt })
       return null
     }
+    case 'last-minutes':
+      shared.lastMinutes?.(node, message.tasks)
+      return null
     case 'inventory':
       shared.core.observe({ kind: 'inventory', node, inventory: message.inventory })
       return null

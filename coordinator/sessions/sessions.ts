@@ -60,6 +60,8 @@ export type SessionsOptions = {
   log: Log
   /** Absent: log lines are not kept. */
   logStore?: LogStore
+  /** Told of the last minutes of tasks, before the observation that says what went bad of them. */
+  lastMinutes?: Sessionry['lastMinutes']
   /** Bounds who is connected; told of each that is let in. */
   port?: Port
   clock?: Clock
@@ -80,6 +82,7 @@ export function createSessions({
   limits,
   port,
   logStore,
+  lastMinutes,
   ...given
 }: SessionsOptions): Sessions {
   const { clock = systemClock, now = clock.now } = given
@@ -103,6 +106,7 @@ export function createSessions({
     countByNode: new Map(),
     byNode: new Map(),
     contenders: new Map(),
+    lastMinutes,
     logs: createLogStreams({
       isOpen,
       send: sendTo,

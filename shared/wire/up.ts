@@ -3,6 +3,7 @@ import { ContainerLoad, HostLoad } from '../load.ts'
 import Type, { type Static } from '../schema.ts'
 import { GenericResources } from '../spec.ts'
 import { HEALTH_STATES, type Health, TASK_STATES, type TaskState } from '../task-state.ts'
+import { LAST_MINUTE_SAMPLES_MAX, LAST_MINUTES_MAX } from './bounds.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 128 })
 const Id = Type.String({ minLength: 1, maxLength: 256 })
@@ -127,6 +128,24 @@ export const Heartbeat = Type.Object({
 })
 export type Heartbeat = Static<typeof Heartbeat>
 
+/** Figures of one run of a task, oldest first; the three belong together by their place. */
+export const LastMinute = Type.Object({
+  task: Id,
+  attempt: Type.Integer({ minimum: 0 }),
+  /** By the host's clock. */
+  at: Type.Array(Time, { maxItems: LAST_MINUTE_SAMPLES_MAX }),
+  cpuCoresUsed: Type.Array(Type.Number({ minimum: 0 }), { maxItems: LAST_MINUTE_SAMPLES_MAX }),
+  memoryBytesUsed: Type.Array(Type.Number({ minimum: 0 }), { maxItems: LAST_MINUTE_SAMPLES_MAX }),
+})
+export type LastMinute = Static<typeof LastMinute>
+
+/** Comes before the observation that tells what went bad of these tasks: how it came to that, in steps of a second. */
+export const LastMinutes = Type.Object({
+  kind: Type.Literal('last-minutes'),
+  tasks: Type.Array(LastMinute, { maxItems: LAST_MINUTES_MAX }),
+})
+export type LastMinutes = Static<typeof LastMinutes>
+
 /** The change did not build on what the agent has: it needs the complete assignment. */
 export const Resync = Type.Object({
   kind: Type.Literal('resync'),
@@ -203,6 +222,7 @@ export const UpMessage = Type.Union([
   InventoryMessage,
   ObservationMessage,
   Heartbeat,
+  LastMinutes,
   Resync,
   Notice,
   LogLines,

@@ -1,6 +1,6 @@
 /** Which wire versions this build speaks, what each one brought, and how two sides agree on one. */
 
-export const WIRE_VERSION = 1
+export const WIRE_VERSION = 2
 /** The oldest version that this build still understands: an agent one version behind goes on working during an upgrade. */
 export const WIRE_VERSION_MIN = 1
 
@@ -15,7 +15,15 @@ export const WIRE_HISTORY: { version: number; fingerprint: string; brought: stri
     brought:
       'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
   },
+  {
+    version: 2,
+    fingerprint: 'e1954132658520ef396b5d39cfcb04d0',
+    brought: 'the last minute of tasks that went bad, in steps of a second',
+  },
 ]
+
+/** Told to a coordinator that knows them. */
+export const LAST_MINUTES_SINCE = 2
 
 /** The versions one side speaks, and how a person would call that side. */
 export type SpokenVersions = { who?: string; version: number; versionMin: number }

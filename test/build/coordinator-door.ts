@@ -32,6 +32,7 @@ export type DoorOptions = {
   now?: () => number
   lifetimes?: SecurityOptions['lifetimes']
   limits?: SessionsOptions['limits']
+  lastMinutes?: SessionsOptions['lastMinutes']
   strangers?: PortOptions['limits']
   heartbeatIntervalMs?: number
 }
@@ -48,7 +49,8 @@ export async function aDoor(options: DoorOptions = {}): Promise<Door> {
   const log = aFakeLog()
   const settings = { heartbeatIntervalMs: options.heartbeatIntervalMs ?? 100 }
   const connections = createPort({ log, now, limits: options.strangers })
-  const sessions = createSessions({ core, security, settings, port: connections, log, now, limits: options.limits })
+  const { limits, lastMinutes } = options
+  const sessions = createSessions({ core, security, settings, port: connections, log, now, limits, lastMinutes })
 
   let server = createServer(httpsOptions(security))
   const api = Fastify({

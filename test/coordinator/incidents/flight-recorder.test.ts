@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { FlightRecorder } from '../../../coordinator/incidents/flight-recorder.ts'
 import { LINES_KEPT } from '../../../coordinator/incidents/last-lines.ts'
-import { SAMPLES_KEPT, Samples } from '../../../coordinator/incidents/samples.ts'
+import { LAST_MINUTES_KEPT, LastMinutes, SAMPLES_KEPT, Samples } from '../../../coordinator/incidents/samples.ts'
 import { aRecorder, exit, PLACED, SECRET, take, withLines } from '../../build/flight-recorder.ts'
 import { aHostLoad, NOW } from '../../build/world.ts'
 
@@ -42,6 +42,37 @@ test('an incident holds code, last lines, last loads and why the task was there,
   expect(events).toMatchObject([{ kind: 'incident', service: 'shop_web', task: 'shop_web.1.a' }])
   await recorder.close()
   expect(await readdir(dir)).toEqual(['1.json'])
+})
+
+test('what the agent told of the last minute is what an incident of that run shows, by the coordinator’s clock', async () => {
+  const { recorder, world } = await aRecorder()
+  world.nodes.get('n1')!.clockSkewMs = 5_000
+  const load = { task: 'shop_web.1.a', cpuCoresUsed: 0.1, memoryBytesUsed: 1e6, cpuThrottledShare: 0.5 }
+  const heartbeat = { kind: 'heartbeat' as const, node: 'n1', revision: 1, load: aHostLoad(), containers: [load] }
+  take(recorder, { at: NOW - 1_500, observation: heartbeat }, world)
+  const hostNow = NOW + 5_000
+  const lastMinute = { at: [hostNow - 2_000, hostNow - 1_000], cpuCoresUsed: [1, 2], memoryBytesUsed: [3e6, 4e6] }
+  const told = (slot: number, attempt: number) => ({ task: `shop_web.${slot}.a`, attempt, ...lastMinute })
+  recorder.lastMinutes('n1', [told(1, 2), told(2, 1)])
+  recorder.lastMinutes('elsewhere', [told(3, 1)])
+  take(recorder, exit(1, NOW, 2), world)
+  // Of another run, and of a task that the node does not have.
+  take(recorder, exit(2, NOW, 2), world)
+  take(recorder, exit(3, NOW, 1), world)
+  await recorder.close()
+  expect((await recorder.get(1)).samples).toEqual([
+    { at: NOW - 2_000, cpuCoresUsed: 1, memoryBytesUsed: 3e6, cpuThrottledShare: 0 },
+    { at: NOW - 1_000, cpuCoresUsed: 2, memoryBytesUsed: 4e6, cpuThrottledShare: 0.5 },
+  ])
+  expect((await recorder.get(2)).samples).toEqual([])
+  expect((await recorder.get(3)).samples).toEqual([])
+})
+
+test('of last minutes that are told for nothing the oldest go', () => {
+  const kept = new LastMinutes()
+  const nothing = { attempt: 1, at: [], cpuCoresUsed: [], memoryBytesUsed: [] }
+  for (let number = 0; number <= LAST_MINUTES_KEPT; number++) kept.add('n1', [{ task: `t${number}`, ...nothing }])
+  expect([0, 1, LAST_MINUTES_KEPT].map((number) => kept.of('n1', `t${number}`) !== null)).toEqual([false, true, true])
 })
 
 test('a lost node names the tasks that it had, with its own last loads', async () => {
@@ -83,9 +114,11 @@ test('that a lost node is back stands in the incident of its loss; that it is dr
   expect(events.map(({ level }) => level)).toEqual(['warning', 'info'])
 })
 
-test('a rollout that fails has the lines of the task that failed last, also when that is forgotten already', async () => {
+test('a rollout that fails has the lines and the last minute of the task that failed last, also when that is forgotten already', async () => {
   const { recorder, logs, world } = await aRecorder()
   logs.set('shop_web.1.b', ['no such table'])
+  const lastMinute = { at: [NOW - 1_000], cpuCoresUsed: [1], memoryBytesUsed: [3e6] }
+  recorder.lastMinutes('n1', [{ task: 'shop_web.1.b', attempt: 3, ...lastMinute }])
   const failures = ['shop_web.2.b', 'shop_web.1.b'].map((task) => ({ task, node: 'n1', at: NOW, why: 'exited 1' }))
   const rollout = { version: 1, failed: 2, startedAt: NOW, failures, why: '2 tasks failed' }
   take(
@@ -106,6 +139,7 @@ test('a rollout that fails has the lines of the task that failed last, also when
   expect(incident).toMatchObject({ kind: 'rollout-failed', service: 'shop_web', tasks: { count: 2 } })
   expect(incident.reason).toBe('its rollout failed: 2 tasks failed')
   expect(incident.lines.kept.map(({ text }) => text)).toEqual(['no such table'])
+  expect(incident.samples).toMatchObject([{ at: NOW - 1_000, memoryBytesUsed: 3e6 }])
 })
 
 test('a crash loop is one incident that counts, also after a start of the coordinator; after ten quiet minutes it is another', async () => {

@@ -85,7 +85,9 @@ test('however often it is killed, and wherever: each failure that is stored is c
     fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
       let run = await aRecorder()
       const again = async () => {
-        const { dir, store } = run
+        const { dir, store, recorder } = run
+        // Files that are under way are written: a folder has but one recorder at a time.
+        await recorder.close()
         run = await aRecorder({ dir, store })
         await run.recorder.resume()
       }
@@ -102,7 +104,6 @@ test('however often it is killed, and wherever: each failure that is stored is c
           told += events.length
         }
         if (killed === 'no' || killed === 'after') run.recorder.stored(drafts)
-        // Files that are under way are written: a folder has but one recorder at a time.
         await run.recorder.close()
         if (killed !== 'no') await again()
       }
