@@ -70,7 +70,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   log.info({ engine: engine.place, coordinator: options.coordinator }, `agent of node ${options.node} starts`)
   try {
     // Either ends only with the other: an agent without its link is deaf, one without its supervisor is lame.
-    await Promise.all([supervisor.run(both), link.run(both)])
+    const containers = () => supervisor.containers()
+    await Promise.all([supervisor.run(both), link.run(both), loadMeter.run(containers, systemClock, both)])
   } finally {
     stop.abort()
     logShipper.close()

@@ -1,9 +1,19 @@
 /** The seams between the agent's parts: supervisor (containers), load meter, log tail, link. main.ts joins them. */
+import type { Instant } from '../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../shared/load.ts'
 import type { Sampling } from '../shared/spec.ts'
 import type { Assignment, AssignmentChange, LogAdd, LogOpen, LogPlaces } from '../shared/wire/down.ts'
 import type { LogBlock } from '../shared/wire/log-block.ts'
-import type { EngineInfo, LogFailure, LogLine, NodeInventory, TaskError, TaskObservation } from '../shared/wire/up.ts'
+import type {
+  Devices,
+  EngineInfo,
+  LastMinute,
+  LogFailure,
+  LogLine,
+  NodeInventory,
+  TaskError,
+  TaskObservation,
+} from '../shared/wire/up.ts'
 import type { Sign } from './decide/sampling.ts'
 
 /** What the agent knows about one of its containers that measuring and tailing need. */
@@ -61,6 +71,10 @@ export interface Supervisor {
 export interface LoadMeter {
   /** `containers` names only those whose load changed noticeably since last named; with `all` (a new connection), every one. */
   sample(containers: ContainerHandle[], options?: { all?: boolean }): { load: HostLoad; containers: ContainerLoad[] }
+  /** Of this run of the task, up to `now` or to its end, in steps of a second; null: nothing is known of it. */
+  lastMinute(task: string, attempt: number, now: Instant): LastMinute | null
+  /** What has gone through each of the host's devices; null: not known of this host. */
+  devices(): Omit<Devices, 'kind'> | null
   close(): void
 }
 

@@ -1,5 +1,6 @@
 /** What one beat stores: writes, events, who is to be told once they are durable, and who waits for that. */
 
+import type { Draft } from './incidents/drafts.ts'
 import type { Write } from './store/store.ts'
 import { WriteSet } from './store/write-set.ts'
 import type { EventRecord, Node, NodeName, Task, TaskId } from './world.ts'
@@ -9,6 +10,8 @@ export type Batch = {
   writes: WriteSet
   eventWrites: WriteSet
   events: EventRecord[]
+  /** Of incidents. */
+  drafts: Draft[]
   /** Nodes to be told once this is durable. */
   nodes: Set<NodeName>
   /** Tasks that were forgotten: what their agents said last, which they would not repeat. */
@@ -24,6 +27,7 @@ export function newBatch(): Batch {
     writes: new WriteSet(),
     eventWrites: new WriteSet(),
     events: [],
+    drafts: [],
     nodes: new Set(),
     forgotten: new Map(),
     removed: new Map(),
@@ -43,6 +47,7 @@ export function mergeBatches(older: Batch, newer: Batch): Batch {
     writes: bothOf(older.writes, newer.writes),
     eventWrites: bothOf(older.eventWrites, newer.eventWrites),
     events: [...older.events, ...newer.events],
+    drafts: [...older.drafts, ...newer.drafts],
     nodes: older.nodes.union(newer.nodes),
     forgotten: new Map([...older.forgotten, ...newer.forgotten]),
     removed: new Map([...newer.removed, ...older.removed]),

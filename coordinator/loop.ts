@@ -17,6 +17,8 @@ import { addMarks, isMarked, type Marks, newMarks } from './decide/marks.ts'
 import type { DecideSettings } from './decide/settings.ts'
 import type { Steps } from './decide/steps.ts'
 import type { EventLog, NewEvent } from './events.ts'
+import { draftWrites } from './incidents/drafts.ts'
+import type { FlightRecorder } from './incidents/flight-recorder.ts'
 import type { Recorder } from './journal/journal.ts'
 import { roundsInSteps } from './rounds.ts'
 import { apply } from './store/apply.ts'
@@ -58,8 +60,8 @@ export type LoopOptions = {
   metrics?: LoopMetrics
   /** Told of all that is applied, for `berth record`. */
   recorder?: Recorder
-  /** Told of each value before it is applied, for what goes bad. */
-  flightRecorder?: { value(value: WorldValue, world: World): void }
+  /** Told of each value before it is applied, for what goes bad; and of the drafts of that once they are stored. */
+  flightRecorder?: Pick<FlightRecorder, 'value' | 'stored'>
   /** For tests: how long others may wait for this thread at most, while a beat has much to do. */
   turnMs?: number
   /** For tests: after each beat asserts that deciding again, about everything, decides nothing. */
@@ -74,6 +76,8 @@ export type LoopMetrics = {
 export type Loop = Core & {
   /** Puts an event into the stream that no value of the world tells. With a full disk it is left out. */
   tell(event: NewEvent): void
+  /** Stores what is no part of the world with the next batch, for which it costs no flush of its own. With a full disk it is left out. */
+  put(write: Write): void
   setDispatcher(dispatcher: Dispatcher): void
   /** Runs until aborted, then stores what was submitted before. @throws BerthError when the store cannot be trusted any more. */
   run(signal: AbortSignal): Promise<void>
@@ -137,6 +141,11 @@ export function createLoop(options: LoopOptions): Loop {
       for (const write of added.writes) addEventWrite(batch, write)
       batch.isEmpty = false
       wakeUp.now()
+    },
+    put(write) {
+      if (stopped || diskFull !== null) return
+      batch.writes.add(write)
+      batch.isEmpty = false
     },
     setDispatcher(next) {
       dispatcher = next
@@ -215,7 +224,7 @@ export function createLoop(options: LoopOptions): Loop {
 
   function take(value: WorldValue): void {
     recorder?.value(value, world, marks.due)
-    flightRecorder?.value(value, world)
+    const drafts = flightRecorder?.value(value, world, batch.drafts.length) ?? []
     addMarks(marks.due, judgement.marksOf(world, value))
     // With no room for them, events would only grow in memory; the log has what matters.
     const told = diskFull === null ? judgement.eventsOf(world, value) : []
@@ -237,7 +246,8 @@ export function createLoop(options: LoopOptions): Loop {
       batch.writes.add(write)
       if (write.key[1] === 'assignment') batch.nodes.add(String(write.key[2]))
     }
-    if (writes.length > 0 || told.length > 0) batch.isEmpty = false
+    batch.drafts.push(...drafts)
+    if (writes.length > 0 || told.length > 0 || drafts.length > 0) batch.isEmpty = false
   }
 
   // ---------------------------------------------------------------- the beat
@@ -282,7 +292,7 @@ export function createLoop(options: LoopOptions): Loop {
   async function save(saving: Batch): Promise<void> {
     if (saving.isEmpty) return tellReaders()
     try {
-      await flush([...saving.writes, ...saving.eventWrites])
+      await flush([...saving.writes, ...saving.eventWrites, ...draftWrites(saving.drafts)])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') {
         refuseAll(saving, error)
@@ -323,6 +333,7 @@ export function createLoop(options: LoopOptions): Loop {
     }
     tellReaders()
     for (const { revision, resolve } of saved.submitters) resolve(revision)
+    flightRecorder?.stored(saved.drafts)
     events.publish(saved.events)
     for (const listener of [...beatListeners]) listener()
   }
@@ -351,8 +362,10 @@ export function createLoop(options: LoopOptions): Loop {
     recorder?.lost()
     const ahead = world
     world = loadWorld(store.range(WORLD_PREFIX), ahead.cluster)
-    const { nodes, ...gone } = mergeBatches(failed, batch)
+    const { nodes, drafts, ...gone } = mergeBatches(failed, batch)
     batch = newBatch()
+    // What was decided or asked for will be again; what agents said will not.
+    batch.drafts = drafts.filter(({ incident }) => incident.task !== null)
     for (const write of carryObserved(ahead, world, gone)) batch.writes.add(write)
     batch.nodes = nodes
     batch.isEmpty = false
@@ -380,7 +393,7 @@ export function createLoop(options: LoopOptions): Loop {
     const tried: Write = { key: DISK_TRIED_KEY, value: clock.now() }
     isTrying = true
     try {
-      await flush([...trying.writes, tried])
+      await flush([...trying.writes, ...draftWrites(trying.drafts), tried])
     } catch (error) {
       if (!(error instanceof BerthError) || error.code !== 'disk-full') throw error
       diskFull = error

@@ -122,7 +122,9 @@ async function serve(
   const flightRecorder = new FlightRecorder({
     dir: join(options.dataDir, 'incidents'),
     logs: () => logs,
+    store,
     tell: (event) => loop.tell(event),
+    put: (write) => loop.put(write),
     clock: systemClock,
     log,
   })
@@ -160,6 +162,8 @@ async function serve(
     settings: { heartbeatIntervalMs },
     port,
     log,
+    lastMinutes: (node, tasks) => flightRecorder.lastMinutes(node, tasks),
+    devices: (node, devices) => history.totals.hear(node, devices),
     ...(logStore && { logStore }),
   })
   opened.sessions = sessions

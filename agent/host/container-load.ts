@@ -1,4 +1,4 @@
-/** The load of one container between one sample and the next. */
+/** The load of one container between one sample and the next, and its last minute in steps of a second. */
 import { readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ContainerLoad } from '../../shared/load.ts'
@@ -13,6 +13,7 @@ import {
 } from './cgroup.ts'
 import { KeptFile, readOnce } from './kept-file.ts'
 import { parseNetwork, type Transfer } from './parse-proc.ts'
+import { SampleRing } from './sample-ring.ts'
 
 /** CPU and memory are read every time; what moves slowly or costs more, only every so many samples. */
 export const SLOW_EVERY_SAMPLES = 5
@@ -34,6 +35,7 @@ export class ContainerMeter {
   #inactiveFileBytes = 0
   #slow: Partial<ContainerLoad> = {}
   #last: ContainerLoad | null = null
+  readonly ring = new SampleRing()
 
   constructor(cgroup: Cgroup, pid: number, procRoot: string) {
     this.#cgroup = cgroup
@@ -44,19 +46,24 @@ export class ContainerMeter {
     this.#networkPath = sharesHostNetwork(pid, procRoot) ? null : join(procRoot, String(pid), 'net/dev')
   }
 
+  /** For the ring alone: two files, once a second, however seldom the rest is looked at. */
+  look(atMs: number): void {
+    if (this.ring.wants(atMs)) this.#read(atMs)
+  }
+
   /** Null until there are two readings to compare, and when its files cannot be read. */
   sample(handle: ContainerHandle, atMs: number, slowToo: boolean): ContainerLoad | null {
     if (this.#cpuBefore !== null && atMs - this.#cpuBefore.atMs < INTERVAL_MS_MIN) return this.#last
     const isFirst = this.#cpuBefore === null
-    const cpuCoresUsed = this.#readCpu(atMs)
-    const usageBytes = Number.parseInt(this.#memory.read() ?? '', 10)
-    if (Number.isNaN(usageBytes)) return null
     if (slowToo || isFirst) this.#readSlow(atMs)
+    const read = this.#read(atMs)
+    if (read === null) return null
+    const cpuCoresUsed = this.#coresUsed(read.usedMs, atMs)
     if (cpuCoresUsed === null) return null
     this.#last = {
       task: handle.task,
       cpuCoresUsed,
-      memoryBytesUsed: Math.max(0, usageBytes - this.#inactiveFileBytes),
+      memoryBytesUsed: read.memoryBytesUsed,
       ...(handle.memoryBytesLimit === null ? {} : { memoryBytesLimit: handle.memoryBytesLimit }),
       ...this.#slow,
     }
@@ -67,10 +74,18 @@ export class ContainerMeter {
     for (const file of [this.#cpu, this.#memory, this.#block, this.#memoryEvents]) file.close()
   }
 
-  #readCpu(atMs: number): number | null {
+  /** Null when one of the two is not to be read: it has ended. */
+  #read(atMs: number): { usedMs: number; memoryBytesUsed: number } | null {
     const text = this.#cpu.read()
     const usedMs = text === null ? null : parseCpuUsageMs(this.#cgroup.version, text)
-    if (usedMs === null) return null
+    const usageBytes = Number.parseInt(this.#memory.read() ?? '', 10)
+    if (usedMs === null || Number.isNaN(usageBytes)) return null
+    const memoryBytesUsed = Math.max(0, usageBytes - this.#inactiveFileBytes)
+    if (this.ring.wants(atMs)) this.ring.add(atMs, usedMs, memoryBytesUsed)
+    return { usedMs, memoryBytesUsed }
+  }
+
+  #coresUsed(usedMs: number, atMs: number): number | null {
     const before = this.#cpuBefore
     this.#cpuBefore = { usedMs, atMs }
     return before === null ? null : Math.max(0, usedMs - before.usedMs) / (atMs - before.atMs)

@@ -1,5 +1,7 @@
+import type { Clock, Instant } from '../../shared/clock.ts'
 import type { ContainerLoad } from '../../shared/load.ts'
 import { SAMPLING_DEFAULTS } from '../../shared/spec.ts'
+import type { Devices, LastMinute } from '../../shared/wire/up.ts'
 import { type Pace, paceAfter, toldOf, withinBudget } from '../decide/sampling.ts'
 import type { ContainerHandle, LoadMeter } from '../parts.ts'
 import { CGROUP_ROOT, findCgroup } from './cgroup.ts'
@@ -7,6 +9,7 @@ import { ContainerMeter, SLOW_EVERY_SAMPLES } from './container-load.ts'
 import { HostCgroup } from './host-cgroup.ts'
 import { HostMeter } from './host-load.ts'
 import { isToBeNamed, type NamedLoad } from './noticeable.ts'
+import { RING_STEP_MS, type SampleRing } from './sample-ring.ts'
 
 export type LoadMeterOptions = {
   procRoot?: string
@@ -22,12 +25,17 @@ export type LoadMeterOptions = {
 /** Four descriptors each; what is beyond is not measured, so that the agent never runs out of them for its real work. */
 export const CONTAINERS_MEASURED_MAX = 2000
 
+/** Rings of what has ended, for when that is told; the oldest go first. About 1.5 KB each. */
+export const RINGS_OF_ENDED_MAX = 200
+
 /** Measures the host and its containers; the rates of the first sample are over the time since this call. */
-export function createLoadMeter(options: LoadMeterOptions = {}): LoadMeter {
+export function createLoadMeter(options: LoadMeterOptions = {}): KeptLoadMeter {
   return new KeptLoadMeter(options)
 }
 
 type Measured = {
+  task: string
+  attempt: number
   pid: number
   meter: ContainerMeter | null
   phase: number
@@ -44,13 +52,19 @@ type Measured = {
 /** Paces of neighbours are set off by this, so that calm ones do not all fall into one sample. A prime: it divides no interval. */
 const PHASE_MS = 997
 
+/** Heartbeats come once a second, too, mostly, and read all that there is to read: they go first. */
+const AFTER_HEARTBEAT_MS = 100
+
 class KeptLoadMeter implements LoadMeter {
   readonly #roots: { procRoot: string; cgroupRoot: string }
   readonly #now: () => number
   readonly #host: HostMeter
   readonly #measured = new Map<string, Measured>()
+  /** By task: of its latest run that has ended. */
+  readonly #ended = new Map<string, { attempt: number; ring: SampleRing }>()
   #samples = 0
   #phase = 0
+  #nextLookMs = 0
 
   constructor(options: LoadMeterOptions) {
     this.#roots = { procRoot: options.procRoot ?? '/proc', cgroupRoot: options.cgroupRoot ?? CGROUP_ROOT }
@@ -63,15 +77,17 @@ class KeptLoadMeter implements LoadMeter {
 
   sample(handles: ContainerHandle[], { all = false }: { all?: boolean } = {}) {
     const sample = this.#samples++
-    const running = handles.filter(({ pid }) => pid > 0).slice(0, CONTAINERS_MEASURED_MAX)
-    this.#forgetAllBut(running)
     const looked: Measured[] = []
-    for (const handle of running) {
+    for (const handle of this.#onlyRunning(handles)) {
       const measured = this.#measuredFor(handle, sample)
-      if (!all && !this.#isDue(measured, handle)) continue
+      if (!all && !this.#isDue(measured, handle)) {
+        measured.meter?.look(this.#now())
+        continue
+      }
       this.#measure(measured, handle, sample)
       looked.push(measured)
     }
+    this.#nextLookMs = this.#now() + RING_STEP_MS + AFTER_HEARTBEAT_MS
     this.#keepWithinBudget()
     const containers: ContainerLoad[] = []
     for (const measured of looked) {
@@ -86,10 +102,50 @@ class KeptLoadMeter implements LoadMeter {
     return { load: this.#host.sample(this.#now()), containers }
   }
 
+  /** Keeps the steps of rings while heartbeats are rarer, or there is no connection. Runs until aborted. */
+  async run(containers: () => ContainerHandle[], clock: Pick<Clock, 'sleep'>, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const waitMs = this.#nextLookMs - this.#now()
+      if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => {})
+      else this.look(containers())
+    }
+  }
+
+  /** At the two files of each, for its ring alone. */
+  look(handles: ContainerHandle[]): void {
+    for (const handle of this.#onlyRunning(handles)) this.#measuredFor(handle, this.#samples).meter?.look(this.#now())
+    this.#nextLookMs = this.#now() + RING_STEP_MS
+  }
+
+  lastMinute(task: string, attempt: number, now: Instant): LastMinute | null {
+    const ring = this.#ringOf(task, attempt)
+    if (ring === null) return null
+    const samples = ring.samples(this.#now(), now)
+    return samples.at.length === 0 ? null : { task, attempt, ...samples }
+  }
+
+  devices(): Omit<Devices, 'kind'> | null {
+    return this.#host.devices()
+  }
+
   close(): void {
     this.#host.close()
     for (const { meter } of this.#measured.values()) meter?.close()
     this.#measured.clear()
+  }
+
+  #ringOf(task: string, attempt: number): SampleRing | null {
+    for (const each of this.#measured.values()) {
+      if (each.task === task && each.attempt === attempt) return each.meter?.ring ?? null
+    }
+    const ended = this.#ended.get(task)
+    return ended?.attempt === attempt ? ended.ring : null
+  }
+
+  #onlyRunning(handles: ContainerHandle[]): ContainerHandle[] {
+    const running = handles.filter(({ pid }) => pid > 0).slice(0, CONTAINERS_MEASURED_MAX)
+    this.#forgetAllBut(running)
+    return running
   }
 
   /** Something that the supervisor sees is wrong with it does not wait until it is looked at by itself. */
@@ -122,13 +178,23 @@ class KeptLoadMeter implements LoadMeter {
     for (const [index, measured] of paced.entries()) measured.pace = paces[index]!
   }
 
-  #measuredFor({ containerId, pid }: ContainerHandle, sample: number): Measured {
+  #measuredFor({ containerId, task, attempt, pid }: ContainerHandle, sample: number): Measured {
     const known = this.#measured.get(containerId)
     if (known !== undefined && known.pid === pid) return known
-    known?.meter?.close()
+    if (known !== undefined) this.#end(known)
     const phase = this.#phase++
     const measured: Measured = {
-      ...{ pid, phase, meter: this.#meterFor(pid), named: undefined, load: null, pace: null, healthCheckMs: undefined },
+      ...{
+        task,
+        attempt,
+        pid,
+        phase,
+        meter: this.#meterFor(pid),
+        named: undefined,
+        load: null,
+        pace: null,
+        healthCheckMs: undefined,
+      },
       lookedAtMs: this.#now(),
       slowFrom: sample + (phase % SLOW_EVERY_SAMPLES),
     }
@@ -145,10 +211,19 @@ class KeptLoadMeter implements LoadMeter {
   #forgetAllBut(running: ContainerHandle[]): void {
     if (this.#measured.size === 0) return
     const ids = new Set(running.map(({ containerId }) => containerId))
-    for (const [id, { meter }] of this.#measured) {
+    for (const [id, measured] of this.#measured) {
       if (ids.has(id)) continue
-      meter?.close()
+      this.#end(measured)
       this.#measured.delete(id)
     }
+  }
+
+  #end({ task, attempt, meter }: Measured): void {
+    if (meter === null) return
+    meter.close()
+    this.#ended.delete(task)
+    this.#ended.set(task, { attempt, ring: meter.ring })
+    const [oldest] = this.#ended.keys()
+    if (this.#ended.size > RINGS_OF_ENDED_MAX && oldest !== undefined) this.#ended.delete(oldest)
   }
 }

@@ -201,7 +201,7 @@ class Connection {
     })
   }
 
-  #welcomed({ heartbeatIntervalMs, at }: Welcome): void {
+  #welcomed({ version, heartbeatIntervalMs, at }: Welcome): void {
     const { welcomed, times } = this.#needs
     welcomed()
     this.#beatEvery(heartbeatIntervalMs)
@@ -209,7 +209,7 @@ class Connection {
     this.#timers.every(times.pingIntervalMs, () => this.#coordinator.look(2 * times.pingIntervalMs))
     this.#renewal.begin(at)
     this.#inventory.welcomed()
-    this.#teller.begin().catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
+    this.#teller.begin(version).catch((error: unknown) => this.#lose(`the containers could not be listed: ${error}`))
   }
 
   /** From now on, beginning with one. */

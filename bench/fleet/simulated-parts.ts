@@ -147,6 +147,8 @@ export function simulatedLoadMeter(life: Life, node: string, clock: Pick<Clock, 
       const times = named.length === 0 ? 0 : containers.length / named.length
       return { load: hostLoad(life, node, at, used.cpuCores * times, used.memoryBytes * times), containers: named }
     },
+    lastMinute: () => null,
+    devices: () => null,
     close() {},
   }
 }

@@ -127,7 +127,7 @@ const OCCURRENCES_SHOWN = 8
 
 function sampleLines({ samples, at }: IncidentDocument, paint: Output['paint'], columns: number): string[] {
   if (samples.length === 0) return ['', '  load before: none was told']
-  const shown = samples.slice(-SAMPLES_SHOWN)
+  const shown = samples.filter((_, index) => isShown(samples.length - 1 - index))
   const rows = shown.map((each) => [
     `${trimmed((Date.parse(at) - Date.parse(each.at)) / 1000)} s before`,
     trimmed(each.cpuCoresUsed),
@@ -140,11 +140,23 @@ function sampleLines({ samples, at }: IncidentDocument, paint: Output['paint'], 
     { title: 'held back', align: 'right' },
     { title: 'memory', align: 'right' },
   ]
-  const title = `load before (${plural(samples.length, 'sample')}${samples.length > shown.length ? ` kept, --json has all` : ''})`
+  const title = `load before (${plural(samples.length, 'sample')}${steps(samples)}${samples.length > shown.length ? '; --json has all' : ''})`
   return ['', paint('bold', title), ...tableLines(titles, rows, columns - 2).map((line) => `  ${line}`)]
 }
 
+/** The last few, and of those before one in ten. */
+function isShown(placeFromEnd: number): boolean {
+  return placeFromEnd < SAMPLES_SHOWN || placeFromEnd % 10 === 0
+}
+
 const SAMPLES_SHOWN = 6
+
+/** How far most of them are apart. */
+function steps(samples: IncidentDocument['samples']): string {
+  const apart = samples.slice(1).map(({ at }, index) => Date.parse(at) - Date.parse(samples[index]!.at))
+  const median = apart.sort((a, b) => a - b)[Math.floor(apart.length / 2)]
+  return median === undefined ? '' : `, ${Math.max(1, Math.round(median / 1000))} s apart`
+}
 
 function placementLines({ placement }: IncidentDocument, paint: Output['paint'], columns: number): string[] {
   if (placement === null) return []

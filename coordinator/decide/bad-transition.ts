@@ -2,12 +2,10 @@
  * What an operator will want evidence of: a task that ended badly or became unhealthy, a node that was lost, came back or was
  * drained, a rollout that failed. Called BEFORE the value is applied, like `eventsOf`: only against the world as it was can be told what is news.
  */
+import { badTransition, type TaskTrouble } from '../../shared/bad-transition.ts'
 import type { Instant } from '../../shared/clock.ts'
-import { compareProgress, ENGINE_STOPPED, type Health, type TaskState } from '../../shared/task-state.ts'
 import type { TaskObservation } from '../../shared/wire/up.ts'
 import type { Change, Decision, NodeName, RolloutFailure, ServiceName, TaskId, World, WorldValue } from '../world.ts'
-
-export type TaskTrouble = 'exit' | 'out-of-memory' | 'error' | 'unhealthy'
 
 export type BadTask = { kind: TaskTrouble; at: Instant; task: TaskId; node: NodeName; seen: TaskObservation }
 export type BadNode = {
@@ -25,28 +23,6 @@ export type BadRollout = {
   failures: RolloutFailure[]
 }
 export type BadTransition = BadTask | BadNode | BadRollout
-
-type Told = { attempt: number; state: TaskState; health?: Health; exitCode?: number | null; oomKilled?: boolean } & {
-  error?: { code: string } | null
-}
-
-/** What went bad between two words of an agent about one task that should run; null: nothing, or nothing new. */
-export function badTransition(before: Told, after: Told): TaskTrouble | null {
-  const progress = compareProgress(after, before)
-  if (progress < 0) return null
-  if (progress > 0 && (after.state === 'restarting' || after.state === 'failed')) return badEnd(after)
-  // A new attempt begins with a health of its own.
-  const wasUnhealthy = after.attempt === before.attempt && before.health === 'unhealthy'
-  return after.health === 'unhealthy' && !wasUnhealthy ? 'unhealthy' : null
-}
-
-/** Ending with 0 is not bad, however often; an Engine that stopped under the task is the node's trouble. */
-function badEnd({ exitCode, oomKilled, error }: Told): TaskTrouble | null {
-  if (error?.code === ENGINE_STOPPED) return null
-  if (oomKilled) return 'out-of-memory'
-  if (exitCode) return 'exit'
-  return error ? 'error' : null
-}
 
 export function badTransitions(world: World, value: WorldValue): BadTransition[] {
   if ('change' in value) return asked(world, value.change, value.at)

@@ -15,7 +15,13 @@ export const INCIDENT_BYTES_MAX = 64 * 1024 * 1024
 export type IncidentSummary = Pick<
   Incident,
   'number' | 'subject' | 'kind' | 'at' | 'lastAt' | 'count' | 'service' | 'node' | 'task' | 'taskName' | 'reason'
-> & { exitCode: number | null; nodes: string[]; isWaiting: boolean; bytes: number }
+> & {
+  drafts: { first: number; last: number }
+  exitCode: number | null
+  nodes: string[]
+  isWaiting: boolean
+  bytes: number
+}
 
 export class IncidentFiles {
   readonly #dir: string
@@ -107,8 +113,9 @@ export class IncidentFiles {
     const { number, subject, kind, at, lastAt, count, service, node, task, taskName, reason, ending, lines } = incident
     const nodes = [...new Set(incident.occurrences.flatMap((each) => each.node ?? []))]
     const brief = { number, subject, kind, at, lastAt, count, service, node, task, taskName, reason }
-    const isWaiting = lines.state === 'waiting'
-    this.#summaries.set(number, { ...brief, exitCode: ending?.exitCode ?? null, nodes, isWaiting, bytes })
+    const evidence = { exitCode: ending?.exitCode ?? null, nodes, isWaiting: lines.state === 'waiting' }
+    const { drafts = { first: 0, last: 0 } } = incident
+    this.#summaries.set(number, { ...brief, ...evidence, drafts, bytes })
   }
 
   async #dropOldest(): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { BadNode, BadRollout, BadTask, BadTransition } from '../decide/bad-transition.ts'
-import type { PlacementReason, Task, World } from '../world.ts'
+import type { NodeName, PlacementReason, Task, TaskId, World } from '../world.ts'
 import type { Sample } from './samples.ts'
 
 export type Occurrence = {
@@ -19,6 +19,8 @@ export type Occurrence = {
 
 export type Incident = {
   number: number
+  /** Of the first and the latest failure that are counted in it; see drafts.ts. Absent in files of older versions. */
+  drafts?: { first: number; last: number }
   /** Failures of the same within ten minutes are one incident. */
   subject: string
   kind: BadTransition['kind']
@@ -65,12 +67,16 @@ export const TASKS_NAMED = 100
 const END_SLACK_MS = 500
 
 /** The evidence as the world has it before the transition is applied. Its number is given when it turns out to be new. */
-export function incidentOf(world: World, bad: BadTransition, samplesOf: (name: string) => Sample[]): Incident | null {
-  if ('failures' in bad) return rolloutIncident(world, bad)
-  if (!('seen' in bad)) return nodeIncident(world, bad, samplesOf(bad.node))
+export function incidentOf(world: World, bad: BadTransition, samplesOf: SamplesOf): Incident | null {
+  if ('failures' in bad) return rolloutIncident(world, bad, samplesOf)
+  if (!('seen' in bad)) return nodeIncident(world, bad, samplesOf({ node: bad.node }))
   const task = world.tasks.get(bad.task)
-  return task ? taskIncident(world, bad, task, samplesOf(task.id)) : null
+  if (task === undefined) return null
+  return taskIncident(world, bad, task, samplesOf({ node: bad.node, task: task.id, attempt: bad.seen.attempt }))
 }
+
+/** Of a node, of a task on it, or of one run of that. */
+export type SamplesOf = (of: { node: NodeName; task?: TaskId; attempt?: number }) => Sample[]
 
 function taskIncident(world: World, bad: BadTask, task: Task, samples: Sample[]): Incident {
   const { seen, node, at, kind } = bad
@@ -139,7 +145,7 @@ const NODE_REASONS: Record<BadNode['kind'], string> = {
   'engine-down': 'had no Engine',
 }
 
-function rolloutIncident(world: World, bad: BadRollout): Incident {
+function rolloutIncident(world: World, bad: BadRollout, samplesOf: SamplesOf): Incident {
   const { service, failures, why, at } = bad
   const last = failures.at(-1)
   const until = last ? last.at + END_SLACK_MS + (world.nodes.get(last.node)?.clockSkewMs ?? 0) : at
@@ -148,7 +154,10 @@ function rolloutIncident(world: World, bad: BadRollout): Incident {
     ...begin,
     service,
     tasks: { names: failures.slice(-TASKS_NAMED).map(({ task }) => task), count: failures.length },
-    ...(last && { lines: { ...begin.lines, from: { task: last.task, node: last.node, until }, state: 'waiting' } }),
+    ...(last && {
+      samples: samplesOf(last),
+      lines: { ...begin.lines, from: { task: last.task, node: last.node, until }, state: 'waiting' },
+    }),
   }
 }
 
@@ -179,9 +188,10 @@ function begun(bad: BadTransition, subject: string, reason: string): Incident {
 }
 
 /** The first evidence stays: what went wrong first is what matters. Of what follows it keeps when, where and how. */
-export function withAnother(incident: Incident, { at, occurrences }: Incident): Incident {
+export function withAnother(incident: Incident, { at, drafts, occurrences }: Incident): Incident {
   return {
     ...incident,
+    ...(drafts && { drafts: { first: incident.drafts?.first ?? 0, last: drafts.last } }),
     count: incident.count + 1,
     lastAt: Math.max(incident.lastAt, at),
     occurrences: [...incident.occurrences, ...occurrences].slice(-OCCURRENCES_KEPT),

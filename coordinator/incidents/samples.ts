@@ -1,5 +1,10 @@
-/** The last loads of each task and node, as heartbeats told them: what an incident shows of the time before. */
+/**
+ * What an incident shows of the time before: the last loads of each task and node, as heartbeats told them; of a task that went bad
+ * its last minute in steps of a second, which its agent tells just before.
+ */
 import type { Instant } from '../../shared/clock.ts'
+import type { LastMinute } from '../../shared/wire/up.ts'
+import type { NodeName, TaskId } from '../world.ts'
 
 export type Sample = {
   at: Instant
@@ -63,4 +68,43 @@ export class Samples {
     this.#sweptAt = now
     for (const name of this.#rings.keys()) if (isGone(name)) this.#rings.delete(name)
   }
+}
+
+/** Together about 2 MB. They are asked for at once, so that the oldest may go. */
+export const LAST_MINUTES_KEPT = 1_000
+
+export class LastMinutes {
+  readonly #byTask = new Map<TaskId, LastMinute & { node: NodeName }>()
+
+  add(node: NodeName, told: readonly LastMinute[]): void {
+    for (const each of told) {
+      this.#byTask.delete(each.task)
+      this.#byTask.set(each.task, { ...each, node })
+    }
+    for (const task of this.#byTask.keys()) {
+      if (this.#byTask.size <= LAST_MINUTES_KEPT) return
+      this.#byTask.delete(task)
+    }
+  }
+
+  /** Null: its agent told none, of this run. */
+  of(node: NodeName, task: TaskId, attempt?: number): LastMinute | null {
+    const known = this.#byTask.get(task)
+    return known?.node === node && (attempt ?? known.attempt) === known.attempt ? known : null
+  }
+}
+
+/** By our clock. How far a container was held back is known from heartbeats alone: as told last at that moment. */
+export function inSteps({ at, cpuCoresUsed, memoryBytesUsed }: LastMinute, skewMs: number, told: Sample[]): Sample[] {
+  const length = Math.min(at.length, cpuCoresUsed.length, memoryBytesUsed.length)
+  return Array.from({ length }, (_, index) => {
+    const ourAt = at[index]! - skewMs
+    const { cpuThrottledShare = 0 } = told.findLast((sample) => sample.at <= ourAt) ?? {}
+    return {
+      at: ourAt,
+      cpuCoresUsed: cpuCoresUsed[index]!,
+      memoryBytesUsed: memoryBytesUsed[index]!,
+      cpuThrottledShare,
+    }
+  })
 }

@@ -8,7 +8,7 @@ import { countKinds, looksAt } from '../api/counts.ts'
 import { taskName } from '../api/view-task.ts'
 import { atOnce, type Steps } from '../decide/steps.ts'
 import type { Node, Task, World } from '../world.ts'
-import type { Totals } from './totals.ts'
+import type { HostTotals, NodeDevices, Totals } from './totals.ts'
 import { restartedUnmeasured, restartsOf } from './unmeasured.ts'
 import { NODE_SERIES_MAX } from './world-metrics.ts'
 
@@ -18,6 +18,7 @@ export const SERVICE_SERIES_MAX = 2_000
 
 type Labels = Record<string, string>
 type Sample<Of = Labels> = [labels: Of, value: number]
+type Device = [name: string, bytes: number]
 
 export function loadText(world: World, totals: Totals | undefined): string {
   return atOnce(loadTextInSteps(world, totals))
@@ -78,10 +79,47 @@ function* nodeFamilies(nodes: Node[], totals: Totals | undefined): Iterable<stri
   yield gauge('node_filesystem_free_bytes', 'Room on that file system.', ({ load }) =>
     load ? load.diskBytesTotal - load.diskBytesUsed : undefined,
   )
-  yield counter('node_network_receive_bytes_total', 'Bytes received.', (host) => [[{}, host.receivedBytes]])
-  yield counter('node_network_transmit_bytes_total', 'Bytes sent.', (host) => [[{}, host.sentBytes]])
-  yield counter('node_disk_read_bytes_total', 'Bytes read from disks.', (host) => [[{}, host.readBytes]])
-  yield counter('node_disk_written_bytes_total', 'Bytes written to disks.', (host) => [[{}, host.writtenBytes]])
+  // Of each device where the agent tells that; else what has been added up over all of them.
+  const ofDevices = (
+    name: string,
+    help: string,
+    inAll: (of: HostTotals) => number,
+    of: (of: NodeDevices) => Device[],
+  ) =>
+    family(
+      name,
+      'counter',
+      help,
+      each((node) => {
+        const [devices, host] = [totals?.devices(node.name), totals?.host(node.name)]
+        if (devices !== undefined) return of(devices).map(([device, bytes]): Sample => [{ device }, bytes])
+        return host === undefined ? [] : [[{}, inAll(host)]]
+      }),
+    )
+  yield ofDevices(
+    'node_network_receive_bytes_total',
+    'Bytes received.',
+    ({ receivedBytes }) => receivedBytes,
+    ({ networks }) => networks.map(({ device, receivedBytes }) => [device, receivedBytes]),
+  )
+  yield ofDevices(
+    'node_network_transmit_bytes_total',
+    'Bytes sent.',
+    ({ sentBytes }) => sentBytes,
+    ({ networks }) => networks.map(({ device, sentBytes }) => [device, sentBytes]),
+  )
+  yield ofDevices(
+    'node_disk_read_bytes_total',
+    'Bytes read from disks.',
+    ({ readBytes }) => readBytes,
+    ({ disks }) => disks.map(({ device, readBytes }) => [device, readBytes]),
+  )
+  yield ofDevices(
+    'node_disk_written_bytes_total',
+    'Bytes written to disks.',
+    ({ writtenBytes }) => writtenBytes,
+    ({ disks }) => disks.map(({ device, writtenBytes }) => [device, writtenBytes]),
+  )
   yield family(
     'berth_node_pressure_ratio',
     'gauge',

@@ -56,6 +56,7 @@ function welcome(
   const now = shared.now()
   const heartbeatIntervalMs = intervalNow(shared)
   session.state = { name: 'observing', since: now, hello, observed: false }
+  session.wireVersion = wireVersion
   session.heartbeatIntervalMs = heartbeatIntervalMs
   shared.byNode.set(session.node, session)
   shared.counts.opened++

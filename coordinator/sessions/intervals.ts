@@ -1,4 +1,5 @@
 /** Tells agents how often to send heartbeats, as the fleet grows and shrinks. See decide/heartbeat-interval.ts for why. */
+import { HEARTBEAT_INTERVAL_SINCE } from '../../shared/wire/version.ts'
 import { heartbeatIntervalFor } from '../decide/heartbeat-interval.ts'
 import { type Session, type Sessionry, send } from './session.ts'
 
@@ -10,12 +11,12 @@ export function intervalNow({ core, settings }: Sessionry): number {
   return heartbeatIntervalFor(core.world.nodes.size, settings.heartbeatIntervalMs, settings.heartbeatsPerSecondMax)
 }
 
-/** Looks whom to tell; asked once a second. */
+/** Looks whom to tell; asked once a second. Agents of an older version keep to what their welcome said. */
 export function tellIntervals(shared: Sessionry): void {
   const intervalMs = intervalNow(shared)
   let told = 0
   for (const session of shared.byNode.values()) {
-    if (session.heartbeatIntervalMs === intervalMs) continue
+    if (session.heartbeatIntervalMs === intervalMs || session.wireVersion < HEARTBEAT_INTERVAL_SINCE) continue
     tell(shared, session, intervalMs)
     if (++told === TOLD_AT_ONCE) return
   }

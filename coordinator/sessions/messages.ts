@@ -48,6 +48,8 @@ function keepLines(shared: Sessionry, session: Session, frame: Uint8Array): Refu
  */
 const ALWAYS_AFTER_WELCOME = [
   'inventory',
+  'last-minutes',
+  'devices',
   'observation',
   'heartbeat',
   'notice',
@@ -73,6 +75,12 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
       beatCame(shared, session)
       return null
     }
+    case 'last-minutes':
+      shared.lastMinutes?.(node, message.tasks)
+      return null
+    case 'devices':
+      shared.devices?.(node, message)
+      return null
     case 'inventory':
       shared.core.observe({ kind: 'inventory', node, inventory: message.inventory })
       return null

@@ -5,7 +5,7 @@ import type { Log } from '../../shared/log.ts'
 import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
 import { encode, FRAME_BYTES_MAX } from '../../shared/wire/codec.ts'
 import type { DownMessage } from '../../shared/wire/down.ts'
-import type { Hello } from '../../shared/wire/up.ts'
+import type { Devices, Hello, LastMinute } from '../../shared/wire/up.ts'
 import type { Core } from '../core.ts'
 import type { Told } from '../decide/assignment.ts'
 import type { Security } from '../security/security.ts'
@@ -40,6 +40,8 @@ export type Session = {
   answeredAt: Instant
   /** The latest that the world knows of it: a message, or a sign of life that it was told of. */
   toldAt: Instant
+  /** What both sides speak; 0 before the welcome. */
+  wireVersion: number
   /** The interval of heartbeats that it was told last; 0 before the welcome. */
   heartbeatIntervalMs: number
   /** The same, told and not known to be kept yet: the world hears of it with the next heartbeat. Null: there is none. */
@@ -72,6 +74,10 @@ export type Sessionry = {
   logs: LogStreams
   /** Null: no log lines are kept here. */
   keeping: LogKeeping | null
+  /** Told how it came to what the agent is about to say of these tasks; absent: nobody asks for that. */
+  lastMinutes?: (node: string, tasks: readonly LastMinute[]) => void
+  /** Told what has gone through each of the node's devices; absent: nobody asks for that. */
+  devices?: (node: string, devices: Devices) => void
   counts: SessionCounts
 }
 

@@ -61,6 +61,10 @@ export type SessionsOptions = {
   log: Log
   /** Absent: log lines are not kept. */
   logStore?: LogStore
+  /** Told of the last minutes of tasks, before the observation that says what went bad of them. */
+  lastMinutes?: Sessionry['lastMinutes']
+  /** Told now and then, of each node. */
+  devices?: Sessionry['devices']
   /** Bounds who is connected; told of each that is let in. */
   port?: Port
   clock?: Clock
@@ -81,6 +85,8 @@ export function createSessions({
   limits,
   port,
   logStore,
+  lastMinutes,
+  devices,
   ...given
 }: SessionsOptions): Sessions {
   const { clock = systemClock, now = clock.now } = given
@@ -104,6 +110,8 @@ export function createSessions({
     countByNode: new Map(),
     byNode: new Map(),
     contenders: new Map(),
+    lastMinutes,
+    devices,
     logs: createLogStreams({
       isOpen,
       send: sendTo,
@@ -231,6 +239,7 @@ function begin(shared: Sessionry, caller: NonNullable<Caller>, address: string, 
     heardAt: now,
     answeredAt: 0,
     toldAt: now,
+    wireVersion: 0,
     heartbeatIntervalMs: 0,
     intervalToCome: null,
     sequence: -1,

@@ -1,6 +1,6 @@
 /** Which wire versions this build speaks, what each one brought, and how two sides agree on one. */
 
-export const WIRE_VERSION = 1
+export const WIRE_VERSION = 2
 /** The oldest version that this build still understands: an agent one version behind goes on working during an upgrade. */
 export const WIRE_VERSION_MIN = 1
 
@@ -11,11 +11,22 @@ export const WIRE_VERSION_MIN = 1
 export const WIRE_HISTORY: { version: number; fingerprint: string; brought: string }[] = [
   {
     version: 1,
-    fingerprint: 'b8671d42cfae7ee82f98d54031b91dcb',
+    fingerprint: 'b775d3a8c7e9a7a2345ccba96db230f3',
     brought:
-      'hello with inventory and countable resources, observations, heartbeats and their interval, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
+      'hello with inventory and countable resources, observations, heartbeats, assignments and their changes, log streams, log lines to be kept, renewal of certificates',
+  },
+  {
+    version: 2,
+    fingerprint: 'c11399543ae20cd146111648d9f1e356',
+    brought:
+      'the last minute of tasks that went bad, in steps of a second; what goes through each disk and interface; another interval of heartbeats',
   },
 ]
+
+/** Told to a side that knows them. */
+export const LAST_MINUTES_SINCE = 2
+export const DEVICES_SINCE = 2
+export const HEARTBEAT_INTERVAL_SINCE = 2
 
 /** The versions one side speaks, and how a person would call that side. */
 export type SpokenVersions = { who?: string; version: number; versionMin: number }

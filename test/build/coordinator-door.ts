@@ -32,6 +32,7 @@ export type DoorOptions = {
   now?: () => number
   lifetimes?: SecurityOptions['lifetimes']
   limits?: SessionsOptions['limits']
+  lastMinutes?: SessionsOptions['lastMinutes']
   strangers?: PortOptions['limits']
   heartbeatIntervalMs?: number
   heartbeatsPerSecondMax?: number
@@ -50,7 +51,8 @@ export async function aDoor(options: DoorOptions = {}): Promise<Door> {
   const { heartbeatIntervalMs = 100, heartbeatsPerSecondMax } = options
   const settings = { heartbeatIntervalMs, heartbeatsPerSecondMax }
   const connections = createPort({ log, now, limits: options.strangers })
-  const sessions = createSessions({ core, security, settings, port: connections, log, now, limits: options.limits })
+  const { limits, lastMinutes } = options
+  const sessions = createSessions({ core, security, settings, port: connections, log, now, limits, lastMinutes })
 
   let server = createServer(httpsOptions(security))
   const api = Fastify({

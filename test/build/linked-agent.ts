@@ -4,7 +4,7 @@ import { createLink, type LinkOptions } from '../../agent/link/link.ts'
 import type { AssignOutcome, LogSink, ObservedChange, Supervisor } from '../../agent/parts.ts'
 import { type Instant, systemClock } from '../../shared/clock.ts'
 import type { Assignment, AssignmentChange, LogAdd, LogOpen } from '../../shared/wire/down.ts'
-import type { EngineInfo, NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
+import type { EngineInfo, LastMinute, NodeInventory, TaskObservation } from '../../shared/wire/up.ts'
 import type { Door } from './coordinator-door.ts'
 import { aFakeLog } from './fake-core.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -97,6 +97,8 @@ export async function aLinkedAgent(
   const logTail = aFakeLogTail()
   const log = aFakeLog()
   const samples: (boolean | undefined)[] = []
+  /** By task and attempt: `web.1 1`. */
+  const lastMinutes = new Map<string, LastMinute>()
   const identities: string[] = []
   const dataDir = options.dataDir ?? (await temporaryFolder())
   const link = createLink({
@@ -116,6 +118,8 @@ export async function aLinkedAgent(
         samples.push(all)
         return { load: aHostLoad(), containers: [] }
       },
+      lastMinute: (task, attempt) => lastMinutes.get(`${task} ${attempt}`) ?? null,
+      devices: () => null,
       close: () => undefined,
     },
     // As the real one: an Engine that is down tells no labels.
@@ -135,5 +139,5 @@ export async function aLinkedAgent(
     return ran
   }
   onTestFinished(() => stop().then(() => undefined))
-  return { link, supervisor, logTail, log, samples, identities, dataDir, ran, stop }
+  return { link, supervisor, logTail, log, samples, lastMinutes, identities, dataDir, ran, stop }
 }

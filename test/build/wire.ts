@@ -2,12 +2,13 @@
 import type { Observation } from '../../coordinator/world.ts'
 import type { Instant } from '../../shared/clock.ts'
 import type { Hello, ObservationMessage, TaskObservation } from '../../shared/wire/up.ts'
+import { WIRE_VERSION } from '../../shared/wire/version.ts'
 import { aHostLoad, anEngine, anInventory, NOW } from './world.ts'
 
 export function aHello(given: Partial<Hello> = {}): Hello {
   return {
     kind: 'hello',
-    version: 1,
+    version: WIRE_VERSION,
     versionMin: 1,
     node: 'web-1',
     instance: 'instance-1',
@@ -28,7 +29,12 @@ export function connectedBy(
 ): Extract<Observation, { kind: 'connected' }> {
   const hello = aHello(given)
   const { node, instance } = hello
-  return { kind: 'connected', node, hello, connection: { instance, openedAt, address: '10.0.0.1', wireVersion: 1 } }
+  return {
+    kind: 'connected',
+    node,
+    hello,
+    connection: { instance, openedAt, address: '10.0.0.1', wireVersion: WIRE_VERSION },
+  }
 }
 
 export function aFullObservation(given: Partial<ObservationMessage> = {}): ObservationMessage {

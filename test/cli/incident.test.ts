@@ -74,6 +74,18 @@ test('a lost node names its tasks and has no lines', () => {
   expect(text).not.toContain('lines')
 })
 
+test('of a minute in steps of a second it shows the last few, and of those before one in ten', () => {
+  const sample = { cpuCoresUsed: 1.5, memoryBytesUsed: 2 ** 20, cpuThrottledShare: 0 }
+  const samples = Array.from({ length: 60 }, (_, index) => {
+    return { ...sample, at: new Date(Date.parse(AT) - (60 - index) * 1000).toISOString() }
+  })
+  const text = shown({ samples })
+  expect(text).toContain('load before (60 samples, 1 s apart; --json has all)')
+  const before = [...text.matchAll(/(\d+) s before/g)].map(([, seconds]) => Number(seconds))
+  expect(before).toEqual([51, 41, 31, 21, 11, 6, 5, 4, 3, 2, 1])
+  expect(shown()).toContain('load before (1 sample)')
+})
+
 test('what is no number is refused before anybody is asked', async () => {
   const context = { out: {} as Output, json: false, env: {} }
   for (const id of ['web', '0', '-1', '1.5']) {

@@ -5,6 +5,7 @@ import { marksOf, newMarks } from '../../coordinator/decide/marks.ts'
 import { defaultSettings } from '../../coordinator/decide/settings.ts'
 import { stalledMsSince } from '../../coordinator/decide/stalls.ts'
 import { openEventLog } from '../../coordinator/events.ts'
+import type { Incident } from '../../coordinator/incidents/incident.ts'
 import { createLoop, type Judgement, type Loop, type LoopOptions } from '../../coordinator/loop.ts'
 import { createMemoryStore, type MemoryStore } from '../../coordinator/store/memory.ts'
 import { loadWorld, WORLD_PREFIX } from '../../coordinator/store/records.ts'
@@ -283,6 +284,38 @@ test('on a full disk a change is refused, the world goes back to what is stored,
   expect(storedTasks(store)).toBe(2)
   const numbers = loop.events.list({ limit: 10 }).map((event) => event.number)
   expect(numbers).toEqual([1, 2])
+})
+
+test('a draft of what went bad is stored with it, and handed over once it is; on a full disk what agents told waits, what was decided goes', async () => {
+  const stored: number[][] = []
+  let next = 0
+  const aDraft = (task: string | null) => ({ number: ++next, incident: { task } as Incident })
+  const { loop, store } = start({
+    flightRecorder: {
+      value: (value) => {
+        if (!('observation' in value) || value.observation.kind !== 'notice') {
+          return 'change' in value ? [aDraft(null)] : []
+        }
+        return [aDraft('t1')]
+      },
+      stored: (drafts) => void (drafts.length > 0 && stored.push(drafts.map(({ number }) => number))),
+    },
+  })
+  const draftsLeft = () => [...store.range(['incident', 'draft'])].map(({ key }) => key.at(-1))
+  await loop.submit(JOIN)
+  expect([draftsLeft(), stored]).toEqual([[1], [[1]]])
+
+  store.setFull(true)
+  const deployed = loop.submit(DEPLOY)
+  loop.observe({ kind: 'notice', node: 'a', notice: { kind: 'notice', at: 0, code: 'c', message: 'm' } })
+  await expect(deployed).rejects.toMatchObject({ code: 'disk-full' })
+  expect([draftsLeft(), stored]).toEqual([[1], [[1]]])
+  store.setFull(false)
+  await until(() => stored.length === 2)
+  expect([draftsLeft(), stored[1]]).toEqual([[1, 3], [3]])
+  loop.put({ key: ['incident', 'draft', 3], delete: true })
+  await untilTaken(() => loop.submit(DEPLOY))
+  expect(draftsLeft()).toEqual([1, 4])
 })
 
 test('a node that was removed in vain, on a full disk, is as connected as before', async () => {

@@ -1,6 +1,12 @@
 /** What runs becomes something else: rollouts that go well, rollouts that do not, restarts in place, jobs. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { EventDocument, ServiceDetail, TaskDocument } from '../../shared/api.ts'
+import type {
+  EventDocument,
+  IncidentDocument,
+  IncidentsDocument,
+  ServiceDetail,
+  TaskDocument,
+} from '../../shared/api.ts'
 import { assertExactly, assertUnchanged, type Placed, type Snapshot } from '../engines/exactly.ts'
 import type { Host } from '../engines/hosts.ts'
 import { BUSYBOX, BUSYBOX_2, FAILING, HEALTHY, SICK } from '../engines/image.ts'
@@ -29,6 +35,18 @@ services:
       update_config: { monitor: 1s, ${update} }
       rollback_config: { monitor: 1s, order: start-first }
 `
+}
+
+/** Of the service's rollout that failed, with its lines. */
+function rolloutIncident(service: string): Promise<IncidentDocument> {
+  return until(async () => {
+    const { items } = await bed.cluster.api<IncidentsDocument>('GET', `/v1/incidents?service=${service}`)
+    const failed = items.find(({ kind }) => kind === 'rollout-failed')
+    if (failed === undefined) throw new Error(`incidents: ${JSON.stringify(items)}`)
+    const found = await bed.cluster.api<IncidentDocument>('GET', `/v1/incidents/${failed.number}`)
+    if (found.lines.state !== 'kept') throw new Error('its lines are not kept yet')
+    return found
+  }, `the incident of the rollout of ${service}`)
 }
 
 const deploy = (compose: string, ...args: string[]) => bed.cluster.deploy('s', compose, ...args)
@@ -118,16 +136,26 @@ describe('a version that does not work', () => {
 
   test('that keeps crashing is told with its last exit code, and rolled back', async () => {
     const update = 'order: start-first, delay: 2s, failure_action: rollback'
-    exits(await deploy(web(BUSYBOX, 2, update)), 0)
-    const before = await assertExactly(hosts, { s_web: 2 })
-    const said = exits(await deploy(web(FAILING, 2, update)), 1)
+    // A stack of its own, so that its incident is, too.
+    exits(await bed.cluster.deploy('c', web(BUSYBOX, 2, update)), 0)
+    const before = await assertExactly(hosts, { c_web: 2 })
+    const said = exits(await bed.cluster.deploy('c', web(FAILING, 2, update)), 1)
     expect(said).toMatch(
-      /^s_web {2}✗ rolled back to version 1: 1 of 2 failed\n {2}s_web\.\d on host-\d: exited 3\n {2}last lines: .*about to fail/m,
+      /^c_web {2}✗ rolled back to version 1: 1 of 2 failed\n {2}c_web\.\d on host-\d: exited 3\n {2}last lines: .*about to fail/m,
     )
     // It runs for a moment before it crashes: too short to prove itself, so none of the old ones has gone for it.
-    const after = await assertExactly(hosts, { s_web: 2 })
+    const after = await assertExactly(hosts, { c_web: 2 })
     expect(images(after)).toEqual([BUSYBOX])
     expect([...before.keys()].filter((id) => after.has(id))).toHaveLength(2)
+    const incident = await rolloutIncident('c_web')
+    expect(incident).toMatchObject({ count: 1, node: null })
+    expect(incident.reason).toMatch(/^its rollout failed: 1 of 2 failed; c_web\.\d\S* on host-\d exited 3$/)
+    expect(incident.tasks.count).toBeGreaterThanOrEqual(1)
+    expect(incident.lines.task).toMatch(/^c_web\.\d/)
+    expect(incident.lines.kept.map(({ text }) => text).join()).toContain('about to fail')
+    const shown = exits(await bed.cluster.berth('incident', 'show', String(incident.number)), 0)
+    expect(shown).toMatch(/^incident \d+: c_web its rollout failed: 1 of 2 failed; /)
+    expect(shown).toMatch(/about to fail/)
   })
 
   test('at the first deployment: a crash loop is told with its exit code until the time is up, exit 4', async () => {

@@ -30,13 +30,18 @@ const COMPOSE = `services:
     command: ["/bin/sh", "-c", ${JSON.stringify(SCRIPT)}]
 `
 
-test('a container that takes more memory than it may is told to have been killed for it; a drain is told, too', async () => {
+/** Takes some 2 MB more each second. */
+const GROWING = 'a=$$(head -c 1000000 /dev/zero | tr "\\0" x); while :; do b=$$b$$a; sleep 1; done'
+
+test('a container that takes more memory than it may is told to have been killed for it, with its last seconds; a drain is told, too', async () => {
   const fat = {
     image: BUSYBOX,
     pull_policy: 'never',
     mem_limit: '16m',
     stop_grace_period: '1s',
-    command: ['/bin/sh', '-c', 'exec tail /dev/zero'],
+    command: ['/bin/sh', '-c', GROWING],
+    // So seldom that heartbeats tell nothing of how it came to that.
+    'x-berth': { sampling: '60s' },
   }
   exits(await cluster.deploy('fat', JSON.stringify({ services: { web: fat } }), '--detach'), 0)
   const killed = await until(async () => {
@@ -45,7 +50,16 @@ test('a container that takes more memory than it may is told to have been killed
     return items[0]
   }, 'the incident of a kill for lack of memory')
   expect(killed).toMatchObject({ kind: 'out-of-memory', reason: 'was killed: out of memory', taskName: 'fat_web.1' })
-  expect(exits(await cluster.berth('incident', 'show', String(killed.number)), 0)).toMatch(/out of memory +yes/)
+  const shown = exits(await cluster.berth('incident', 'show', String(killed.number)), 0)
+  expect(shown).toMatch(/out of memory +yes/)
+  expect(shown).toMatch(/load before \(\d+ samples, \d+ s apart/)
+  const { samples } = await cluster.api<IncidentDocument>('GET', `/v1/incidents/${killed.number}`)
+  const at = samples.map((sample) => Date.parse(sample.at))
+  const apartMs = at.slice(1).map((time, index) => time - at[index]!)
+  expect(apartMs.length, JSON.stringify(samples)).toBeGreaterThanOrEqual(2)
+  expect(Math.min(...apartMs)).toBeGreaterThan(800)
+  expect(samples.at(-1)!.memoryBytesUsed).toBeGreaterThan(samples[0]!.memoryBytesUsed)
+  expect(at.at(-1)).toBeLessThan(Date.parse(killed.at) + 1_000)
 
   exits(await cluster.berth('drain', killed.node!), 0)
   await until(
@@ -81,13 +95,13 @@ test('a container exits 3 and its host goes: berth incident tells code, lines, a
   await cluster.agents[cluster.hosts.indexOf(host)]!.kill()
   await host.crash()
   await nodeBecomes(cluster, host, 'lost')
-  // Taken down after the loss itself: what kills the coordinator in between takes it along.
+  // At once, whether its incident has been written yet or not.
+  await cluster.coordinator.restart('SIGKILL')
+  await cluster.ready()
   await until(
     async () => (await cluster.berth('incident', 'ls', host.name)).stdout.includes('was lost'),
     'its incident',
   )
-  await cluster.coordinator.restart('SIGKILL')
-  await cluster.ready()
 
   const shown = await cluster.berth('incident', 'show', String(incident.number))
   succeeded(shown)

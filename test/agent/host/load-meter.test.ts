@@ -1,13 +1,16 @@
 import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createLoadMeter } from '../../../agent/host/load-meter.ts'
-import type { ContainerHandle, LoadMeter } from '../../../agent/parts.ts'
+import { createLoadMeter, RINGS_OF_ENDED_MAX } from '../../../agent/host/load-meter.ts'
+import type { ContainerHandle } from '../../../agent/parts.ts'
+import { DEVICES_MAX } from '../../../shared/wire/bounds.ts'
 import { diskStats, netDev, ProcFolder, procStat } from './proc-folder.ts'
 
 const MiB = 1024 * 1024
 let files: ProcFolder
+type LoadMeter = ReturnType<typeof createLoadMeter>
 let meter: LoadMeter | null = null
 let nowMs = 0
+const NOW = 1_700_000_000_000
 
 beforeEach(() => {
   files = new ProcFolder()
@@ -68,6 +71,20 @@ describe('the load of a host', () => {
       networkReceiveBytesPerSecond: 1000,
       networkSendBytesPerSecond: 2000,
     })
+  })
+
+  test('its devices are told each by itself: the ones over which its load is, and so many at most', () => {
+    aMeter()
+    expect(meter!.devices()).toEqual({
+      disks: [{ device: 'sda', readBytes: 1000 * 512, writtenBytes: 2000 * 512 }],
+      networks: [{ device: 'eth0', receivedBytes: 1000, sentBytes: 2000 }],
+    })
+    const many = (name: string) => Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`${name}${at}x`, [1, 1]]))
+    files.proc({ diskstats: diskStats(many('vd') as never), 'net/dev': netDev(many('eth') as never) })
+    const { disks, networks } = meter!.devices()!
+    expect([disks.length, networks.length]).toEqual([DEVICES_MAX, DEVICES_MAX])
+    meter!.close()
+    expect(aMeter({ hostCgroup: '/lxc/web-1' }).devices()).toBeNull()
   })
 
   test('its detail is told in every fifth sample, its modes over the time since the detail before', () => {
@@ -318,6 +335,63 @@ describe.each(Object.entries(VERSIONS))('the load of a container, cgroup %s', (_
     expect(sampleAfter(1000, [aHandle({ pid: 43, attempt: 2 })]).containers).toMatchObject([{ cpuCoresUsed: 0.5 }])
   })
 
+  describe('its last minute', () => {
+    const calm = aHandle({ sign: undefined })
+    const lastMinute = (attempt = 1) => meter!.lastMinute('t1', attempt, NOW)
+    const uses = (cpuMs: number, memoryBytes: number) => files.cgroup(version.account(cpuMs, memoryBytes, MiB))
+
+    test('is in steps of a second however seldom it is told of, up to its end, and stays until it is asked for', () => {
+      for (let second = 1; second <= 20; second++) {
+        uses(second * second * 10, second * 10 * MiB)
+        sampleAfter(1000, [calm])
+      }
+      const steps = Array.from({ length: 19 }, (_, index) => index + 2)
+      const expected = {
+        ...{ task: 't1', attempt: 1, memoryBytesUsed: steps.map((second) => (second * 10 - 1) * MiB) },
+        cpuCoresUsed: steps.map((second) => (second * second - (second - 1) ** 2) / 100),
+      }
+      expect(lastMinute()).toEqual({ ...expected, at: steps.map((second) => NOW - (20 - second) * 1000) })
+      // Its account goes with it: nothing is to be read any more.
+      files.cgroup(Object.fromEntries(Object.keys(version.account(0, 0, 0)).map((path) => [path, ''])))
+      sampleAfter(1000, [calm])
+      sampleAfter(1000, [{ ...calm, pid: 0 }])
+      expect(lastMinute()).toMatchObject(expected)
+      expect(lastMinute(2)).toBeNull()
+    })
+
+    test('goes on while there are no heartbeats, or rare ones', () => {
+      sampleAfter(1000, [calm])
+      for (let second = 0; second < 5; second++) {
+        nowMs += 1000
+        meter!.look([calm])
+      }
+      sampleAfter(300, [calm])
+      nowMs += 700
+      meter!.look([calm])
+      expect(lastMinute()?.at).toEqual([5, 4, 3, 2, 1, 0].map((second) => NOW - second * 1000))
+    })
+
+    test('is of each run apart: one that is started again begins anew, and the one before is known until it ends', () => {
+      for (let second = 0; second < 3; second++) sampleAfter(1000, [calm])
+      files.proc({ '43/cgroup': version.lookup })
+      const again = { ...calm, pid: 43, attempt: 2 }
+      for (let second = 0; second < 2; second++) sampleAfter(1000, [again])
+      expect([lastMinute(1)?.at.length, lastMinute(2)?.at.length]).toEqual([2, 1])
+      sampleAfter(1000, [])
+      expect([lastMinute(1)?.at.length, lastMinute(2)?.at.length]).toEqual([undefined, 1])
+    })
+
+    test('is kept of so many that have ended, the oldest go first', () => {
+      for (let number = 0; number <= RINGS_OF_ENDED_MAX; number++) {
+        const other = { ...calm, task: `other-${number}`, containerId: `c-${number}` }
+        for (let second = 0; second < 2; second++) sampleAfter(1000, [other])
+      }
+      sampleAfter(1000, [])
+      const isKnown = (number: number) => meter!.lastMinute(`other-${number}`, 1, NOW) !== null
+      expect([0, 1, RINGS_OF_ENDED_MAX].map(isKnown)).toEqual([false, true, true])
+    })
+  })
+
   test('descriptors are closed with the containers they belong to', () => {
     const open = () => readdirSync('/proc/self/fd').length
     const before = open()
@@ -326,6 +400,29 @@ describe.each(Object.entries(VERSIONS))('the load of a container, cgroup %s', (_
     sampleAfter(1000, [])
     expect(open()).toBe(before)
   })
+})
+
+test('rings are kept in step by themselves, behind a heartbeat that comes once a second', async () => {
+  const meter = aMeter()
+  const [handle, slept]: [ContainerHandle, number[]] = [aHandle(), []]
+  let looks = 0
+  const stop = new AbortController()
+  const containers = () => {
+    looks += 1
+    return [handle]
+  }
+  const clock = {
+    sleep: async (ms: number) => {
+      slept.push(ms)
+      nowMs += ms
+      // Three heartbeats, which come first; then none.
+      if (slept.length <= 3) meter.sample([handle])
+      if (looks === 3) stop.abort()
+    },
+  }
+  meter.sample([handle])
+  await meter.run(containers, clock, stop.signal)
+  expect(slept).toEqual([1100, 1100, 1100, 1100, 1000, 1000, 1000])
 })
 
 test('this very host has a load', () => {

@@ -5,7 +5,7 @@ import { join as joinPath } from 'node:path'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { joinCluster } from '../../../agent/link/join.ts'
-import { aDoor, type Door } from '../../build/coordinator-door.ts'
+import { aDoor, type Door, type DoorOptions } from '../../build/coordinator-door.ts'
 import { aLinkedAgent } from '../../build/linked-agent.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
 import { until } from '../../build/until.ts'
@@ -103,6 +103,40 @@ describe('the link', () => {
       [false, 'down', ['down']],
       [false, 'up', ['up']],
     ])
+  })
+
+  test('tells the last minute of what went bad before it tells that, once; and all again over a new connection', async () => {
+    const heard: string[] = []
+    const dir = await temporaryFolder()
+    const lastMinutes: DoorOptions['lastMinutes'] = (node, tasks) =>
+      void heard.push(`${node} ${tasks.map(({ task }) => task)}`)
+    const door = await aDoor({ dir, lastMinutes })
+    const agent = await aLinkedAgent(door)
+    const lastMinute = { attempt: 1, at: [1], cpuCoresUsed: [0.5], memoryBytesUsed: [7] }
+    for (const task of ['ended', 'ill', 'well']) agent.lastMinutes.set(`${task} 1`, { task, ...lastMinute })
+    await until(() => agent.supervisor.assigned.length === 1)
+    const told = door.core.observe
+    door.core.observe = (observation) => {
+      if (observation.kind === 'tasks') heard.push(`told of ${observation.tasks.map(({ task }) => task)}`)
+      told(observation)
+    }
+    const ended = aTaskObservation({ task: 'ended', state: 'restarting', exitCode: 3 })
+    const ill = aTaskObservation({ task: 'ill', health: 'unhealthy' })
+    agent.supervisor.see(ended)
+    agent.supervisor.see(aTaskObservation({ task: 'well' }))
+    await until(() => heard.length === 2)
+    agent.supervisor.see(ill)
+    await until(() => heard.length === 4)
+    agent.supervisor.see({ ...ill, healthMessage: 'still ill' })
+    agent.supervisor.see({ task: 'unknown', state: 'failed', exitCode: 1 })
+    await until(() => heard.length === 5)
+    expect(heard).toEqual([...['web-1 ended', 'told of ended,well', 'web-1 ill', 'told of ill', 'told of ill,unknown']])
+    agent.supervisor.tasks = [ended, ill]
+    await door.kill()
+    heard.splice(0)
+    await aDoor({ dir, port: door.port, core: door.core, lastMinutes })
+    await until(() => heard.length === 2)
+    expect(heard).toEqual(['web-1 ended,ill', 'told of ended,ill'])
   })
 
   test('tells who this host is as soon as it has joined, and from then on without asking anybody', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { badTransition, badTransitions } from '../../../coordinator/decide/bad-transition.ts'
+import { badTransitions } from '../../../coordinator/decide/bad-transition.ts'
 import type { Rollout, WorldValue } from '../../../coordinator/world.ts'
+import { badTransition } from '../../../shared/bad-transition.ts'
 import { ENGINE_STOPPED } from '../../../shared/task-state.ts'
 import { aNode, anEngine, aService, aTask, aWorld, NOW } from '../../build/world.ts'
 

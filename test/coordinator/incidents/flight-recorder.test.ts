@@ -1,68 +1,13 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { NewEvent } from '../../../coordinator/events.ts'
-import { FlightRecorder } from '../../../coordinator/incidents/flight-recorder.ts'
-import type { Incident } from '../../../coordinator/incidents/incident.ts'
+import type { FlightRecorder } from '../../../coordinator/incidents/flight-recorder.ts'
 import { LINES_KEPT } from '../../../coordinator/incidents/last-lines.ts'
-import { SAMPLES_KEPT, Samples } from '../../../coordinator/incidents/samples.ts'
-import type { WorldValue } from '../../../coordinator/world.ts'
-import { systemClock } from '../../../shared/clock.ts'
-import { aLogReader } from '../../build/log-reader.ts'
-import { temporaryFolder } from '../../build/temporary-folder.ts'
-import { aHostLoad, aNode, anEngine, aService, aTask, aWorld, NOW } from '../../build/world.ts'
+import { LAST_MINUTES_KEPT, LastMinutes, SAMPLES_KEPT, Samples } from '../../../coordinator/incidents/samples.ts'
+import { aRecorder, exit, PLACED, SECRET, take, withLines } from '../../build/flight-recorder.ts'
+import { aHostLoad, NOW } from '../../build/world.ts'
 
-const log = { info() {}, warn() {}, error() {}, debug() {} }
-const SECRET = 'hunter2-of-the-environment'
 const MINUTE = 60_000
-
-const PLACED = { policy: 'binpack', considered: 3, fitting: 2, score: { tasksOfService: 1 } }
-
-/** Twenty slots of one service on one node. */
-function world() {
-  const spec = { task: { container: { environment: { PASSWORD: SECRET } } } } as never
-  const tasks = Array.from({ length: 20 }, (_, index) => aTask({ slot: index + 1, reason: PLACED }))
-  return aWorld({ nodes: [aNode()], services: [aService({ spec })], tasks })
-}
-
-async function aRecorder(given: { dir?: string; max?: { count: number; bytes: number } } = {}) {
-  const dir = given.dir ?? join(await temporaryFolder(), 'incidents')
-  const logs = aLogReader()
-  const events: NewEvent[] = []
-  const recorder = new FlightRecorder({
-    dir,
-    logs: () => logs,
-    tell: (event) => events.push(event),
-    // What is on its way has come.
-    clock: { ...systemClock, sleep: () => Promise.resolve() },
-    log,
-    ...(given.max && { max: given.max }),
-  })
-  const listed = async () => (await recorder.list({ limit: 1_000 })).items
-  return { dir, logs, events, recorder, listed, world: world() }
-}
-
-/** The first incident, once its lines have been copied. */
-async function withLines(recorder: FlightRecorder): Promise<Incident> {
-  for (;;) {
-    const incident = await recorder.get(1).catch(() => null)
-    if (incident?.lines.state === 'kept') return incident
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-function exit(slot: number, at: number, attempt = 1): WorldValue {
-  const seen = {
-    task: `shop_web.${slot}.a`,
-    spec: 'x',
-    attempt,
-    state: 'restarting' as const,
-    since: at,
-    exitCode: 137,
-  }
-  const observation = { kind: 'tasks' as const, node: 'n1', full: false, revision: 1, engine: anEngine(), gone: [] }
-  return { at, observation: { ...observation, tasks: [seen] } }
-}
 
 test('an incident holds code, last lines, last loads and why the task was there, and nothing of its environment', async () => {
   const { recorder, logs, world, dir, events } = await aRecorder()
@@ -71,14 +16,15 @@ test('an incident holds code, last lines, last loads and why the task was there,
     Array.from({ length: 500 }, (_, index) => `line ${index}`),
   )
   const load = { task: 'shop_web.1.a', cpuCoresUsed: 1.5, memoryBytesUsed: 7e6 }
-  recorder.value(
+  take(
+    recorder,
     {
       at: NOW - 1_000,
       observation: { kind: 'heartbeat', node: 'n1', revision: 1, load: aHostLoad(), containers: [load] },
     },
     world,
   )
-  recorder.value(exit(1, NOW), world)
+  take(recorder, exit(1, NOW), world)
   const incident = await withLines(recorder)
   expect(incident).toMatchObject({
     kind: 'exit',
@@ -98,15 +44,47 @@ test('an incident holds code, last lines, last loads and why the task was there,
   expect(await readdir(dir)).toEqual(['1.json'])
 })
 
+test('what the agent told of the last minute is what an incident of that run shows, by the coordinator’s clock', async () => {
+  const { recorder, world } = await aRecorder()
+  world.nodes.get('n1')!.clockSkewMs = 5_000
+  const load = { task: 'shop_web.1.a', cpuCoresUsed: 0.1, memoryBytesUsed: 1e6, cpuThrottledShare: 0.5 }
+  const heartbeat = { kind: 'heartbeat' as const, node: 'n1', revision: 1, load: aHostLoad(), containers: [load] }
+  take(recorder, { at: NOW - 1_500, observation: heartbeat }, world)
+  const hostNow = NOW + 5_000
+  const lastMinute = { at: [hostNow - 2_000, hostNow - 1_000], cpuCoresUsed: [1, 2], memoryBytesUsed: [3e6, 4e6] }
+  const told = (slot: number, attempt: number) => ({ task: `shop_web.${slot}.a`, attempt, ...lastMinute })
+  recorder.lastMinutes('n1', [told(1, 2), told(2, 1)])
+  recorder.lastMinutes('elsewhere', [told(3, 1)])
+  take(recorder, exit(1, NOW, 2), world)
+  // Of another run, and of a task that the node does not have.
+  take(recorder, exit(2, NOW, 2), world)
+  take(recorder, exit(3, NOW, 1), world)
+  await recorder.close()
+  expect((await recorder.get(1)).samples).toEqual([
+    { at: NOW - 2_000, cpuCoresUsed: 1, memoryBytesUsed: 3e6, cpuThrottledShare: 0 },
+    { at: NOW - 1_000, cpuCoresUsed: 2, memoryBytesUsed: 4e6, cpuThrottledShare: 0.5 },
+  ])
+  expect((await recorder.get(2)).samples).toEqual([])
+  expect((await recorder.get(3)).samples).toEqual([])
+})
+
+test('of last minutes that are told for nothing the oldest go', () => {
+  const kept = new LastMinutes()
+  const nothing = { attempt: 1, at: [], cpuCoresUsed: [], memoryBytesUsed: [] }
+  for (let number = 0; number <= LAST_MINUTES_KEPT; number++) kept.add('n1', [{ task: `t${number}`, ...nothing }])
+  expect([0, 1, LAST_MINUTES_KEPT].map((number) => kept.of('n1', `t${number}`) !== null)).toEqual([false, true, true])
+})
+
 test('a lost node names the tasks that it had, with its own last loads', async () => {
   const { recorder, world } = await aRecorder()
   const load = aHostLoad({ cpuCoresUsed: 3.9, memoryBytesUsed: 7e9 })
-  recorder.value(
+  take(
+    recorder,
     { at: NOW - 1_000, observation: { kind: 'heartbeat', node: 'n1', revision: 1, load, containers: [] } },
     world,
   )
   const status = { name: 'lost' as const, since: NOW, why: 'quiet for 30 s' }
-  recorder.value({ at: NOW, decision: { kind: 'set-node-status', node: 'n1', status } }, world)
+  take(recorder, { at: NOW, decision: { kind: 'set-node-status', node: 'n1', status } }, world)
   await recorder.close()
   const incident = await recorder.get(1)
   expect(incident).toMatchObject({ kind: 'node-lost', node: 'n1', reason: 'was lost: quiet for 30 s' })
@@ -117,12 +95,12 @@ test('a lost node names the tasks that it had, with its own last loads', async (
 test('that a lost node is back stands in the incident of its loss; that it is drained is one of its own', async () => {
   const { recorder, world, events } = await aRecorder()
   const lost = { name: 'lost' as const, since: NOW, why: 'quiet for 30 s' }
-  recorder.value({ at: NOW, decision: { kind: 'set-node-status', node: 'n1', status: lost } }, world)
+  take(recorder, { at: NOW, decision: { kind: 'set-node-status', node: 'n1', status: lost } }, world)
   world.nodes.get('n1')!.status = lost
   const at = NOW + 60_000
   const ready = { name: 'ready' as const, since: at }
-  recorder.value({ at, decision: { kind: 'set-node-status', node: 'n1', status: ready } }, world)
-  recorder.value({ at, change: { kind: 'set-availability', node: 'n1', availability: 'drain' } }, world)
+  take(recorder, { at, decision: { kind: 'set-node-status', node: 'n1', status: ready } }, world)
+  take(recorder, { at, change: { kind: 'set-availability', node: 'n1', availability: 'drain' } }, world)
   await recorder.close()
   const incident = await recorder.get(1)
   expect(incident).toMatchObject({ kind: 'node-lost', count: 2 })
@@ -136,12 +114,15 @@ test('that a lost node is back stands in the incident of its loss; that it is dr
   expect(events.map(({ level }) => level)).toEqual(['warning', 'info'])
 })
 
-test('a rollout that fails has the lines of the task that failed last, also when that is forgotten already', async () => {
+test('a rollout that fails has the lines and the last minute of the task that failed last, also when that is forgotten already', async () => {
   const { recorder, logs, world } = await aRecorder()
   logs.set('shop_web.1.b', ['no such table'])
+  const lastMinute = { at: [NOW - 1_000], cpuCoresUsed: [1], memoryBytesUsed: [3e6] }
+  recorder.lastMinutes('n1', [{ task: 'shop_web.1.b', attempt: 3, ...lastMinute }])
   const failures = ['shop_web.2.b', 'shop_web.1.b'].map((task) => ({ task, node: 'n1', at: NOW, why: 'exited 1' }))
   const rollout = { version: 1, failed: 2, startedAt: NOW, failures, why: '2 tasks failed' }
-  recorder.value(
+  take(
+    recorder,
     {
       at: NOW,
       decision: {
@@ -158,18 +139,19 @@ test('a rollout that fails has the lines of the task that failed last, also when
   expect(incident).toMatchObject({ kind: 'rollout-failed', service: 'shop_web', tasks: { count: 2 } })
   expect(incident.reason).toBe('its rollout failed: 2 tasks failed')
   expect(incident.lines.kept.map(({ text }) => text)).toEqual(['no such table'])
+  expect(incident.samples).toMatchObject([{ at: NOW - 1_000, memoryBytesUsed: 3e6 }])
 })
 
 test('a crash loop is one incident that counts, also after a start of the coordinator; after ten quiet minutes it is another', async () => {
   const { recorder, world, dir, events } = await aRecorder()
-  for (let count = 0; count < 50; count++) recorder.value(exit(1, NOW + count * 9 * MINUTE, count + 1), world)
+  for (let count = 0; count < 50; count++) take(recorder, exit(1, NOW + count * 9 * MINUTE, count + 1), world)
   await recorder.close()
   expect(events).toHaveLength(1)
 
   const last = NOW + 49 * 9 * MINUTE
   const again = await aRecorder({ dir })
-  again.recorder.value(exit(1, last + 9 * MINUTE, 51), world)
-  again.recorder.value(exit(1, last + 20 * MINUTE, 52), world)
+  take(again.recorder, exit(1, last + 9 * MINUTE, 51), world)
+  take(again.recorder, exit(1, last + 20 * MINUTE, 52), world)
   await again.recorder.close()
   expect((await again.listed()).map(({ number, count }) => [number, count])).toEqual([
     [2, 1],
@@ -180,7 +162,7 @@ test('a crash loop is one incident that counts, also after a start of the coordi
 
 test('a service whose slots all fail at once does not push out the incidents of others', async () => {
   const { recorder, world, listed } = await aRecorder()
-  for (let slot = 1; slot <= 20; slot++) recorder.value(exit(slot, NOW), world)
+  for (let slot = 1; slot <= 20; slot++) take(recorder, exit(slot, NOW), world)
   await recorder.close()
   const counts = (await listed()).map(({ count }) => count)
   expect(counts).toHaveLength(10)
@@ -189,25 +171,25 @@ test('a service whose slots all fail at once does not push out the incidents of 
 
 test('the oldest go when there are too many, or when they take too much room', async () => {
   const { recorder, world, listed } = await aRecorder({ max: { count: 3, bytes: 1e9 } })
-  for (let count = 0; count < 8; count++) recorder.value(exit(1, NOW + count * 11 * MINUTE, count + 1), world)
+  for (let count = 0; count < 8; count++) take(recorder, exit(1, NOW + count * 11 * MINUTE, count + 1), world)
   await recorder.close()
   expect((await listed()).map(({ number }) => number)).toEqual([8, 7, 6])
   await expect(recorder.get(5)).rejects.toMatchObject({ code: 'incident-not-found' })
 
   const small = await aRecorder({ max: { count: 100, bytes: 1 } })
-  for (const slot of [1, 2]) small.recorder.value(exit(slot, NOW), world)
+  for (const slot of [1, 2]) take(small.recorder, exit(slot, NOW), world)
   await small.recorder.close()
   expect((await small.listed()).map(({ number }) => number)).toEqual([2])
 })
 
 test('what a kill left half written is nothing, a damaged file hides no other, and numbers go on', async () => {
   const first = await aRecorder()
-  first.recorder.value(exit(1, NOW), first.world)
+  take(first.recorder, exit(1, NOW), first.world)
   await first.recorder.close()
   await writeFile(join(first.dir, '2.json'), '{"number":2,')
   await writeFile(join(first.dir, '3.json.0a1b.new'), '{"num')
   const { recorder, listed, world } = await aRecorder({ dir: first.dir })
-  recorder.value(exit(2, NOW), world)
+  take(recorder, exit(2, NOW), world)
   await recorder.close()
   expect((await listed()).map(({ number }) => number)).toEqual([3, 1])
   expect((await readdir(first.dir)).sort()).toEqual(['1.json', '2.json', '3.json'])
@@ -215,7 +197,7 @@ test('what a kill left half written is nothing, a damaged file hides no other, a
 
 test('lines that a kill kept from being copied are copied after the start', async () => {
   const first = await aRecorder()
-  first.recorder.value(exit(1, NOW), first.world)
+  take(first.recorder, exit(1, NOW), first.world)
   await first.recorder.close()
   expect((await first.recorder.get(1)).lines.state).toBe('waiting')
   const { recorder, logs } = await aRecorder({ dir: first.dir })
@@ -227,7 +209,7 @@ test('lines that a kill kept from being copied are copied after the start', asyn
 
 test('a list is of a service or node, of a time, and comes in pages', async () => {
   const { recorder, world } = await aRecorder()
-  for (const slot of [1, 2, 3]) recorder.value(exit(slot, NOW + slot), world)
+  for (const slot of [1, 2, 3]) take(recorder, exit(slot, NOW + slot), world)
   await recorder.close()
   const numbers = async (query: Partial<Parameters<FlightRecorder['list']>[0]>) => {
     const { items, next } = await recorder.list({ limit: 2, ...query })

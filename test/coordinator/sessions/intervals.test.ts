@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { HEARTBEAT_INTERVAL_SINCE } from '../../../shared/wire/version.ts'
 import { aDoor } from '../../build/coordinator-door.ts'
 import { aRawAgent } from '../../build/raw-agent.ts'
 import { until } from '../../build/until.ts'
@@ -45,4 +46,16 @@ test('each interval is told once', async () => {
     message.kind === 'heartbeat-interval' ? [message.heartbeatIntervalMs] : [],
   )
   expect(told).toEqual([300, 400])
+})
+
+test('an agent of an older version, which would not understand it, is told none', async () => {
+  const door = await aDoor({ heartbeatIntervalMs: 100, heartbeatsPerSecondMax: 20 })
+  const [old, other] = [await aRawAgent(door), await aRawAgent(door, 'web-2')]
+  await old.open({ version: HEARTBEAT_INTERVAL_SINCE - 1 })
+  await other.open()
+  for (let index = 0; index < 6; index++) door.core.addNode({ name: `n${index}` })
+  await other.next('heartbeat-interval')
+  old.say(aHeartbeat(1))
+  await until(() => door.core.seen('heartbeat').length > 0)
+  expect(old.messages.some(({ kind }) => kind === 'heartbeat-interval')).toBe(false)
 })

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { ownKey, requestFor } from '../../../agent/link/identity.ts'
 import { limitsFor } from '../../../coordinator/sessions/limits.ts'
 import { FRAME_BYTES_MAX } from '../../../shared/wire/codec.ts'
+import { WIRE_VERSION } from '../../../shared/wire/version.ts'
 import { aDoor } from '../../build/coordinator-door.ts'
 import { aRawAgent, credentialsOf } from '../../build/raw-agent.ts'
 import { temporaryFolder } from '../../build/temporary-folder.ts'
@@ -17,9 +18,9 @@ describe('a session', () => {
     const door = await aDoor()
     const agent = await aRawAgent(door)
     agent.say(aHello({ revision: 3 }))
-    expect(await agent.next('welcome')).toMatchObject({ version: 1, cluster: door.security.cluster })
+    expect(await agent.next('welcome')).toMatchObject({ version: WIRE_VERSION, cluster: door.security.cluster })
     expect(door.core.seen('connected')).toMatchObject([
-      { node: 'web-1', hello: { revision: 3 }, connection: { instance: 'instance-1', wireVersion: 1 } },
+      { node: 'web-1', hello: { revision: 3 }, connection: { instance: 'instance-1', wireVersion: WIRE_VERSION } },
     ])
     agent.say(aFullObservation({ tasks: [aTaskObservation()] }))
     expect(await agent.next('assignment')).toMatchObject({ revision: 1, tasks: [], specs: {} })
