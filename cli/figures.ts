@@ -21,7 +21,7 @@ export function trimmed(value: number): string {
 /** Of a CPU: `12.5`, `0.75`, `0.0013`; what is hardly anything is 0.00. */
 export function cores(value: number): string {
   if (value >= 10) return trimmed(value)
-  return value >= 0.1 || value < 0.00005 ? value.toFixed(2) : String(Number(value.toPrecision(2)))
+  return value >= 0.1 || value < 0.00005 ? value.toFixed(2) : String(Number(value.toFixed(4)))
 }
 
 /** `35 %`; of nothing it is 0. */

@@ -10,13 +10,19 @@ const wrongUsageExit = 2
 
 async function main(argv: string[]): Promise<void> {
   const out = processOutput()
-  const program = createProgram(out, readVersion())
+  const isJson = argv.includes('--json')
+  const program = createProgram(out, readVersion(), isJson)
   try {
     if (argv.length === 0) program.outputHelp()
     else await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
-    process.exitCode = tell(error, argv.includes('--json'))
+    process.exitCode = tell(error instanceof CommanderError && isJson ? asData(error) : error, isJson)
   }
+}
+
+/** What commander would have said in words. Asking for help or the version is no error, and stays what it is. */
+function asData(error: CommanderError): Error {
+  return error.exitCode === 0 ? error : new BerthError('invalid-request', error.message.replace(/^error: /, ''))
 }
 
 /** Says what went wrong, on stderr (as data with --json), and returns the exit code. */

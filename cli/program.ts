@@ -22,11 +22,13 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal']
 
 const waitTimeoutMs = 5 * 60_000
 
-export function createProgram(out: Output, version: string): Command {
+/** `isJson`: what is wrong with the usage is thrown and not printed. */
+export function createProgram(out: Output, version: string, isJson = false): Command {
   const program = new Command('berth')
     .description('Runs containers on a fleet of Docker hosts.')
     .version(version, '-V, --version', 'print the version')
     .exitOverride()
+    .configureOutput(isJson ? { writeErr: () => undefined } : {})
     .showHelpAfterError('(berth --help lists the commands, berth COMMAND --help its options)')
   const context = (json = false): Context => ({ out, json, env: process.env })
   addStarting(program, context)

@@ -52,20 +52,24 @@ export function planOf(
   const seen = forecast(world, [{ at: now, change }], now, bounds)
   const admission = world.settings.survive === 'any-node' ? admitSurvivors(world, allowed, { now, seen }) : allowed
   const changes = differencesOf(world, seen)
-  const isOwn = ({ service }: UnitChange) =>
-    world.services.get(service)?.stack === stack.name || isNewOf(seen.world, service)
-  const isNewOf = (after: World, name: ServiceName) => after.services.get(name)?.stack === stack.name
+  const services = servicesOf(world, stack, prune, seen, changes)
+  const changing = new Set(services.filter(({ change }) => change !== 'unchanged').map(({ service }) => service))
+  // Of what this deployment does not touch only what it leads to: rollouts and moves that are under way come about without it.
+  const led = withoutCourse(
+    world,
+    changes.filter(({ service }) => !changing.has(service)),
+    now,
+    bounds,
+  )
+  const own = new Set(services.map(({ service }) => service))
   const { survivalTriesMax = 0, mayGoOn } = bounds
   return {
     stack: stack.name,
     admission,
-    services: servicesOf(world, stack, prune, seen, changes),
-    others: withoutCourse(
-      world,
-      changes.filter((each) => !isOwn(each)),
-      now,
-      bounds,
+    services: services.map((each) =>
+      changing.has(each.service) ? each : { ...each, changes: led.filter(({ service }) => service === each.service) },
     ),
+    others: led.filter(({ service }) => !own.has(service)),
     survival:
       survivalTriesMax > 0 && admission.ok
         ? survivalOf(seen.world, now + seen.tookMs, { triesMax: survivalTriesMax, ...(mayGoOn && { mayGoOn }) })

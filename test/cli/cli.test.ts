@@ -296,6 +296,20 @@ describe('a deployed stack', () => {
   })
 })
 
+test.each([
+  [['events', '--since', 'soon'], /^option '--since <TIME>' argument 'soon' is invalid/],
+  [['statuss'], /^unknown command 'statuss'/],
+  [['scale'], /^missing required argument/],
+  [['node', 'rm'], /^missing required argument 'NODE'/],
+])('wrong usage is told as data with --json: %s', async (args, message) => {
+  const { exit, stdout, stderr } = await run(BERTH, [...args, '--json'], { env: { PATH: process.env.PATH } })
+  expect([exit, stdout, JSON.parse(stderr)]).toEqual([
+    2,
+    '',
+    { code: 'invalid-request', message: expect.stringMatching(message) },
+  ])
+})
+
 test('events are told oldest first with their types, warnings marked', async () => {
   const server = await anApiServer()
   const at = Date.UTC(2026, 10, 23, 10, 4, 11)

@@ -39,6 +39,12 @@ async function answer(parts: RouteParts, asked: LogsBody, reply: FastifyReply, i
   if (since !== undefined && until !== undefined && since > until) {
     throw new BerthError('invalid-request', '--since is later than --until: no line can be between them')
   }
+  if (follow && until !== undefined) {
+    throw new BerthError(
+      'invalid-request',
+      '--follow goes on with lines that come, and --until wants none: give one of them',
+    )
+  }
   const stream = streams.open(reply, isEvents ? 'text/event-stream' : 'application/x-ndjson')
   const print = isEvents ? printEvent : printLine
   const tell = (record: LogRecord) => stream.write(print(record))

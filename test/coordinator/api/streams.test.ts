@@ -215,6 +215,8 @@ describe('the records of a log answer', () => {
 
   test('of a time that ends before it begins are refused', async () => {
     const server = await aShop()
+    const forever = await call(server, { path: '/v1/logs?service=shop_api&follow=true&until=1000' })
+    expect([forever.status, forever.json.code]).toEqual([400, 'invalid-request'])
     const { status, json } = await call(server, { path: '/v1/logs?service=shop_api&since=2000&until=1000' })
     expect([status, json.code]).toEqual([400, 'invalid-request'])
     expect(json.detail).toContain('--since is later than --until')
