@@ -142,7 +142,8 @@ export class FlightRecorder {
     const isGone = (name: string) => !world.tasks.has(name) && !world.nodes.has(name)
     this.#samples.add(node, { at, ...used(load), cpuThrottledShare: 0 }, isGone)
     for (const each of containers) {
-      if (world.tasks.get(each.task)?.node !== node) continue
+      // First, as of a million tasks few are sampled, and looking one up there costs more than all else.
+      if (!this.#samples.takes(each.task, at) || world.tasks.get(each.task)?.node !== node) continue
       this.#samples.add(each.task, { at, ...used(each), cpuThrottledShare: each.cpuThrottledShare ?? 0 }, isGone)
     }
   }

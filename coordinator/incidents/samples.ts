@@ -33,6 +33,11 @@ export class Samples {
     this.#max = max
   }
 
+  /** Whether a sample of this one may be kept: it has some, or there may be room. */
+  takes(name: string, at: Instant): boolean {
+    return this.#rings.has(name) || this.#rings.size < this.#max || at - this.#sweptAt >= SWEEP_EVERY_MS
+  }
+
   /** `isGone`: asked of all, now and then, when there is no room for this one. */
   add(name: string, sample: Sample, isGone: (name: string) => boolean): void {
     let ring = this.#rings.get(name)

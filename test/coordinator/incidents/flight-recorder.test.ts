@@ -228,6 +228,7 @@ test('of each the latest samples are kept, and of no more tasks than there is ro
   expect(samples.of('a').map(({ at }) => at)).toEqual(Array.from({ length: SAMPLES_KEPT }, (_, index) => 90 + index))
   samples.add('b', sample(1), (name) => name !== 'a')
   expect(samples.of('b')).toEqual([])
+  expect([samples.takes('a', 2), samples.takes('b', 2), samples.takes('b', 100_000)]).toEqual([true, false, true])
   samples.add('b', sample(100_000), (name) => name === 'a')
   expect(samples.of('b')).toHaveLength(1)
   expect(samples.of('a')).toEqual([])
