@@ -105,8 +105,7 @@ export function sampleNode(
     store.append(factsOf(world, node, task), second, values)
     points += values.length
   }
-  for (const task of restartedUnmeasured(world, node)) {
-    if (taken !== null && !taken.has(task.id)) continue
+  for (const task of restartedUnmeasured(world, node, taken)) {
     store.append(factsOf(world, node, task), second, [['restarts', restartsOf(task)]])
     points += 1
   }

@@ -233,12 +233,14 @@ function* taskFamilies(world: World, totals: Totals | undefined): Iterable<strin
   yield each('berth_task_health_check_seconds', 'gauge', 'Time that the latest health test took.', ({ load }) =>
     load.healthCheckMs === undefined ? undefined : load.healthCheckMs / 1000,
   )
-  yield family('berth_task_restarts_total', 'counter', 'Starts after the first.', [
-    ...told.map(({ task, labels }): Sample<string> => [labels, restartsOf(task)]),
-    ...unmeasuredTasks(world).map(
-      ({ task, node }): Sample<string> => [taskLabels(world, task, node), restartsOf(task)],
-    ),
-  ])
+  const restarts = told.map(({ task, labels }): Sample<string> => [labels, restartsOf(task)])
+  for (const node of world.nodes.values()) {
+    for (const task of restartedUnmeasured(world, node))
+      if (restarts.length < 2 * TASK_SERIES_MAX) restarts.push([taskLabels(world, task, node), restartsOf(task)])
+    // Nothing to tell yet: others may have a turn.
+    yield ''
+  }
+  yield family('berth_task_restarts_total', 'counter', 'Starts after the first.', restarts)
   yield family('berth_tasks_without_series', 'gauge', 'Measured tasks beyond the bound of series.', [
     [{}, measured - told.length],
   ])
@@ -260,11 +262,6 @@ function* measuredTasks(world: World): Generator<Measured> {
       if (task?.node === node.name) yield { task, node, load }
     }
   }
-}
-
-function unmeasuredTasks(world: World): { task: Task; node: Node }[] {
-  const found = world.nodes.values().flatMap((node) => restartedUnmeasured(world, node).map((task) => ({ task, node })))
-  return [...found.take(TASK_SERIES_MAX)]
 }
 
 // ---------------------------------------------------------------- text
