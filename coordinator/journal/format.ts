@@ -58,7 +58,7 @@ export function encodeFrame(value: Entry[] | Buffer): Promise<Buffer> {
 /** Of the World only what is not derived: the rest is made anew when it is read. */
 export function serializeSnapshot({ world, marks, settings }: Snapshot): Buffer {
   const { tasksByService: _s, tasksByNode: _n, tasksWaiting: _w, ...rest } = world
-  const { tasksStopping: _t, servicesInMotion: _m, tally: _c, ...kept } = rest
+  const { tasksStopping: _t, tasksFailing: _f, servicesInMotion: _m, servicesFailing: _g, tally: _c, ...kept } = rest
   return serialize({ world: kept, marks, settings })
 }
 

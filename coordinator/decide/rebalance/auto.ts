@@ -26,9 +26,9 @@ export function considerRebalance(beat: Beat): void {
   beat.decisions.push({ kind: 'look-for-rebalance' })
   const movesMax = Math.min(MOVES_AT_A_LOOK_MAX, movesPerHour - movedSince(world, now - BUDGET_PERIOD_MS).length)
   if (movesMax <= 0 || !isCalm(world)) return
-  const rested = new Set(movedSince(world, now - REST_MS).map(({ replacement }) => replacement))
-  const { moves } = planRebalance(world, { now, movesMax, placedBefore: now - SETTLED_MS })
-  const wanted = moves.filter(({ task }) => !rested.has(task)).map(({ task, to }) => ({ task, to }))
+  const resting = new Set(movedSince(world, now - REST_MS).flatMap(({ replacement }) => replacement ?? []))
+  const { moves } = planRebalance(world, { now, movesMax, placedBefore: now - SETTLED_MS, resting })
+  const wanted = moves.map(({ task, to }) => ({ task, to }))
   if (wanted.length > 0) beat.decisions.push({ kind: 'begin-rebalance', moves: wanted, atOnce: AT_ONCE })
 }
 

@@ -50,8 +50,9 @@ type Share = { node: NodeName | null; share: number }
 export type PlanOptions = {
   now: Instant
   movesMax: number
-  /** Tasks that were placed after this instant are left where they are. */
+  /** Tasks that were placed after this instant are left where they are, as are these. */
   placedBefore: Instant
+  resting?: ReadonlySet<TaskId>
 }
 
 /** A move must gain a tenth of a node, or a task of the service: less would be moving for its own sake. */
@@ -95,7 +96,7 @@ type Place = {
 }
 
 /** Where a service has most tasks first, so that a bound on work leaves out what gains least. */
-function placesOf(world: World, { now, placedBefore }: PlanOptions): Place[] {
+function placesOf(world: World, { now, placedBefore, resting }: PlanOptions): Place[] {
   const places: Place[] = []
   const movedOfLate = nodesMovedOfLate(world, now)
   for (const service of world.services.values()) {
@@ -104,7 +105,7 @@ function placesOf(world: World, { now, placedBefore }: PlanOptions): Place[] {
     const byNode = new Map<NodeName, Task[]>()
     for (const task of world.tasksByService.get(service.name) ?? []) {
       if (task.node === null || task.placedAt > placedBefore || whyNotMovable(world, task) !== null) continue
-      if (unsettled.has(task.node)) continue
+      if (unsettled.has(task.node) || resting?.has(task.id)) continue
       const there = byNode.get(task.node)
       if (there) there.push(task)
       else byNode.set(task.node, [task])

@@ -277,7 +277,11 @@ const crowdAct: fc.Arbitrary<(cluster: Cluster) => void> = fc.oneof(
   },
 )
 
-test('in a crowded cluster no rule is broken, and once nothing else happens nobody is preempted any more', () => {
+const RUNS = Number(process.env.BERTH_TEST_RUNS ?? 150)
+
+test('in a crowded cluster no rule is broken, and once nothing else happens nobody is preempted any more', {
+  timeout: 60_000 + 100 * RUNS,
+}, () => {
   let preempted = 0
   fc.assert(
     fc.property(fc.array(crowdAct, { maxLength: 25 }), (acts) => {
@@ -299,5 +303,3 @@ test('in a crowded cluster no rule is broken, and once nothing else happens nobo
   )
   expect(preempted, 'the test is about something').toBeGreaterThan(RUNS / 5)
 })
-
-const RUNS = Number(process.env.BERTH_TEST_RUNS ?? 150)

@@ -12,6 +12,7 @@ import {
   type Cluster,
   change,
   connect,
+  join,
   restartCoordinator,
   run,
   running,
@@ -416,6 +417,20 @@ test('on its own account it moves within its budget, and not what has just been 
   run(cluster, 3_600_000, 10_000)
   expect(moved()).toBe(4)
   expect(perNode(cluster, 's_web')).toEqual({ n1: 4, n2: 4, n3: 4 })
+})
+
+test('on its own account it moves others where those that were just moved would gain most', () => {
+  const cluster = aCluster(['n1'])
+  deploy(cluster, { web: { replicas: 8 } })
+  run(cluster, 660_000, 5_000)
+  change(cluster, { kind: 'set-cluster', settings: { rebalance: { auto: true, movesPerHour: 100 } } })
+  join(cluster, 'n2')
+  run(cluster, 1_200_000, 5_000)
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 4, n2: 4 })
+  join(cluster, 'n3')
+  run(cluster, 600_000, 5_000)
+  // All on n2 rest for an hour.
+  expect(perNode(cluster, 's_web')).toEqual({ n1: 2, n2: 4, n3: 2 })
 })
 
 test('without being told to, nothing moves by itself', () => {
