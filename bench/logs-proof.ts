@@ -33,6 +33,8 @@ type Trial = {
   seconds?: number
   trouble?(cluster: Cluster, host: Host): Promise<void>
   mayLose?: true
+  /** The container ends and is started again, and its lines begin anew. */
+  runsAgain?: true
 }
 
 async function thrice(deed: () => Promise<void>): Promise<void> {
@@ -76,10 +78,16 @@ const TRIALS: Trial[] = [
     trouble: ({ agents }) => thrice(() => agents[0]!.restart('SIGKILL')),
     mayLose: true,
   },
+  {
+    name: 'Engine killed 3 times, 64m × 4',
+    logging: LARGE,
+    trouble: (_, host) => thrice(() => host.restartEngine('SIGKILL')),
+    runsAgain: true,
+  },
 ]
 
 export const bench: Bench = {
-  about: 'no line lost, doubled or out of order at 50 MiB/s, whatever is killed; trials 1 to 6, or --trial N',
+  about: 'no line lost, doubled or out of order at 50 MiB/s, whatever is killed; trials 1 to 7, or --trial N',
   async run(context) {
     for (const [index, trial] of TRIALS.entries()) {
       if (TRIAL === 0 || TRIAL === index + 1) await run(trial, context)
@@ -108,7 +116,8 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
       return true
     }
     await until(isWhole, `line ${lines - 1} to be kept`, { limitMs: LIMIT_MS, everyMs: 500 })
-    const verdict = await verdictOf(cluster, 'proof_web')
+    const verdict = await verdictOf(cluster, 'proof_web', trial.runsAgain)
+    if (trial.runsAgain) say(`the container ran ${verdict.runs} times`)
     const untold = await untoldLines(cluster, verdict)
     const { text } = await cluster.request('GET', '/metrics')
     const figure = (name: string) => new RegExp(`^berth_logs_${name} (.*)$`, 'm').exec(text)?.[1]

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { aCoordinatorProcess, type CoordinatorProcess } from '../test/build/coordinator.ts'
 import { cpuSeconds, residentBytes } from './fleet/usage.ts'
 import { rsyslog, secondsOf, syslogNg } from './logs/forwarders.ts'
+import { GREPS } from './logs/greps.ts'
 import { type LogFiles, writeLogFiles } from './logs/log-files.ts'
 import { berthLogs, metric, open, readAll, startAgent } from './logs/reading.ts'
 import { option } from './options.ts'
@@ -21,14 +22,6 @@ const READS_BACK = option('read-back', 1)
 const MB = 1e6
 /** Packed, of what no index goes over: less than a part. */
 const LEFT_BYTES = 512 * 1024
-const PATTERNS = [
-  // No four letters of it stand together: the index tells nothing, and all is unpacked.
-  { name: 'of a rare word for which the index is no help', pattern: 'zeb.a.ish', goal: 500 },
-  { name: 'of a rare word', pattern: 'zebrafish', goal: 10_000 },
-  { name: 'of an expression', pattern: 'zebra(fish|cat)', goal: 10_000 },
-  { name: 'of an id that is not there', pattern: 'request=7b41c34047fdd2f1', goal: 10_000 },
-]
-
 export const bench: Bench = {
   about:
     'log files → durable at the coordinator, stored bytes, read back, --grep, latency of -f; beside rsyslog and syslog-ng',
@@ -92,7 +85,7 @@ export const bench: Bench = {
         unit: 'ratio',
         goal: { atMost: 0.25 },
       })
-      for (const { name, pattern, goal } of PATTERNS) {
+      for (const { name, pattern, goal } of GREPS) {
         const found = await readAll(coordinator, `service=bench_web&grep=${encodeURIComponent(pattern)}`)
         const value = files.bytes / MB / found.seconds
         report({ metric: `--grep ${name}, MB/s`, value, unit: 'per second', goal: { atLeast: goal } })
