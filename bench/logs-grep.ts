@@ -1,13 +1,12 @@
 /** `--grep` over a store of gigabytes, through HTTP: what is found in how long, and what of a core that takes of the coordinator. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { aCoordinatorProcess } from '../test/build/coordinator.ts'
 import { cpuSeconds, peakResidentBytes } from './fleet/usage.ts'
 import { fillStore } from './logs/full-store.ts'
 import { GREPS } from './logs/greps.ts'
 import { writeLogFiles } from './logs/log-files.ts'
-import { metric, readAll } from './logs/reading.ts'
+import { metric, readAll, untilIndexed } from './logs/reading.ts'
 import { option } from './options.ts'
 import { type Bench, median } from './report.ts'
 
@@ -18,8 +17,6 @@ const CONTAINERS = 4
 const LINES_BYTES = 75e6
 const SERVICE = 'bench_web'
 const MB = 1e6
-/** Packed, of what no index goes over: less than a part. */
-const LEFT_BYTES = 512 * 1024
 
 export const bench: Bench = {
   about:
@@ -31,7 +28,7 @@ export const bench: Bench = {
       const { paths } = writeLogFiles(join(dir, 'files'), CONTAINERS, 1, LINES_BYTES)
       const bytes = await fillStore(join(dir, 'coordinator/logs'), SERVICE, paths, GIGABYTES * 1e9)
       await coordinator.start()
-      while ((await metric(coordinator, 'berth_logs_unindexed_bytes')) > LEFT_BYTES) await sleep(100)
+      await untilIndexed(coordinator)
       const stored = (await metric(coordinator, 'berth_logs_size_bytes')) / bytes
       say(`${(bytes / MB).toFixed(0)} MB of lines are kept, ${stored.toFixed(3)} bytes for each byte`)
       for (const { name, pattern, goal } of GREPS) {

@@ -8,7 +8,7 @@ import { cpuSeconds, residentBytes } from './fleet/usage.ts'
 import { rsyslog, secondsOf, syslogNg } from './logs/forwarders.ts'
 import { GREPS } from './logs/greps.ts'
 import { type LogFiles, writeLogFiles } from './logs/log-files.ts'
-import { berthLogs, metric, open, readAll, startAgent } from './logs/reading.ts'
+import { berthLogs, metric, open, readAll, startAgent, untilIndexed } from './logs/reading.ts'
 import { option } from './options.ts'
 import { type Bench, type BenchContext, median } from './report.ts'
 
@@ -20,8 +20,6 @@ const WITH_PEERS = option('peers', 1) > 0
 /** 0: what takes longest with very many lines is left out. */
 const READS_BACK = option('read-back', 1)
 const MB = 1e6
-/** Packed, of what no index goes over: less than a part. */
-const LEFT_BYTES = 512 * 1024
 export const bench: Bench = {
   about:
     'log files → durable at the coordinator, stored bytes, read back, --grep, latency of -f; beside rsyslog and syslog-ng',
@@ -73,10 +71,8 @@ export const bench: Bench = {
       report({ metric: 'agent CPU for each 100 MB', value: (agentCpu / files.bytes) * 100 * MB, unit: 's' })
 
       if (READS_BACK > 0) await readBack(coordinator, dir, files.lines, report)
-      const unindexed = () => metric(coordinator, 'berth_logs_unindexed_bytes')
       const indexingFrom = performance.now()
-      // Of the segment that is written to, less than one part is without.
-      while ((await unindexed()) > LEFT_BYTES) await sleep(100)
+      await untilIndexed(coordinator)
       say(`indexed ${((performance.now() - indexingFrom) / 1_000).toFixed(1)} s after all was read back`)
       const stored = await metric(coordinator, 'berth_logs_size_bytes')
       report({

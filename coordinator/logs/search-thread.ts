@@ -23,16 +23,21 @@ parentPort!.on('message', (order: SearchOrder) => parentPort!.postMessage(foundB
 function foundBy({ texts, ...place }: SearchOrder): Uint8Array | null {
   try {
     const lines = readLines(place)
-    return (
-      lines &&
-      linesHolding(
-        lines,
-        texts.map((text) => Buffer.from(text)),
-      )
+    if (lines === null) return null
+    const found = linesHolding(
+      lines,
+      texts.map((text) => Buffer.from(text)),
     )
+    letGo(lines)
+    return found
   } catch {
     return null
   }
+}
+
+/** Now, not when V8 thinks of it: it is half a megabyte for each block. A small one may share its memory with others. */
+function letGo({ buffer, byteLength }: Buffer): void {
+  if (byteLength > Buffer.poolSize) (buffer as ArrayBuffer).transfer(0)
 }
 
 function readLines({ path, bytesAt, bytes, rawBytes, isPacked }: Omit<SearchOrder, 'texts'>): Buffer | null {
@@ -43,6 +48,9 @@ function readLines({ path, bytesAt, bytes, rawBytes, isPacked }: Omit<SearchOrde
   } finally {
     closeSync(descriptor)
   }
+  if (!isPacked) return packed
   const chunkSize = Math.max(CHUNK_BYTES_MIN, rawBytes)
-  return isPacked ? zstdDecompressSync(packed, { maxOutputLength: LOG_BLOCK_BYTES_MAX, chunkSize }) : packed
+  const lines = zstdDecompressSync(packed, { maxOutputLength: LOG_BLOCK_BYTES_MAX, chunkSize })
+  letGo(packed)
+  return lines
 }
