@@ -35,7 +35,6 @@ type LogSource = Pick<Cluster, 'url' | 'operatorToken' | 'caPem'>
 
 export type Hole = { lines: number; from: number; to: number }
 export type Verdict = {
-  runs: number
   lines: number
   lost: number
   doubled: number
@@ -46,12 +45,9 @@ export type Verdict = {
   seconds: number
 }
 
-/**
- * Reads all lines of the service and looks at their numbers, which begin with 0; so do those of each run, where its container `mayRunAgain`.
- * @throws Error for more than one container's
- */
-export async function verdictOf(cluster: LogSource, service: string, mayRunAgain = false): Promise<Verdict> {
-  const verdict: Verdict = { runs: 1, lines: 0, lost: 0, doubled: 0, disordered: 0, holes: [], seconds: 0 }
+/** Reads all lines of the service and looks at their numbers, which begin with 0. @throws Error for more than one container's */
+export async function verdictOf(cluster: LogSource, service: string): Promise<Verdict> {
+  const verdict: Verdict = { lines: 0, lost: 0, doubled: 0, disordered: 0, holes: [], seconds: 0 }
   let [last, lastAt, firstAt, task] = [-1, 0, 0, '']
   for await (const line of linesOf(cluster, `service=${service}`)) {
     const number = Number(/^line (\d+) /.exec(line.text)?.[1] ?? Number.NaN)
@@ -60,10 +56,6 @@ export async function verdictOf(cluster: LogSource, service: string, mayRunAgain
     task = line.task
     const { at } = line
     if (verdict.lines++ === 0) firstAt = at
-    if (mayRunAgain && number === 0 && last > 0) {
-      verdict.runs += 1
-      last = -1
-    }
     if (number === last) verdict.doubled += 1
     else if (number < last) verdict.disordered += 1
     else {
@@ -81,6 +73,10 @@ export async function lastNumber(cluster: LogSource, service: string): Promise<n
   let last = -1
   for await (const { text } of linesOf(cluster, `service=${service}&tail=1`)) last = Number(text.split(' ')[1])
   return last
+}
+
+export async function* keptTexts(cluster: LogSource, service: string): AsyncGenerator<string> {
+  for await (const { text } of linesOf(cluster, `service=${service}`)) yield text
 }
 
 async function* linesOf({ url, operatorToken, caPem }: LogSource, query: string): AsyncGenerator<LogRecordLine> {
