@@ -8,7 +8,8 @@ import { type Cluster, startCluster } from '../test/engines/berth.ts'
 import { type Host, startHosts } from '../test/engines/hosts.ts'
 import { loadImages } from '../test/engines/image.ts'
 import { until } from '../test/engines/until.ts'
-import { LINE_BYTES, lastNumber, printingService, untoldLines, verdictOf } from './logs/numbered.ts'
+import { digestOf, textsInFiles } from './logs/engine-files.ts'
+import { keptTexts, LINE_BYTES, lastNumber, printingService, untoldLines, verdictOf } from './logs/numbered.ts'
 import { option } from './options.ts'
 import type { Bench, BenchContext } from './report.ts'
 
@@ -24,6 +25,8 @@ const LIMIT_MS = 150_000
 const SMALL = '{ driver: json-file, options: { max-size: 1m, max-file: "3" } }'
 /** 5 s. */
 const LARGE = '{ driver: json-file, options: { max-size: 64m, max-file: "4" } }'
+/** More than is printed. */
+const ALL = '{ driver: json-file, options: { max-size: 64m, max-file: "50" } }'
 const COMPRESSED = '{ driver: json-file, options: { max-size: 16m, max-file: "20", compress: "true" } }'
 
 /** `trouble` while it prints. `mayLose`: the Engine throws away more than it keeps while no agent is there. */
@@ -33,6 +36,8 @@ type Trial = {
   seconds?: number
   trouble?(cluster: Cluster, host: Host): Promise<void>
   mayLose?: true
+  /** The Engine is killed, and its containers with it: what it had written is in its files, all of them. */
+  byFiles?: true
 }
 
 async function thrice(deed: () => Promise<void>): Promise<void> {
@@ -76,10 +81,16 @@ const TRIALS: Trial[] = [
     trouble: ({ agents }) => thrice(() => agents[0]!.restart('SIGKILL')),
     mayLose: true,
   },
+  {
+    name: 'Engine killed 3 times, 64m × 50',
+    logging: ALL,
+    trouble: (_, host) => thrice(() => host.restartEngine('SIGKILL')),
+    byFiles: true,
+  },
 ]
 
 export const bench: Bench = {
-  about: 'no line lost, doubled or out of order at 50 MiB/s, whatever is killed; trials 1 to 6, or --trial N',
+  about: 'no line lost, doubled or out of order at 50 MiB/s, whatever is killed; trials 1 to 7, or --trial N',
   async run(context) {
     for (const [index, trial] of TRIALS.entries()) {
       if (TRIAL === 0 || TRIAL === index + 1) await run(trial, context)
@@ -87,7 +98,7 @@ export const bench: Bench = {
   },
 }
 
-async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
+async function run(trial: Trial, context: BenchContext): Promise<void> {
   const hosts = await startHosts({ count: 1 })
   try {
     await loadImages(hosts.hosts)
@@ -96,7 +107,7 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
     const cluster = await startCluster(hosts, { coordinatorArgs: patience })
     const host = hosts.hosts[0]!
     const lines = Math.ceil(((trial.seconds ?? SECONDS) * RATE_BYTES) / LINE_BYTES / 2_500) * 2_500
-    say(`${trial.name}: ${lines} lines`)
+    context.say(`${trial.name}: ${lines} lines`)
     const deployed = await cluster.deploy('proof', printingService(lines, PAUSE_MS, trial.logging))
     if (deployed.exit !== 0) throw new Error(deployed.stderr)
     await trial.trouble?.(cluster, host)
@@ -104,31 +115,49 @@ async function run(trial: Trial, { report, say }: BenchContext): Promise<void> {
     await cluster.nodesReady()
     const isWhole = async () => {
       const last = await lastNumber(cluster, 'proof_web')
-      if (last < lines - 1) throw new Error(`line ${last} is the last`)
+      if (!(last >= lines - 1)) throw new Error(`line ${last} is the last`)
       return true
     }
     await until(isWhole, `line ${lines - 1} to be kept`, { limitMs: LIMIT_MS, everyMs: 500 })
-    const verdict = await verdictOf(cluster, 'proof_web')
-    const untold = await untoldLines(cluster, verdict)
-    const { text } = await cluster.request('GET', '/metrics')
-    const figure = (name: string) => new RegExp(`^berth_logs_${name} (.*)$`, 'm').exec(text)?.[1]
-    say(`since its start the coordinator kept ${figure('received_lines_total')} lines, ${figure('gaps_total')} gaps`)
-    for (const { lines, from, to } of verdict.holes.slice(0, 20))
-      say(`${lines} lines between ${new Date(from).toISOString()} and ${new Date(to).toISOString()} are missing`)
-    const none = { atMost: 0 }
-    const { name, mayLose } = trial
-    report({
-      metric: `${name}: printed, MB/s`,
-      value: (lines * LINE_BYTES) / 1e6 / verdict.seconds,
-      unit: 'per second',
-    })
-    const beside = { printed: lines }
-    report({ metric: `${name}: lost`, value: verdict.lost, unit: 'count', beside, ...(!mayLose && { goal: none }) })
-    report({ metric: `${name}: lost outside of told gaps`, value: untold, unit: 'count', goal: none })
-    const twice = verdict.doubled + verdict.disordered
-    report({ metric: `${name}: doubled or out of order`, value: twice, unit: 'count', goal: none })
+    if (trial.byFiles) await compareWithFiles(trial, cluster, host, context)
+    else await judgeByNumbers(trial, cluster, lines, context)
     await cluster.stop()
   } finally {
     await hosts.stop()
   }
+}
+
+async function compareWithFiles({ name }: Trial, cluster: Cluster, host: Host, { report }: BenchContext) {
+  const [written, kept] = [await digestOf(textsInFiles(host.dataDir)), await digestOf(keptTexts(cluster, 'proof_web'))]
+  const [beside, goal] = [{ written: written.lines }, { atMost: 0 }]
+  const missing = Math.max(0, written.lines - kept.lines)
+  report({ metric: `${name}: lost of what the Engine wrote`, value: missing, unit: 'count', beside, goal })
+  const isOther = written.sha256 !== kept.sha256 && missing === 0
+  report({ metric: `${name}: doubled, out of order or others`, value: isOther ? 1 : 0, unit: 'count', goal })
+}
+
+async function judgeByNumbers(
+  { name, mayLose }: Trial,
+  cluster: Cluster,
+  lines: number,
+  { report, say }: BenchContext,
+) {
+  const verdict = await verdictOf(cluster, 'proof_web')
+  const untold = await untoldLines(cluster, verdict)
+  const { text } = await cluster.request('GET', '/metrics')
+  const figure = (name: string) => new RegExp(`^berth_logs_${name} (.*)$`, 'm').exec(text)?.[1]
+  say(`since its start the coordinator kept ${figure('received_lines_total')} lines, ${figure('gaps_total')} gaps`)
+  for (const { lines, from, to } of verdict.holes.slice(0, 20))
+    say(`${lines} lines between ${new Date(from).toISOString()} and ${new Date(to).toISOString()} are missing`)
+  const none = { atMost: 0 }
+  report({
+    metric: `${name}: printed, MB/s`,
+    value: (lines * LINE_BYTES) / 1e6 / verdict.seconds,
+    unit: 'per second',
+  })
+  const beside = { printed: lines }
+  report({ metric: `${name}: lost`, value: verdict.lost, unit: 'count', beside, ...(!mayLose && { goal: none }) })
+  report({ metric: `${name}: lost outside of told gaps`, value: untold, unit: 'count', goal: none })
+  const twice = verdict.doubled + verdict.disordered
+  report({ metric: `${name}: doubled or out of order`, value: twice, unit: 'count', goal: none })
 }

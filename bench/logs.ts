@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { aCoordinatorProcess, type CoordinatorProcess } from '../test/build/coordinator.ts'
 import { cpuSeconds, residentBytes } from './fleet/usage.ts'
 import { rsyslog, secondsOf, syslogNg } from './logs/forwarders.ts'
+import { GREPS } from './logs/greps.ts'
 import { type LogFiles, writeLogFiles } from './logs/log-files.ts'
-import { berthLogs, metric, open, readAll, startAgent } from './logs/reading.ts'
+import { berthLogs, metric, open, readAll, startAgent, untilIndexed } from './logs/reading.ts'
 import { option } from './options.ts'
 import { type Bench, type BenchContext, median } from './report.ts'
 
@@ -19,16 +20,6 @@ const WITH_PEERS = option('peers', 1) > 0
 /** 0: what takes longest with very many lines is left out. */
 const READS_BACK = option('read-back', 1)
 const MB = 1e6
-/** Packed, of what no index goes over: less than a part. */
-const LEFT_BYTES = 512 * 1024
-const PATTERNS = [
-  // No four letters of it stand together: the index tells nothing, and all is unpacked.
-  { name: 'of a rare word for which the index is no help', pattern: 'zeb.a.ish', goal: 500 },
-  { name: 'of a rare word', pattern: 'zebrafish', goal: 10_000 },
-  { name: 'of an expression', pattern: 'zebra(fish|cat)', goal: 10_000 },
-  { name: 'of an id that is not there', pattern: 'request=7b41c34047fdd2f1', goal: 10_000 },
-]
-
 export const bench: Bench = {
   about:
     'log files → durable at the coordinator, stored bytes, read back, --grep, latency of -f; beside rsyslog and syslog-ng',
@@ -80,10 +71,8 @@ export const bench: Bench = {
       report({ metric: 'agent CPU for each 100 MB', value: (agentCpu / files.bytes) * 100 * MB, unit: 's' })
 
       if (READS_BACK > 0) await readBack(coordinator, dir, files.lines, report)
-      const unindexed = () => metric(coordinator, 'berth_logs_unindexed_bytes')
       const indexingFrom = performance.now()
-      // Of the segment that is written to, less than one part is without.
-      while ((await unindexed()) > LEFT_BYTES) await sleep(100)
+      await untilIndexed(coordinator)
       say(`indexed ${((performance.now() - indexingFrom) / 1_000).toFixed(1)} s after all was read back`)
       const stored = await metric(coordinator, 'berth_logs_size_bytes')
       report({
@@ -92,7 +81,7 @@ export const bench: Bench = {
         unit: 'ratio',
         goal: { atMost: 0.25 },
       })
-      for (const { name, pattern, goal } of PATTERNS) {
+      for (const { name, pattern, goal } of GREPS) {
         const found = await readAll(coordinator, `service=bench_web&grep=${encodeURIComponent(pattern)}`)
         const value = files.bytes / MB / found.seconds
         report({ metric: `--grep ${name}, MB/s`, value, unit: 'per second', goal: { atLeast: goal } })

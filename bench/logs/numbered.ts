@@ -75,6 +75,10 @@ export async function lastNumber(cluster: LogSource, service: string): Promise<n
   return last
 }
 
+export async function* keptTexts(cluster: LogSource, service: string): AsyncGenerator<string> {
+  for await (const { text } of linesOf(cluster, `service=${service}`)) yield text
+}
+
 async function* linesOf({ url, operatorToken, caPem }: LogSource, query: string): AsyncGenerator<LogRecordLine> {
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers = { authorization: `Bearer ${operatorToken}` }

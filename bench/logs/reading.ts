@@ -10,6 +10,8 @@ import { aServiceSpec } from '../../test/build/spec.ts'
 import type { LogAgentOrder } from './agent-process.ts'
 import { agentSettings } from './agent-settings.ts'
 
+/** Packed: less than a part. */
+const LEFT_BYTES = 512 * 1024
 const BERTH = join(import.meta.dirname, '../../bin/berth')
 
 /** One task of the service bench_web for each of `paths`; it begins when it is sent anything. */
@@ -30,6 +32,11 @@ export async function startAgent(coordinator: CoordinatorProcess, dir: string, p
 export async function metric(coordinator: CoordinatorProcess, name: string): Promise<number> {
   const text = await textOf(coordinator, '/metrics')
   return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1] ?? 0)
+}
+
+/** Of the segment that is written to, less than one part is without an index. */
+export async function untilIndexed(coordinator: CoordinatorProcess): Promise<void> {
+  while ((await metric(coordinator, 'berth_logs_unindexed_bytes')) > LEFT_BYTES) await sleep(100)
 }
 
 async function textOf(coordinator: CoordinatorProcess, path: string): Promise<string> {

@@ -11,8 +11,9 @@ import { levelsFrom } from './block-facts.ts'
 import { gramsOf } from './gram-filter.ts'
 import { BlockFiles, type BlockRef } from './kept-lines.ts'
 import { LineSieve } from './line-filter.ts'
+import { LineSearch } from './line-search.ts'
 import type { LogStore } from './log-store.ts'
-import { type Joiners, linesIn, mergeBlocks } from './merge-blocks.ts'
+import { type Holding, type Joiners, linesIn, mergeBlocks } from './merge-blocks.ts'
 import { openPattern, type Pattern } from './pattern.ts'
 import type { Segment } from './service-log.ts'
 import { type BegunSources, recordsFrom, type Wanted, wantedBlocks } from './wanted-blocks.ts'
@@ -28,6 +29,7 @@ export type KeptReaderNeeds = {
   isOpen(node: string): boolean
   /** Told of each node whose connection is gone. Returns the way to stop. */
   onNodeClosed(listener: (node: string) => void): () => void
+  search?: LineSearch
 }
 
 export const READERS_MAX = 256
@@ -47,6 +49,7 @@ type PastSegment = { segment: Segment; end: number }
 
 export function createKeptReader(needs: KeptReaderNeeds): LogReader {
   let readers = 0
+  const { search = new LineSearch() } = needs
   return {
     async *read(query) {
       if (readers >= READERS_MAX) {
@@ -54,7 +57,7 @@ export function createKeptReader(needs: KeptReaderNeeds): LogReader {
         throw new BerthError('too-many-requests', message)
       }
       readers += 1
-      const reading = new Reading(needs, query)
+      const reading = new Reading(needs, search, query)
       try {
         yield* reading.batches()
       } finally {
@@ -72,6 +75,7 @@ export function createKeptReader(needs: KeptReaderNeeds): LogReader {
 
 class Reading {
   readonly #needs: KeptReaderNeeds
+  readonly #search: LineSearch
   readonly #query: Query
   readonly #pattern: Pattern | null
   readonly #sieve: LineSieve
@@ -90,8 +94,9 @@ class Reading {
   #isDirty = true
   #blocksSeen = 0
 
-  constructor(needs: KeptReaderNeeds, query: Query) {
+  constructor(needs: KeptReaderNeeds, search: LineSearch, query: Query) {
     this.#needs = needs
+    this.#search = search
     this.#query = query
     this.#pattern = query.grep === undefined ? null : openPattern(query.grep)
     this.#sieve = new LineSieve(query)
@@ -187,10 +192,18 @@ class Reading {
   }
 
   async *#merged(refs: BlockRef[]): AsyncGenerator<LogLine[]> {
-    const { context = 0, signal } = this.#query
-    const holding = context > 0 ? null : (this.#pattern?.raw ?? null)
-    for await (const lines of mergeBlocks(refs, this.#files, this.#joiners, holding, signal))
+    const holding = this.#holding(refs.length)
+    for await (const lines of mergeBlocks(refs, this.#files, this.#joiners, holding, this.#query.signal))
       yield await this.#wanted(lines)
+  }
+
+  #holding(blocks: number): Holding | null {
+    const { context = 0 } = this.#query
+    const texts = this.#pattern?.raw ?? null
+    if (context > 0 || texts === null) return null
+    if (blocks < this.#search.blocksMin) return { texts }
+    const plain = texts.map(String)
+    return { texts, find: (ref) => this.#search.find(ref, plain) }
   }
 
   /** The last lines of each task, by reading its blocks from the last backwards until there are enough. */

@@ -3,6 +3,7 @@ import { LineJoiner } from '../../shared/json-log.ts'
 import type { LogLine } from '../../shared/wire/up.ts'
 import { factsOf } from './block-facts.ts'
 import { type BlockFiles, type BlockRef, linesOf } from './kept-lines.ts'
+import { linesHolding } from './lines-holding.ts'
 
 /** One container: what is left of the block that is open, and the blocks behind it. */
 type Source = {
@@ -10,9 +11,15 @@ type Source = {
   at: number
   refs: BlockRef[]
   next: number
-  /** The next block's bytes, when they are being read already. */
-  ahead: Promise<Buffer | null> | null
+  /** The next block, when it is being read already. */
+  ahead: Promise<BlockRead> | null
 }
+
+/** Of lines of the file only those are wanted that hold one of `texts`. `find`: gives them of a block; null: it does not know. */
+export type Holding = { texts: Buffer[]; find?: (ref: BlockRef) => Promise<Buffer | null> }
+
+/** `isFound`: of its lines those that are wanted. */
+type BlockRead = { bytes: Buffer | null; isFound: boolean }
 
 const BATCH_LINES = 4_096
 /** With more sources there is enough to do meanwhile, and blocks read ahead take memory. */
@@ -28,29 +35,36 @@ export function joinerOf(joiners: Joiners, { container, task }: { container: str
 }
 
 /**
- * `refs` in the order in which they were kept; those of one container follow one another. `holding`: lines of the file in which
- * none of these texts is are not wanted. Every yield is a place where others may go on.
+ * `refs` in the order in which they were kept; those of one container follow one another. Every yield is a place where others may go on.
  */
 export async function* mergeBlocks(
   refs: BlockRef[],
   files: BlockFiles,
   joiners: Joiners,
-  holding: Buffer[] | null,
+  holding: Holding | null,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine[]> {
   const byContainer = Map.groupBy(refs, ({ head }) => head.container)
   const sources: Source[] = []
   for (const own of byContainer.values()) insert(sources, { lines: [], at: 0, refs: own, next: 0, ahead: null })
-  const readsAhead = sources.length <= SOURCES_READ_AHEAD
+  const find = holding?.find
+  const readsAhead = find !== undefined || sources.length <= SOURCES_READ_AHEAD
+  const whole = async (ref: BlockRef): Promise<BlockRead> => ({ bytes: await files.read(ref), isFound: false })
+  const read = async (ref: BlockRef): Promise<BlockRead> => {
+    const bytes = ref.facts?.isWhole ? await find?.(ref) : null
+    return bytes ? { bytes, isFound: true } : whole(ref)
+  }
   let batch: LogLine[] = []
   for (let source = sources.shift(); source !== undefined && !signal.aborted; source = sources.shift()) {
     if (source.at === source.lines.length) {
       const ref = source.refs[source.next++]!
-      const bytes = await (source.ahead ?? files.read(ref))
+      let block = await (source.ahead ?? read(ref))
+      // A line that was begun before it may hold the text in its other part.
+      if (block.isFound && !joinerOf(joiners, ref.head).isEmpty) block = await whole(ref)
       const following = source.refs[source.next]
       // Unpacked by another thread while this one is looked through.
-      source.ahead = readsAhead && following !== undefined ? files.read(following) : null
-      source.lines = linesIn(bytes, ref, joiners, holding)
+      source.ahead = readsAhead && following !== undefined ? read(following) : null
+      source.lines = linesIn(block.bytes, ref, joiners, block.isFound ? null : (holding?.texts ?? null))
       source.at = 0
     } else {
       const until = sources.length === 0 ? Number.POSITIVE_INFINITY : timeOf(sources[0]!)
@@ -73,21 +87,7 @@ export function linesIn(bytes: Buffer | null, ref: BlockRef, joiners: Joiners, h
   const joiner = joinerOf(joiners, ref.head)
   // A line of the container may be in two of the file, with the text in neither of them.
   const isWhole = () => joiner.isEmpty && (ref.facts ?? factsOf(bytes, null)).isWhole
-  return linesOf(holding !== null && isWhole() ? rawLinesHolding(bytes, holding) : bytes, joiner)
-}
-
-function rawLinesHolding(bytes: Buffer, texts: Buffer[]): Buffer {
-  const found: Buffer[] = []
-  const findFrom = (from: number) => (text: Buffer) => ({ text, at: bytes.indexOf(text, from) })
-  let places = texts.map(findFrom(0)).filter(({ at }) => at >= 0)
-  while (places.length > 0) {
-    const at = Math.min(...places.map(({ at }) => at))
-    const newline = bytes.indexOf(10, at)
-    const end = newline < 0 ? bytes.length : newline + 1
-    found.push(bytes.subarray(bytes.lastIndexOf(10, at) + 1, end))
-    places = places.map((place) => (place.at < end ? findFrom(end)(place.text) : place)).filter(({ at }) => at >= 0)
-  }
-  return Buffer.concat(found)
+  return linesOf(holding !== null && isWhole() ? linesHolding(bytes, holding) : bytes, joiner)
 }
 
 /** Of its next line; of a block that is not open, of its first. */

@@ -16,6 +16,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { scanLines } from '../../agent/host/scan-lines.ts'
 import { indexSegment } from '../../coordinator/logs/index-segment.ts'
 import { createKeptReader } from '../../coordinator/logs/kept-reader.ts'
+import { LineSearch } from '../../coordinator/logs/line-search.ts'
 import { LogStore } from '../../coordinator/logs/log-store.ts'
 import { readIndex } from '../../coordinator/logs/segment-index.ts'
 import { ServiceLog } from '../../coordinator/logs/service-log.ts'
@@ -66,7 +67,7 @@ function seal({ dir, path }: { dir: string; path: string }): void {
   writeFileSync(path.replace(/\.log$/, '.json'), JSON.stringify(summary))
 }
 
-function aReader(dir: string) {
+function aReader(dir: string, search?: LineSearch) {
   const store = new LogStore({ dir, bytesMax: 1e12, ageMaxMs: 1e15, now: Date.now, log: SILENT })
   onTestFinished(() => store.close())
   const reader = createKeptReader({
@@ -75,6 +76,7 @@ function aReader(dir: string) {
     look: async () => {},
     isOpen: () => true,
     onNodeClosed: () => () => {},
+    ...(search && { search }),
   })
   return {
     store,
@@ -154,22 +156,29 @@ describe('what is found with an index is what is found without', () => {
     }
   }
 
-  test('whatever the lines and the expression', { timeout: 120_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(blocks, query, fc.constantFrom(1, 300, 3_000), async (given, query, partBytes) => {
-        // What is read from the last backwards may begin in the middle of a line.
-        const segment = await aSegment(query.tailLines === undefined ? given : given.map(ended))
-        const { read } = aReader(segment.dir)
-        const without = await read(query)
-        indexOf(segment, partBytes)
-        expect(await read(query)).toEqual(without)
-        if (query.level !== undefined || query.context !== undefined || query.tailLines !== undefined) return
-        const all = await read({})
-        expect(without).toEqual(all.filter(({ text }) => new RegExp(query.grep, 'u').test(text)))
-      }),
-      { numRuns: 100 },
-    )
-  })
+  // Few blocks are searched by the reader itself, many in a thread.
+  test.each([1, 1_000])(
+    'whatever the lines and the expression, with a thread from %i blocks on',
+    { timeout: 120_000 },
+    async (blocksMin) => {
+      const search = new LineSearch(blocksMin)
+      onTestFinished(() => search.close())
+      await fc.assert(
+        fc.asyncProperty(blocks, query, fc.constantFrom(1, 300, 3_000), async (given, query, partBytes) => {
+          // What is read from the last backwards may begin in the middle of a line.
+          const segment = await aSegment(query.tailLines === undefined ? given : given.map(ended))
+          const { read } = aReader(segment.dir, search)
+          const without = await read(query)
+          indexOf(segment, partBytes)
+          expect(await read(query)).toEqual(without)
+          if (query.level !== undefined || query.context !== undefined || query.tailLines !== undefined) return
+          const all = await read({})
+          expect(without).toEqual(all.filter(({ text }) => new RegExp(query.grep, 'u').test(text)))
+        }),
+        { numRuns: 100 },
+      )
+    },
+  )
 })
 
 /** Those of odd numbers are packed. */
