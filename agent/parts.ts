@@ -5,6 +5,7 @@ import type { Sampling } from '../shared/spec.ts'
 import type { Assignment, AssignmentChange, LogAdd, LogOpen, LogPlaces } from '../shared/wire/down.ts'
 import type { LogBlock } from '../shared/wire/log-block.ts'
 import type {
+  Devices,
   EngineInfo,
   LastMinute,
   LogFailure,
@@ -72,6 +73,8 @@ export interface LoadMeter {
   sample(containers: ContainerHandle[], options?: { all?: boolean }): { load: HostLoad; containers: ContainerLoad[] }
   /** Of this run of the task, up to `now` or to its end, in steps of a second; null: nothing is known of it. */
   lastMinute(task: string, attempt: number, now: Instant): LastMinute | null
+  /** What has gone through each of the host's devices; null: not known of this host. */
+  devices(): Omit<Devices, 'kind'> | null
   close(): void
 }
 

@@ -162,6 +162,7 @@ async function serve(
     port,
     log,
     lastMinutes: (node, tasks) => flightRecorder.lastMinutes(node, tasks),
+    devices: (node, devices) => history.totals.hear(node, devices),
     ...(logStore && { logStore }),
   })
   opened.sessions = sessions

@@ -2,11 +2,15 @@
 import { statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HostDetail, HostLoad, Pressure } from '../../shared/load.ts'
+import { DEVICES_MAX } from '../../shared/wire/bounds.ts'
+import type { Devices } from '../../shared/wire/up.ts'
 import type { HostCgroup } from './host-cgroup.ts'
 import { KeptFile } from './kept-file.ts'
 import {
   type CpuTicks,
   type DiskTransfer,
+  diskDevices,
+  networkDevices,
   parseCpuTicks,
   parseDisks,
   parseHostNetwork,
@@ -109,6 +113,15 @@ export class HostMeter {
       swapBytesUsed: swap.usedBytes,
       swapBytesTotal: swap.totalBytes,
       uptimeSeconds: Number.parseFloat(this.#files.uptime.read() ?? '') || 0,
+    }
+  }
+
+  /** Null of a host that shares its kernel with others: /proc tells of the machine. */
+  devices(): Omit<Devices, 'kind'> | null {
+    if (this.#cgroup !== null) return null
+    return {
+      disks: diskDevices(this.#files.disks.read() ?? '').slice(0, DEVICES_MAX),
+      networks: networkDevices(this.#files.network.read() ?? '').slice(0, DEVICES_MAX),
     }
   }
 

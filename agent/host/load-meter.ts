@@ -1,7 +1,7 @@
 import type { Clock, Instant } from '../../shared/clock.ts'
 import type { ContainerLoad } from '../../shared/load.ts'
 import { SAMPLING_DEFAULTS } from '../../shared/spec.ts'
-import type { LastMinute } from '../../shared/wire/up.ts'
+import type { Devices, LastMinute } from '../../shared/wire/up.ts'
 import { type Pace, paceAfter, toldOf, withinBudget } from '../decide/sampling.ts'
 import type { ContainerHandle, LoadMeter } from '../parts.ts'
 import { CGROUP_ROOT, findCgroup } from './cgroup.ts'
@@ -122,6 +122,10 @@ class KeptLoadMeter implements LoadMeter {
     if (ring === null) return null
     const samples = ring.samples(this.#now(), now)
     return samples.at.length === 0 ? null : { task, attempt, ...samples }
+  }
+
+  devices(): Omit<Devices, 'kind'> | null {
+    return this.#host.devices()
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** What the texts of /proc and of cgroup files say. Pure; texts as the kernel writes them. */
+import type { DiskDevice, NetworkDevice } from '../../shared/wire/up.ts'
 
 export type CpuTicks = {
   used: number
@@ -68,29 +69,43 @@ export type Transfer = { receivedBytes: number; sentBytes: number }
 
 /** A container's own /proc/PID/net/dev, or the host's: bytes through all interfaces for which `counts` holds. */
 export function parseNetwork(text: string, counts: (name: string) => boolean = isNotLoopback): Transfer {
-  let receivedBytes = 0
-  let sentBytes = 0
+  const sum = { receivedBytes: 0, sentBytes: 0 }
+  for (const { receivedBytes, sentBytes } of networkDevices(text, counts)) {
+    sum.receivedBytes += receivedBytes
+    sum.sentBytes += sentBytes
+  }
+  return sum
+}
+
+/** The host's /proc/net/dev. */
+export function parseHostNetwork(text: string): Transfer {
+  return parseNetwork(text, outwardInterfaces(text))
+}
+
+/** The same, each by itself. */
+export function networkDevices(text: string, counts = outwardInterfaces(text)): NetworkDevice[] {
+  const devices: NetworkDevice[] = []
   for (const line of text.split('\n')) {
     const colon = line.indexOf(':')
-    if (colon < 0 || !counts(line.slice(0, colon).trim())) continue
+    const device = line.slice(0, Math.max(0, colon)).trim()
+    if (!counts(device)) continue
     const fields = line
       .slice(colon + 1)
       .trim()
       .split(/ +/)
-    receivedBytes += Number(fields[0]) || 0
-    sentBytes += Number(fields[8]) || 0
+    devices.push({ device, receivedBytes: Number(fields[0]) || 0, sentBytes: Number(fields[8]) || 0 })
   }
-  return { receivedBytes, sentBytes }
+  return devices
 }
 
 /**
- * The host's /proc/net/dev. What passes through a bridge, a bond or a container's end of a pair passes through a card too and
- * would count twice; where nothing else is there (a host that is itself a container) those are all there is.
+ * What passes through a bridge, a bond or a container's end of a pair passes through a card too and would count twice; where
+ * nothing else is there (a host that is itself a container) those are all there is.
  */
-export function parseHostNetwork(text: string): Transfer {
+function outwardInterfaces(text: string): (name: string) => boolean {
   const isOutward = (name: string) => isNotLoopback(name) && !INNER_INTERFACE.test(name)
   const names = text.split('\n').map((line) => line.slice(0, Math.max(0, line.indexOf(':'))).trim())
-  return parseNetwork(text, names.some(isOutward) ? isOutward : isNotLoopback)
+  return names.some(isOutward) ? isOutward : isNotLoopback
 }
 
 const INNER_INTERFACE = /^(veth|docker|br-|virbr|cni|cali|flannel|bond|team|dummy|ifb|tunl|sit)|\./
@@ -103,22 +118,26 @@ export type DiskTransfer = { readBytes: number; writtenBytes: number }
 
 /** /proc/diskstats: whole disks only, since a partition's and a logical volume's transfers are its disk's as well. */
 export function parseDisks(text: string): DiskTransfer {
-  const disks = new Map<string, DiskTransfer>()
-  for (const line of text.split('\n')) {
-    const fields = line.trim().split(/ +/)
-    const name = fields[2]
-    if (name === undefined || fields.length < 10 || LAYERED_DISK.test(name)) continue
-    const [read, written] = [Number(fields[5]) || 0, Number(fields[9]) || 0]
-    disks.set(name, { readBytes: read * SECTOR_BYTES, writtenBytes: written * SECTOR_BYTES })
-  }
   let readBytes = 0
   let writtenBytes = 0
-  for (const [name, disk] of disks) {
-    if (disks.has(diskOfPartition(name))) continue
+  for (const disk of diskDevices(text)) {
     readBytes += disk.readBytes
     writtenBytes += disk.writtenBytes
   }
   return { readBytes, writtenBytes }
+}
+
+/** The same, each by itself. */
+export function diskDevices(text: string): DiskDevice[] {
+  const disks = new Map<string, DiskDevice>()
+  for (const line of text.split('\n')) {
+    const fields = line.trim().split(/ +/)
+    const device = fields[2]
+    if (device === undefined || fields.length < 10 || LAYERED_DISK.test(device)) continue
+    const [read, written] = [Number(fields[5]) || 0, Number(fields[9]) || 0]
+    disks.set(device, { device, readBytes: read * SECTOR_BYTES, writtenBytes: written * SECTOR_BYTES })
+  }
+  return [...disks.values()].filter(({ device }) => !disks.has(diskOfPartition(device)))
 }
 
 /** The unit of /proc/diskstats, whatever the disk's own. */

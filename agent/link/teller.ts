@@ -1,16 +1,17 @@
 /** What the agent tells of its host over one connection: everything once, then only what changes, and heartbeats. */
-
 import { troubleIn } from '../../shared/bad-transition.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import { LAST_MINUTES_MAX } from '../../shared/wire/bounds.ts'
 import type { LastMinute, TaskObservation, UpMessage } from '../../shared/wire/up.ts'
-import { LAST_MINUTES_SINCE } from '../../shared/wire/version.ts'
+import { DEVICES_SINCE, LAST_MINUTES_SINCE } from '../../shared/wire/version.ts'
 import type { LoadMeter, Supervisor } from '../parts.ts'
 import type { Outbox } from './outbox.ts'
 
 /** Above this much unsent, observations wait in the outbox, where newer ones replace them, and heartbeats are left out. */
 const UNSENT_BYTES_MAX = 1024 * 1024
+/** As often as Prometheus usually asks. */
+const DEVICES_EVERY_MS = 15_000
 
 export type TellerNeeds = {
   supervisor: Pick<Supervisor, 'revision' | 'observeAll' | 'containers'>
@@ -37,6 +38,7 @@ export class Teller {
   #version = 0
   /** Of tasks that went bad: what of, when their last minute was told. */
   readonly #troubles = new Map<string, string>()
+  #devicesToldMs = Number.NEGATIVE_INFINITY
 
   constructor(needs: TellerNeeds) {
     this.#needs = needs
@@ -68,6 +70,7 @@ export class Teller {
     this.#nameAllContainers = false
     const { revision } = supervisor
     send({ kind: 'heartbeat', sequence: this.#sequence++, at: clock.now(), revision, ...sample })
+    this.#tellDevices()
   }
 
   /** The network has taken something: there may be room for what waits. */
@@ -120,6 +123,15 @@ export class Teller {
       if (lastMinute !== null && tasks.length < LAST_MINUTES_MAX) tasks.push(lastMinute)
     }
     if (tasks.length > 0) send({ kind: 'last-minutes', tasks })
+  }
+
+  #tellDevices(): void {
+    const { loadMeter, clock, send } = this.#needs
+    const nowMs = clock.monotonicMs()
+    if (this.#version < DEVICES_SINCE || nowMs - this.#devicesToldMs < DEVICES_EVERY_MS) return
+    this.#devicesToldMs = nowMs
+    const devices = loadMeter.devices()
+    if (devices !== null) send({ kind: 'devices', ...devices })
   }
 
   #isBadNews(seen: TaskObservation): boolean {

@@ -148,6 +148,7 @@ export function simulatedLoadMeter(life: Life, node: string, clock: Pick<Clock, 
       return { load: hostLoad(life, node, at, used.cpuCores * times, used.memoryBytes * times), containers: named }
     },
     lastMinute: () => null,
+    devices: () => null,
     close() {},
   }
 }

@@ -8,7 +8,7 @@ import { countKinds, looksAt } from '../api/counts.ts'
 import { taskName } from '../api/view-task.ts'
 import { atOnce, type Steps } from '../decide/steps.ts'
 import type { Node, Task, World } from '../world.ts'
-import type { Totals } from './totals.ts'
+import type { HostTotals, NodeDevices, Totals } from './totals.ts'
 import { NODE_SERIES_MAX } from './world-metrics.ts'
 
 /** Of more tasks the first so many by id are told; `berth_tasks_without_series` says how many are not. */
@@ -76,10 +76,28 @@ function* nodeFamilies(nodes: Node[], totals: Totals | undefined): Iterable<stri
   yield gauge('node_filesystem_free_bytes', 'Room on that file system.', ({ load }) =>
     load ? load.diskBytesTotal - load.diskBytesUsed : undefined,
   )
-  yield counter('node_network_receive_bytes_total', 'Bytes received.', (host) => [[{}, host.receivedBytes]])
-  yield counter('node_network_transmit_bytes_total', 'Bytes sent.', (host) => [[{}, host.sentBytes]])
-  yield counter('node_disk_read_bytes_total', 'Bytes read from disks.', (host) => [[{}, host.readBytes]])
-  yield counter('node_disk_written_bytes_total', 'Bytes written to disks.', (host) => [[{}, host.writtenBytes]])
+  // Of each device where the agent tells that; else what has been added up over all of them.
+  const ofDevices = <Figure extends keyof HostTotals>(
+    name: string,
+    help: string,
+    figure: Figure,
+    devicesIn: (told: NodeDevices) => ({ device: string } & Record<Figure, number>)[],
+  ) =>
+    family(
+      name,
+      'counter',
+      help,
+      each(({ name: node }) => {
+        const [told, host] = [totals?.devices(node), totals?.host(node)]
+        if (told !== undefined) return devicesIn(told).map((one): Sample => [{ device: one.device }, one[figure]])
+        return host === undefined ? [] : [[{}, host[figure]]]
+      }),
+    )
+  const [networks, disks] = [(told: NodeDevices) => told.networks, (told: NodeDevices) => told.disks]
+  yield ofDevices('node_network_receive_bytes_total', 'Bytes received.', 'receivedBytes', networks)
+  yield ofDevices('node_network_transmit_bytes_total', 'Bytes sent.', 'sentBytes', networks)
+  yield ofDevices('node_disk_read_bytes_total', 'Bytes read from disks.', 'readBytes', disks)
+  yield ofDevices('node_disk_written_bytes_total', 'Bytes written to disks.', 'writtenBytes', disks)
   yield family(
     'berth_node_pressure_ratio',
     'gauge',

@@ -4,6 +4,7 @@
  */
 import type { Instant } from '../../shared/clock.ts'
 import type { ContainerLoad, HostLoad } from '../../shared/load.ts'
+import type { Devices } from '../../shared/wire/up.ts'
 import type { Node } from '../world.ts'
 
 export type HostTotals = {
@@ -28,10 +29,12 @@ export type ContainerTotals = {
 /** Of a node that was away nobody knows what it used: that time counts for nothing. */
 const GAP_SECONDS_MAX = 10
 
+export type NodeDevices = Omit<Devices, 'kind'>
 type OfNode = { at: Instant; host: HostTotals; tasks: Map<string, ContainerTotals> }
 
 export class Totals {
   readonly #nodes = new Map<string, OfNode>()
+  readonly #devices = new Map<string, NodeDevices>()
 
   /** Adds what the node used since the call before. */
   add(node: Node, now: Instant): void {
@@ -52,6 +55,16 @@ export class Totals {
     for (const task of totals.tasks.keys()) if (!node.containerLoads.has(task)) totals.tasks.delete(task)
   }
 
+  /** These the hosts count themselves, since they started. */
+  hear(node: string, { disks, networks }: NodeDevices): void {
+    this.#devices.set(node, { disks, networks })
+  }
+
+  /** Undefined: its agent tells none. */
+  devices(node: string): NodeDevices | undefined {
+    return this.#devices.get(node)
+  }
+
   host(node: string): HostTotals | undefined {
     return this.#nodes.get(node)?.host
   }
@@ -62,7 +75,9 @@ export class Totals {
 
   /** Forgets nodes that are no more. */
   keepOnly(isKept: (node: string) => boolean): void {
-    for (const node of this.#nodes.keys()) if (!isKept(node)) this.#nodes.delete(node)
+    for (const map of [this.#nodes, this.#devices]) {
+      for (const node of map.keys()) if (!isKept(node)) map.delete(node)
+    }
   }
 }
 

@@ -48,6 +48,7 @@ function keepLines(shared: Sessionry, session: Session, frame: Uint8Array): Refu
 const ALWAYS_AFTER_WELCOME = [
   'inventory',
   'last-minutes',
+  'devices',
   'observation',
   'heartbeat',
   'notice',
@@ -74,6 +75,9 @@ function act(shared: Sessionry, session: Session, message: UpMessage): Refusal |
     }
     case 'last-minutes':
       shared.lastMinutes?.(node, message.tasks)
+      return null
+    case 'devices':
+      shared.devices?.(node, message)
       return null
     case 'inventory':
       shared.core.observe({ kind: 'inventory', node, inventory: message.inventory })

@@ -5,7 +5,7 @@ import type { Log } from '../../shared/log.ts'
 import { WIRE_TEXT_CHARS_MAX, wellFormedBrief } from '../../shared/text.ts'
 import { encode, FRAME_BYTES_MAX } from '../../shared/wire/codec.ts'
 import type { DownMessage } from '../../shared/wire/down.ts'
-import type { Hello, LastMinute } from '../../shared/wire/up.ts'
+import type { Devices, Hello, LastMinute } from '../../shared/wire/up.ts'
 import type { Core } from '../core.ts'
 import type { Told } from '../decide/assignment.ts'
 import type { Security } from '../security/security.ts'
@@ -70,6 +70,8 @@ export type Sessionry = {
   keeping: LogKeeping | null
   /** Told how it came to what the agent is about to say of these tasks; absent: nobody asks for that. */
   lastMinutes?: (node: string, tasks: readonly LastMinute[]) => void
+  /** Told what has gone through each of the node's devices; absent: nobody asks for that. */
+  devices?: (node: string, devices: Devices) => void
   counts: SessionCounts
 }
 

@@ -62,6 +62,8 @@ export type SessionsOptions = {
   logStore?: LogStore
   /** Told of the last minutes of tasks, before the observation that says what went bad of them. */
   lastMinutes?: Sessionry['lastMinutes']
+  /** Told now and then, of each node. */
+  devices?: Sessionry['devices']
   /** Bounds who is connected; told of each that is let in. */
   port?: Port
   clock?: Clock
@@ -83,6 +85,7 @@ export function createSessions({
   port,
   logStore,
   lastMinutes,
+  devices,
   ...given
 }: SessionsOptions): Sessions {
   const { clock = systemClock, now = clock.now } = given
@@ -107,6 +110,7 @@ export function createSessions({
     byNode: new Map(),
     contenders: new Map(),
     lastMinutes,
+    devices,
     logs: createLogStreams({
       isOpen,
       send: sendTo,

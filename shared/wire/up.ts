@@ -3,12 +3,13 @@ import { ContainerLoad, HostLoad } from '../load.ts'
 import Type, { type Static } from '../schema.ts'
 import { GenericResources } from '../spec.ts'
 import { HEALTH_STATES, type Health, TASK_STATES, type TaskState } from '../task-state.ts'
-import { LAST_MINUTE_SAMPLES_MAX, LAST_MINUTES_MAX } from './bounds.ts'
+import { DEVICES_MAX, LAST_MINUTE_SAMPLES_MAX, LAST_MINUTES_MAX } from './bounds.ts'
 
 const Name = Type.String({ minLength: 1, maxLength: 128 })
 const Id = Type.String({ minLength: 1, maxLength: 256 })
 const Text = Type.String({ maxLength: 4096 })
 const Time = Type.Number({ minimum: 0 })
+const Count = Type.Number({ minimum: 0 })
 const Labels = Type.Record(Type.String({ maxLength: 256 }), Type.String({ maxLength: 1024 }))
 
 export const EngineInfo = Type.Object({
@@ -146,6 +147,20 @@ export const LastMinutes = Type.Object({
 })
 export type LastMinutes = Static<typeof LastMinutes>
 
+const Device = Type.String({ maxLength: 64 })
+export const DiskDevice = Type.Object({ device: Device, readBytes: Count, writtenBytes: Count })
+export type DiskDevice = Static<typeof DiskDevice>
+export const NetworkDevice = Type.Object({ device: Device, receivedBytes: Count, sentBytes: Count })
+export type NetworkDevice = Static<typeof NetworkDevice>
+
+/** Of each device over which the host's load is counted: bytes since the host started, as its kernel counts them. */
+export const Devices = Type.Object({
+  kind: Type.Literal('devices'),
+  disks: Type.Array(DiskDevice, { maxItems: DEVICES_MAX }),
+  networks: Type.Array(NetworkDevice, { maxItems: DEVICES_MAX }),
+})
+export type Devices = Static<typeof Devices>
+
 /** The change did not build on what the agent has: it needs the complete assignment. */
 export const Resync = Type.Object({
   kind: Type.Literal('resync'),
@@ -223,6 +238,7 @@ export const UpMessage = Type.Union([
   ObservationMessage,
   Heartbeat,
   LastMinutes,
+  Devices,
   Resync,
   Notice,
   LogLines,

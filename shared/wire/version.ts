@@ -17,13 +17,14 @@ export const WIRE_HISTORY: { version: number; fingerprint: string; brought: stri
   },
   {
     version: 2,
-    fingerprint: 'e1954132658520ef396b5d39cfcb04d0',
-    brought: 'the last minute of tasks that went bad, in steps of a second',
+    fingerprint: '936817bdcf0602ef5556de590bd90f9b',
+    brought: 'the last minute of tasks that went bad, in steps of a second; what goes through each disk and interface',
   },
 ]
 
 /** Told to a coordinator that knows them. */
 export const LAST_MINUTES_SINCE = 2
+export const DEVICES_SINCE = 2
 
 /** The versions one side speaks, and how a person would call that side. */
 export type SpokenVersions = { who?: string; version: number; versionMin: number }

@@ -119,6 +119,7 @@ export async function aLinkedAgent(
         return { load: aHostLoad(), containers: [] }
       },
       lastMinute: (task, attempt) => lastMinutes.get(`${task} ${attempt}`) ?? null,
+      devices: () => null,
       close: () => undefined,
     },
     // As the real one: an Engine that is down tells no labels.

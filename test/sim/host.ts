@@ -103,7 +103,12 @@ export class Host {
       },
       supervisor: bend?.supervisor?.(watched) ?? watched,
       logTail: { open: (request, sink) => sink.end(request.stream), add() {}, close() {}, closeAll() {} },
-      loadMeter: { sample: () => ({ load: LOAD, containers: [] }), lastMinute: () => null, close() {} },
+      loadMeter: {
+        sample: () => ({ load: LOAD, containers: [] }),
+        lastMinute: () => null,
+        devices: () => null,
+        close() {},
+      },
       inventory: async () => this.inventory,
       log: this.logOf(life),
       clock: life,

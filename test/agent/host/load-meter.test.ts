@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createLoadMeter, RINGS_OF_ENDED_MAX } from '../../../agent/host/load-meter.ts'
 import type { ContainerHandle } from '../../../agent/parts.ts'
+import { DEVICES_MAX } from '../../../shared/wire/bounds.ts'
 import { diskStats, netDev, ProcFolder, procStat } from './proc-folder.ts'
 
 const MiB = 1024 * 1024
@@ -70,6 +71,20 @@ describe('the load of a host', () => {
       networkReceiveBytesPerSecond: 1000,
       networkSendBytesPerSecond: 2000,
     })
+  })
+
+  test('its devices are told each by itself: the ones over which its load is, and so many at most', () => {
+    aMeter()
+    expect(meter!.devices()).toEqual({
+      disks: [{ device: 'sda', readBytes: 1000 * 512, writtenBytes: 2000 * 512 }],
+      networks: [{ device: 'eth0', receivedBytes: 1000, sentBytes: 2000 }],
+    })
+    const many = (name: string) => Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`${name}${at}x`, [1, 1]]))
+    files.proc({ diskstats: diskStats(many('vd') as never), 'net/dev': netDev(many('eth') as never) })
+    const { disks, networks } = meter!.devices()!
+    expect([disks.length, networks.length]).toEqual([DEVICES_MAX, DEVICES_MAX])
+    meter!.close()
+    expect(aMeter({ hostCgroup: '/lxc/web-1' }).devices()).toBeNull()
   })
 
   test('its detail is told in every fifth sample, its modes over the time since the detail before', () => {

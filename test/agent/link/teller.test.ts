@@ -5,14 +5,15 @@ import { systemClock } from '../../../shared/clock.ts'
 import { LAST_MINUTES_MAX } from '../../../shared/wire/bounds.ts'
 import { decodeUp, encode } from '../../../shared/wire/codec.ts'
 import type { UpMessage } from '../../../shared/wire/up.ts'
-import { LAST_MINUTES_SINCE } from '../../../shared/wire/version.ts'
+import { DEVICES_SINCE, LAST_MINUTES_SINCE } from '../../../shared/wire/version.ts'
 import { aFakeLog } from '../../build/fake-core.ts'
 import { aTaskObservation } from '../../build/wire.ts'
 import { aHostLoad, anEngine } from '../../build/world.ts'
 
 /** What it says at the beginning of a connection when so many tasks have failed, of each of which a whole minute is known. */
-async function saidOf(failed: number, version: number): Promise<UpMessage[]> {
+async function saidOf(failed: number, version: number, beats = 0): Promise<UpMessage[]> {
   const said: UpMessage[] = []
+  let monotonicMs = 0
   const tasks = Array.from({ length: failed }, (_, index) => {
     return aTaskObservation({ task: `t${index}`, state: 'failed', exitCode: 1 })
   })
@@ -27,15 +28,20 @@ async function saidOf(failed: number, version: number): Promise<UpMessage[]> {
     loadMeter: {
       sample: () => ({ load: aHostLoad(), containers: [] }),
       lastMinute: (task, attempt) => ({ task, attempt, ...figures }),
+      devices: () => ({ disks: [], networks: [] }),
       close() {},
     },
     outbox: new Outbox(),
-    clock: systemClock,
+    clock: { ...systemClock, monotonicMs: () => monotonicMs },
     log: aFakeLog(),
     send: (message) => said.push(message),
     unsentBytes: () => 0,
   })
   await teller.begin(version)
+  for (let beat = 0; beat < beats; beat++) {
+    teller.beat()
+    monotonicMs += 1000
+  }
   teller.end()
   return said
 }
@@ -52,4 +58,15 @@ test('of very many that went bad at once some have none, so that the message kee
   const frame = encode(message)
   expect(frame.length).toBeLessThan(150_000)
   expect(decodeUp(frame)).toEqual({ ok: true, message })
+})
+
+test('what goes through devices is told with the first heartbeat and every 15 s from there, to who knows that', async () => {
+  const told = (await saidOf(0, DEVICES_SINCE, 31)).map(({ kind }) => kind).filter((kind) => kind !== 'observation')
+  const places = told.flatMap((kind, place) => (kind === 'devices' ? [place] : []))
+  expect([told.length, places]).toEqual([34, [1, 17, 33]])
+  expect((await saidOf(0, DEVICES_SINCE - 1, 2)).map(({ kind }) => kind)).toEqual([
+    'observation',
+    'heartbeat',
+    'heartbeat',
+  ])
 })

@@ -104,3 +104,34 @@ test('a running task with the label is a target at the host port that its port i
     { task: 'shop_web.1', why: 'prometheus.io/port is "http", not a port' },
   ])
 })
+
+test('what goes through disks and interfaces is told of each where the agent tells that, and of all together else', () => {
+  const world = aWorld({ nodes: [aNode({ name: 'n1' }), aNode({ name: 'older' }), aNode({ name: 'gone' })] })
+  const load = aHostLoad({ networkReceiveBytesPerSecond: 10, diskReadBytesPerSecond: 20 })
+  const totals = new Totals()
+  for (const node of world.nodes.values()) {
+    node.load = load
+    totals.add(node, NOW)
+    totals.add(node, NOW + 1_000)
+  }
+  const disks = ['sda', 'nvme0n1'].map((device) => ({ device, readBytes: 7, writtenBytes: 8 }))
+  const networks = [{ device: 'eth0', receivedBytes: 9, sentBytes: 2 ** 53 }]
+  for (const node of ['n1', 'gone']) totals.hear(node, { disks, networks })
+  world.nodes.delete('gone')
+  totals.keepOnly((node) => world.nodes.has(node))
+  const { samples } = parseExposition(loadText(world, totals))
+  const of = (name: string) =>
+    samples.filter((one) => one.name === name).map(({ labels, value }) => [labels.node, labels.device, value])
+  expect(of('node_network_receive_bytes_total')).toEqual([
+    ['n1', 'eth0', 9],
+    ['older', undefined, 10],
+  ])
+  expect(of('node_network_transmit_bytes_total')[0]).toEqual(['n1', 'eth0', 2 ** 53])
+  expect(of('node_disk_read_bytes_total')).toEqual([
+    ['n1', 'sda', 7],
+    ['n1', 'nvme0n1', 7],
+    ['older', undefined, 20],
+  ])
+  expect(of('node_disk_written_bytes_total')[1]).toEqual(['n1', 'nvme0n1', 8])
+  expect(totals.devices('gone')).toBeUndefined()
+})
