@@ -69,44 +69,43 @@ export type Transfer = { receivedBytes: number; sentBytes: number }
 
 /** A container's own /proc/PID/net/dev, or the host's: bytes through all interfaces for which `counts` holds. */
 export function parseNetwork(text: string, counts: (name: string) => boolean = isNotLoopback): Transfer {
-  let receivedBytes = 0
-  let sentBytes = 0
-  for (const line of text.split('\n')) {
-    const colon = line.indexOf(':')
-    if (colon < 0 || !counts(line.slice(0, colon).trim())) continue
-    const fields = line
-      .slice(colon + 1)
-      .trim()
-      .split(/ +/)
-    receivedBytes += Number(fields[0]) || 0
-    sentBytes += Number(fields[8]) || 0
+  const sum = { receivedBytes: 0, sentBytes: 0 }
+  for (const { receivedBytes, sentBytes } of networkDevices(text, counts)) {
+    sum.receivedBytes += receivedBytes
+    sum.sentBytes += sentBytes
   }
-  return { receivedBytes, sentBytes }
+  return sum
 }
 
-/**
- * The host's /proc/net/dev. What passes through a bridge, a bond or a container's end of a pair passes through a card too and
- * would count twice; where nothing else is there (a host that is itself a container) those are all there is.
- */
+/** The host's /proc/net/dev. */
 export function parseHostNetwork(text: string): Transfer {
   return parseNetwork(text, outwardInterfaces(text))
 }
 
 /** The same, each by itself. */
-export function networkDevices(text: string): NetworkDevice[] {
-  const isOutward = outwardInterfaces(text)
-  return interfaceNames(text)
-    .filter(isOutward)
-    .map((device) => ({ device, ...parseNetwork(text, (name) => name === device) }))
+export function networkDevices(text: string, counts = outwardInterfaces(text)): NetworkDevice[] {
+  const devices: NetworkDevice[] = []
+  for (const line of text.split('\n')) {
+    const colon = line.indexOf(':')
+    const device = line.slice(0, Math.max(0, colon)).trim()
+    if (!counts(device)) continue
+    const fields = line
+      .slice(colon + 1)
+      .trim()
+      .split(/ +/)
+    devices.push({ device, receivedBytes: Number(fields[0]) || 0, sentBytes: Number(fields[8]) || 0 })
+  }
+  return devices
 }
 
+/**
+ * What passes through a bridge, a bond or a container's end of a pair passes through a card too and would count twice; where
+ * nothing else is there (a host that is itself a container) those are all there is.
+ */
 function outwardInterfaces(text: string): (name: string) => boolean {
   const isOutward = (name: string) => isNotLoopback(name) && !INNER_INTERFACE.test(name)
-  return interfaceNames(text).some(isOutward) ? isOutward : isNotLoopback
-}
-
-function interfaceNames(text: string): string[] {
-  return text.split('\n').map((line) => line.slice(0, Math.max(0, line.indexOf(':'))).trim())
+  const names = text.split('\n').map((line) => line.slice(0, Math.max(0, line.indexOf(':'))).trim())
+  return names.some(isOutward) ? isOutward : isNotLoopback
 }
 
 const INNER_INTERFACE = /^(veth|docker|br-|virbr|cni|cali|flannel|bond|team|dummy|ifb|tunl|sit)|\./

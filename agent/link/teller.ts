@@ -1,5 +1,4 @@
 /** What the agent tells of its host over one connection: everything once, then only what changes, and heartbeats. */
-
 import { troubleIn } from '../../shared/bad-transition.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'

@@ -80,46 +80,27 @@ function* nodeFamilies(nodes: Node[], totals: Totals | undefined): Iterable<stri
     load ? load.diskBytesTotal - load.diskBytesUsed : undefined,
   )
   // Of each device where the agent tells that; else what has been added up over all of them.
-  const ofDevices = (
+  const ofDevices = <Figure extends keyof HostTotals>(
     name: string,
     help: string,
-    inAll: (of: HostTotals) => number,
-    of: (of: NodeDevices) => Device[],
+    figure: Figure,
+    devicesIn: (told: NodeDevices) => ({ device: string } & Record<Figure, number>)[],
   ) =>
     family(
       name,
       'counter',
       help,
-      each((node) => {
-        const [devices, host] = [totals?.devices(node.name), totals?.host(node.name)]
-        if (devices !== undefined) return of(devices).map(([device, bytes]): Sample => [{ device }, bytes])
-        return host === undefined ? [] : [[{}, inAll(host)]]
+      each(({ name: node }) => {
+        const [told, host] = [totals?.devices(node), totals?.host(node)]
+        if (told !== undefined) return devicesIn(told).map((one): Sample => [{ device: one.device }, one[figure]])
+        return host === undefined ? [] : [[{}, host[figure]]]
       }),
     )
-  yield ofDevices(
-    'node_network_receive_bytes_total',
-    'Bytes received.',
-    ({ receivedBytes }) => receivedBytes,
-    ({ networks }) => networks.map(({ device, receivedBytes }) => [device, receivedBytes]),
-  )
-  yield ofDevices(
-    'node_network_transmit_bytes_total',
-    'Bytes sent.',
-    ({ sentBytes }) => sentBytes,
-    ({ networks }) => networks.map(({ device, sentBytes }) => [device, sentBytes]),
-  )
-  yield ofDevices(
-    'node_disk_read_bytes_total',
-    'Bytes read from disks.',
-    ({ readBytes }) => readBytes,
-    ({ disks }) => disks.map(({ device, readBytes }) => [device, readBytes]),
-  )
-  yield ofDevices(
-    'node_disk_written_bytes_total',
-    'Bytes written to disks.',
-    ({ writtenBytes }) => writtenBytes,
-    ({ disks }) => disks.map(({ device, writtenBytes }) => [device, writtenBytes]),
-  )
+  const [networks, disks] = [(told: NodeDevices) => told.networks, (told: NodeDevices) => told.disks]
+  yield ofDevices('node_network_receive_bytes_total', 'Bytes received.', 'receivedBytes', networks)
+  yield ofDevices('node_network_transmit_bytes_total', 'Bytes sent.', 'sentBytes', networks)
+  yield ofDevices('node_disk_read_bytes_total', 'Bytes read from disks.', 'readBytes', disks)
+  yield ofDevices('node_disk_written_bytes_total', 'Bytes written to disks.', 'writtenBytes', disks)
   yield family(
     'berth_node_pressure_ratio',
     'gauge',
