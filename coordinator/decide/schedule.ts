@@ -110,14 +110,18 @@ export function placementAsNow(
 
 /** The parts of the policy's score, and before them what counts before any policy: else the worse of two scores seems to be chosen. */
 function partsOf(engine: Engine, request: PlaceRequest, index: number): Record<string, number> {
-  return { ...beforeAnyPolicy(request, engine.nodes.seen[index]!), ...rounded(engine.partsOf(request, index)) }
+  const before = beforeAnyPolicy(request, engine.nodes.seen[index]!)
+  const parts = rounded(engine.partsOf(request, index))
+  return before === null ? parts : { ...before, ...parts }
 }
 
-function beforeAnyPolicy(request: PlaceRequest, seen: NodePicture): Record<string, number> {
-  const parts: Record<string, number> = {}
+/** Null, as mostly: nothing does. */
+function beforeAnyPolicy(request: PlaceRequest, seen: NodePicture): Record<string, number> | null {
+  const { spreadOver } = request.version.spec.placement
   const speaksAgainst = reluctance(request, seen)
-  if (speaksAgainst > 0) parts.speaksAgainst = speaksAgainst
-  for (const attribute of request.version.spec.placement.spreadOver) {
+  if (speaksAgainst === 0 && spreadOver.length === 0) return null
+  const parts: Record<string, number> = speaksAgainst === 0 ? {} : { speaksAgainst }
+  for (const attribute of spreadOver) {
     const near = seen.cluster.neighbours.near(request.service.name, attribute, seen.node)
     if (near) parts[`${TASKS_IN}${attribute}`] = near.held
   }
