@@ -224,6 +224,7 @@ function addChanging(program: Command, context: MakeContext): void {
   addWait(addJson(program.command('rebalance').description('show which moves would make the cluster better')))
     .option('--apply', 'move them, start-first and a few at a time; stops at the first that fails')
     .option('--undo', 'take the last rebalance back')
+    .option('--auto <N>', 'from now on move at most N tasks an hour without being asked; off: none')
     .option('--moves <N>', 'at most so many (default: 20)', atLeastOne)
     .option('--at-once <N>', 'so many at a time (default: 2)', atLeastOne)
     .action(async ({ json, ...options }) => (await import('./commands/rebalance.ts')).rebalance(context(json), options))

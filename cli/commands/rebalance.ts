@@ -12,6 +12,7 @@ import { type Context, withClient } from '../context.ts'
 import { duration, percent, plural } from '../figures.ts'
 import { leavingOnInterrupt } from '../interrupt.ts'
 import { tableLines } from '../table.ts'
+import { setCluster } from './settings.ts'
 
 /** `timeout` in ms. */
 export type RebalanceOptions = {
@@ -19,6 +20,8 @@ export type RebalanceOptions = {
   atOnce?: number
   apply?: boolean
   undo?: boolean
+  /** From now on so many moves an hour by itself, or `off`. */
+  auto?: string
   detach?: boolean
   timeout: number
 }
@@ -27,7 +30,12 @@ const POLL_MS = 300
 const HINT = 'berth rebalance shows how far it is'
 
 export async function rebalance(context: Context, options: RebalanceOptions): Promise<void> {
-  if (options.apply && options.undo) throw new BerthError('invalid-request', '--apply and --undo exclude each other')
+  const deeds = (['apply', 'undo', 'auto'] as const).filter((deed) => options[deed] !== undefined)
+  if (deeds.length > 1) {
+    const named = deeds.map((deed) => `--${deed}`).join(' and ')
+    throw new BerthError('invalid-request', `${named} exclude each other`)
+  }
+  if (options.auto !== undefined) return setCluster(context, [`rebalance=${options.auto}`])
   await withClient(context, async (client) => {
     if (options.undo) return undo(context, client, options)
     const answer = await client.get<RebalanceAnswer>('/v1/rebalance', { moves: options.moves })

@@ -94,9 +94,12 @@ function lastCell({ isChosen, refusal }: CandidateDocument): string {
   return isChosen ? '← chosen' : (refusal ?? '')
 }
 
-/** `tasksOfService` → `tasks of service`. */
+/** `tasksOfService` → `tasks of service`, `tasksIn node.labels.zone` → `tasks in zone`. */
 function partTitle(part: string): string {
-  return part.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace('cpu', 'CPU')
+  return part
+    .replace(' node.labels.', ' ')
+    .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    .replace('cpu', 'CPU')
 }
 
 function figure(part: string, value: number | undefined): string {

@@ -7,8 +7,9 @@ import { canonicalJson, type PolicyName } from '../../shared/spec.ts'
 import type { Decision, NodeName, PlacementReason, Refusal } from '../world.ts'
 import { refusalOf } from './checks/all.ts'
 import type { Plan } from './packing/together.ts'
-import { hold, type Picture } from './picture.ts'
+import { hold, type NodePicture, type Picture } from './picture.ts'
 import { type Cost, Engine } from './placement/engine.ts'
+import { reluctance } from './reluctance.ts'
 import type { PlaceRequest } from './requests.ts'
 
 export type Schedule = {
@@ -46,7 +47,7 @@ export function schedule(
         policy: engine.policyOf(request).name,
         considered: picture.size,
         fitting: counted ?? engine.countFitting(request),
-        score: { ...rounded(engine.partsOf(request, index)), ...packedWith(plan, request, seen.node.name) },
+        score: { ...partsOf(engine, request, index), ...packedWith(plan, request, seen.node.name) },
         ...(toExplain >= 0 && othersOf(engine, request, index, picture)),
       }
       placements.push({ kind: 'place-task', task: request.task, node: seen.node.name, why })
@@ -82,7 +83,7 @@ function othersOf(
   return {
     others: others.slice(0, OTHERS_MAX).map(({ index }) => ({
       node: engine.nodes.seen[index]!.node.name,
-      score: rounded(engine.partsOf(request, index)),
+      score: partsOf(engine, request, index),
     })),
     refused,
   }
@@ -102,10 +103,33 @@ export function placementAsNow(
     policy: engine.policyOf(request).name,
     considered: picture.size,
     fitting: engine.countFitting(request),
-    score: rounded(engine.partsOf(request, index)),
+    score: partsOf(engine, request, index),
     ...othersOf(engine, request, index, picture),
   }
 }
+
+/** The parts of the policy's score, and before them what counts before any policy: else the worse of two scores seems to be chosen. */
+function partsOf(engine: Engine, request: PlaceRequest, index: number): Record<string, number> {
+  const before = beforeAnyPolicy(request, engine.nodes.seen[index]!)
+  const parts = rounded(engine.partsOf(request, index))
+  return before === null ? parts : { ...before, ...parts }
+}
+
+/** Null, as mostly: nothing does. */
+function beforeAnyPolicy(request: PlaceRequest, seen: NodePicture): Record<string, number> | null {
+  const { spreadOver } = request.version.spec.placement
+  const speaksAgainst = reluctance(request, seen)
+  if (speaksAgainst === 0 && spreadOver.length === 0) return null
+  const parts: Record<string, number> = speaksAgainst === 0 ? {} : { speaksAgainst }
+  for (const attribute of spreadOver) {
+    const near = seen.cluster.neighbours.near(request.service.name, attribute, seen.node)
+    if (near) parts[`${TASKS_IN}${attribute}`] = near.held
+  }
+  return parts
+}
+
+/** Tasks of the service on all nodes with the same value of an attribute of `placement.preferences`. */
+const TASKS_IN = 'tasksIn '
 
 /** For people: no more digits than matter. */
 function rounded(parts: Record<string, number>): Record<string, number> {

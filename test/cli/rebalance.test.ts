@@ -92,6 +92,8 @@ describe('berth rebalance', () => {
   test.each([
     [['--undo'], 'there is no rebalance to take back: none has moved a task'],
     [['--apply', '--undo'], '--apply and --undo exclude each other'],
+    [['--apply', '--auto', '5'], '--apply and --auto exclude each other'],
+    [['--auto', 'much'], 'rebalance cannot be "much"'],
     [['--moves', 'many'], 'many'],
     [['--moves', '0'], 'It must be at least 1.'],
     [['--moves', '1001'], '1000'],

@@ -15,6 +15,8 @@ test('settings of cluster and nodes are set and shown', async () => {
   expect((await berth('cluster', 'show')).stdout).toMatch(
     /policy +binpack\nsurvive +any-node\npreemption +false\nrebalance +at most 7 moves an hour by itself\n$/,
   )
+  expect((await berth('rebalance', '--auto', 'off')).exit).toBe(0)
+  expect((await berth('cluster', 'show')).stdout).toContain('rebalance   when asked\n')
   expect((await berth('node', 'set', 'n1', 'cpu-overcommit=2', 'memory-reserve=512M')).exit).toBe(0)
   expect(server.cluster.world.nodes.get('n1')).toMatchObject({
     overcommit: { cpu: 2, memory: 1 },

@@ -158,6 +158,33 @@ describe('among fitting nodes', () => {
     })
   })
 
+  test('what counts before the policy is told with its figures, so that no worse score seems to have won', () => {
+    const zoned = (name: string, zone: string) => aNode({ name, operatorLabels: { zone } })
+    const spec = { placement: { spreadOver: ['node.labels.zone'] } }
+    const service = aService({ spec })
+    const taken = (id: string, node: string) => aTask({ id, service: service.name, node })
+    const world = aWorld({
+      nodes: [zoned('a1', 'a'), zoned('a2', 'a'), zoned('b1', 'b')],
+      services: [service],
+      tasks: [taken('x', 'a1'), taken('y', 'a1'), taken('z', 'b1')],
+    })
+    const [placed] = schedule(requestsFor(service, 1), pictureOf(world)).placements
+    expect([placed?.node, placed?.why.score]).toMatchObject([
+      'b1',
+      { 'tasksIn node.labels.zone': 1, tasksOfService: 1 },
+    ])
+    expect(placed?.why.others?.[0]).toMatchObject({
+      node: 'a2',
+      score: { 'tasksIn node.labels.zone': 2, tasksOfService: 0 },
+    })
+    const shy = aNode({ name: 'a2', taints: ['slow:prefer-no-schedule'] })
+    const [there] = schedule(
+      requestsFor(aService(), 1),
+      pictureOf(aWorld({ nodes: [shy], services: [aService()] })),
+    ).placements
+    expect(there?.why.score).toMatchObject({ speaksAgainst: 1 })
+  })
+
   test('of very many placements at once only the first name others, since that looks at every node again', () => {
     const service = aService()
     const picture = pictureOf(aWorld({ nodes: nodes(1_000), services: [service] }))
