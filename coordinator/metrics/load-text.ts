@@ -18,7 +18,6 @@ export const SERVICE_SERIES_MAX = 2_000
 
 type Labels = Record<string, string>
 type Sample<Of = Labels> = [labels: Of, value: number]
-type Device = [name: string, bytes: number]
 
 export function loadText(world: World, totals: Totals | undefined): string {
   return atOnce(loadTextInSteps(world, totals))
