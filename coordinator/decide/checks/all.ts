@@ -1,5 +1,5 @@
 /** All checks, cheapest and most telling first. A new one is a new file and a line here. */
-import type { Refusal, ServiceVersion } from '../../world.ts'
+import type { Refusal } from '../../world.ts'
 import { needsGeneric } from '../generic-need.ts'
 import type { Neighbours } from '../neighbours.ts'
 import type { NodePicture } from '../picture.ts'
@@ -22,7 +22,7 @@ import { platform } from './platform.ts'
 import { expelled, taint } from './taint.ts'
 import { volume } from './volume.ts'
 
-/** The same answer for every task of one version in one beat. */
+/** The same answer for every task of one version in one beat; what they read of it is in `fixed-keys.ts`. */
 const FIXED: readonly Check[] = [liveness, engine, availability, platform, taint, constraint, failing]
 const LASTING: readonly Check[] = [availability, platform, expelled, constraint]
 /** Asked again after each placement, and for each slot. */
@@ -54,23 +54,22 @@ export function otherRefusalOf(request: PlaceRequest, seen: NodePicture): Refusa
 }
 
 /**
- * The same for a batch of tasks alike, of which many nodes are asked: only what has anything to say about them is asked, which mostly is
- * nothing. Holds until tasks of other services are placed.
+ * The same for a batch of tasks alike, of which many nodes are asked: only what has anything to say about them is asked, which
+ * mostly is nothing: null. Holds until tasks of other services are placed.
  */
 export function otherRefusalFor(
   request: PlaceRequest,
   { neighbours }: NodePicture['cluster'],
-): (seen: NodePicture) => Refusal | null {
-  if (nothingElseConcerns(request, neighbours)) return noRefusal
+): ((seen: NodePicture) => Refusal | null) | null {
+  if (nothingElseConcerns(request, neighbours)) return null
   const concerned = MOVING.filter((check) => concerns(check, request, neighbours))
   return (seen) => firstRefusal(concerned, request, seen)
 }
 
-const noRefusal = () => null
-
 /** Whether, of the moving checks, only those of CPU and memory may refuse the request on some node. */
 export function nothingElseConcerns(request: PlaceRequest, neighbours: Neighbours): boolean {
-  return !MOVING.some((check) => concerns(check, request, neighbours))
+  for (const check of MOVING) if (concerns(check, request, neighbours)) return false
+  return true
 }
 
 /** False: on no node would the check refuse the request. */
@@ -84,18 +83,6 @@ function concerns(check: Check, { service, version }: PlaceRequest, neighbours: 
   if (check === generic) return needsGeneric(container)
   if (check === disk) return (container.resources.reservation.diskBytes ?? 0) > 0
   return true
-}
-
-/** All that the fixed checks read of a version, as text: two versions of one text are refused by the same nodes. */
-export function fixedKeyOf({ spec, refusedPlatforms = [], failing: failed }: ServiceVersion): string {
-  const { constraints, tolerations } = spec.placement
-  let key = `${spec.task.container.platform ?? ''} ${refusedPlatforms.join(' ')}`
-  for (const { node } of failed?.nodes ?? []) key += `\n${node}`
-  for (const { attribute, operator, value, values } of constraints) {
-    key += `\n${attribute}\t${operator}\t${value}`
-    if (values) key += `\t${JSON.stringify(values)}`
-  }
-  return tolerations && tolerations.length > 0 ? `${key}\n\n${JSON.stringify(tolerations)}` : key
 }
 
 /** Whether a new task of the version may be begun there, for all that lasts: a tainted node may keep what it has. */

@@ -9,7 +9,8 @@
  */
 import type { PolicyName } from '../../../shared/spec.ts'
 import type { NodeName, TaskId } from '../../world.ts'
-import { fixedKeyOf, fixedRefusalOf, nothingElseConcerns } from '../checks/all.ts'
+import { fixedRefusalOf, nothingElseConcerns } from '../checks/all.ts'
+import { FixedKeys } from '../checks/fixed-keys.ts'
 import { isReserved } from '../demand.ts'
 import type { NodePicture, Picture } from '../picture.ts'
 import { boundTo } from '../placement/engine.ts'
@@ -31,13 +32,14 @@ export function planTogether(
   const [first] = requests
   if (!first || !differInSize(requests)) return null
   if (requests.some(({ version }) => (version.spec.placement.policy ?? policy) !== 'binpack')) return null
-  const key = fixedKeyOf(first.version)
+  const keys = new FixedKeys()
+  const key = keys.of(first.version)
   const cluster = picture.values().next().value?.cluster
   if (!cluster) return null
   const isPlain = oncePerVersion(
     (request) =>
       isReserved(request.version) &&
-      fixedKeyOf(request.version) === key &&
+      keys.of(request.version) === key &&
       request.version.spec.placement.spreadOver.length === 0 &&
       !hasWishes(request) &&
       nothingElseConcerns(request, cluster.neighbours),

@@ -1,45 +1,54 @@
 /**
- * The nodes that pass the fixed checks of some versions, in blocks that know bounds of what is in them, for one policy:
- * the least and greatest of each figure that the policy reads, and the most that any of them has free. A block whose bounds
- * say that none of its nodes fits, or that none can beat the best so far, is left out unseen.
+ * The nodes that pass the fixed checks of some versions, for one policy, in blocks, these in blocks of blocks, and so on up
+ * to one that holds all. A block knows bounds of what is in it: the least or greatest of each figure that the policy reads,
+ * and the most that any of its nodes has free. A block whose bounds say that none of its nodes fits, or that none can beat
+ * the best so far, is left out unseen with all that it holds. The smallest blocks are of one node, and have its figures.
  *
- * Bounds need not be tight to be right. A node that took a task only widens those of its block; when the block is next
- * looked into, they are made tight again. Blocks prune well when what is in them is alike, so after many placements the
- * nodes are sorted anew by their score.
+ * A node that took a task changes the bounds of its blocks only as far as it was the least in them, which mostly is not far.
+ * What a block has free at most may be less by now: that is measured anew where it led to a look in vain. Bounds are close
+ * where nodes of one size and shape stand together (`Policy.shape`), so after many placements the nodes are sorted anew.
  */
 import {
+  type Bounds,
   CHANGED_BY_TASKS,
-  CPU_FREE,
-  MEMORY_FREE,
-  type Need,
-  OWN_TASKS,
+  type Figure,
+  type Figures,
+  newFigures,
   type Policy,
-  ROW,
-  type Rows,
 } from '../policies/policy.ts'
-import type { Nodes } from './nodes.ts'
+import { type Nodes, SIZES } from './nodes.ts'
 
-export const BLOCK_NODES = 16
+/** So many blocks to the next larger one. */
+export const BLOCK_SIZE = 8
+
+/** A figure as it is kept of blocks, and as it is of nodes. */
+type Column = { figure: Figure; ofBlocks: Float64Array; ofNodes: Float64Array }
 
 export class Blocks {
-  readonly count: number
-  /** Node indexes; those of block b from b × BLOCK_NODES. */
-  readonly list: Int32Array
-  /** The lowest index in each block: what settles equal scores. */
+  /** The block that holds all. */
+  readonly root: number
+  /** The lowest index of a node in each block: what settles equal scores. Of a block of one node: its index. */
   readonly firstIndex: Int32Array
-  /** A row each. */
-  readonly rows: Rows
-  /** The score that none of a block's nodes can beat, as of the last `bound`. */
-  readonly bounds: Float64Array
+  /** What is kept is `policy.reads` and what is free; other figures are not there. */
+  readonly bounds: Bounds
+  /** Each block's number, for policies, which go by lists. */
+  readonly all: Int32Array
   readonly #nodes: Nodes
   readonly #policy: Policy
-  readonly #columns: readonly number[]
-  /** Of these, what a task changes. */
-  readonly #moving: readonly number[]
+  /** How many there are, and so how many blocks of one. */
+  readonly #nodeCount: number
+  /** By node index; -1: not among these nodes. */
   readonly #blockOf: Int32Array
-  /** 1: its bounds may be tighter. */
-  readonly #loose: Uint8Array
-  readonly #all: Int32Array
+  /** The block that holds a block; -1: none. */
+  readonly #parents: Int32Array
+  /** What a larger block holds: from `firstIn` until before `endIn`. */
+  readonly #firstIn: Int32Array
+  readonly #endIn: Int32Array
+  readonly #low: readonly Column[]
+  readonly #high: readonly Column[]
+  /** Of these, what a task changes. */
+  readonly #movingLow: readonly Column[]
+  readonly #movingHigh: readonly Column[]
   #caughtUpTo = 0
   /** Placements on its nodes since they were sorted. */
   #changes = 0
@@ -47,116 +56,181 @@ export class Blocks {
   constructor(nodes: Nodes, policy: Policy, eligible: Int32Array) {
     this.#nodes = nodes
     this.#policy = policy
-    this.#columns = [...policy.reads, CPU_FREE, MEMORY_FREE]
-    this.#moving = this.#columns.filter((column) => CHANGED_BY_TASKS.has(column))
-    this.list = eligible.slice()
-    this.count = Math.ceil(eligible.length / BLOCK_NODES)
+    this.#nodeCount = eligible.length
+    this.#parents = parentsOver(eligible.length)
+    const count = this.#parents.length
+    this.root = count - 1
+    this.#firstIn = new Int32Array(count).fill(count)
+    this.#endIn = new Int32Array(count)
+    for (let block = 0; block < this.root; block++) {
+      const parent = this.#parents[block]!
+      this.#firstIn[parent] = Math.min(this.#firstIn[parent]!, block)
+      this.#endIn[parent] = block + 1
+    }
+    this.all = Int32Array.from({ length: count }, (_, block) => block)
+    this.firstIndex = new Int32Array(count)
+    this.firstIndex.set(eligible)
     this.#blockOf = new Int32Array(nodes.count).fill(-1)
-    this.#loose = new Uint8Array(this.count)
-    this.#all = Int32Array.from({ length: this.count }, (_, block) => block)
-    this.firstIndex = new Int32Array(this.count)
-    this.bounds = new Float64Array(this.count)
-    this.rows = { low: new Float64Array(this.count * ROW), high: new Float64Array(this.count * ROW) }
-    // Differs with every service that asks: what is always true has to do.
-    for (let block = 0; block < this.count; block++) this.rows.high[block * ROW + OWN_TASKS] = Number.POSITIVE_INFINITY
-    this.#lay()
+    const high: Figure[] = [...policy.reads.high, 'cpuFree', 'memoryFree']
+    // How many tasks of a service there are differs with every service that asks; none is what is always true.
+    this.bounds = { low: newFigures(count, [...policy.reads.low, 'ownTasks']), high: newFigures(count, high) }
+    this.#low = policy.reads.low.map((figure) => columnOf(figure, this.bounds.low, nodes.figures.low))
+    this.#high = high.map((figure) => columnOf(figure, this.bounds.high, nodes.figures.high))
+    this.#movingLow = this.#low.filter(({ figure }) => CHANGED_BY_TASKS.has(figure))
+    this.#movingHigh = this.#high.filter(({ figure }) => CHANGED_BY_TASKS.has(figure))
+    this.#sort()
   }
 
-  endOf(block: number): number {
-    return Math.min(this.list.length, (block + 1) * BLOCK_NODES)
+  isOneNode(block: number): boolean {
+    return block < this.#nodeCount
+  }
+
+  firstIn(block: number): number {
+    return this.#firstIn[block]!
+  }
+
+  endIn(block: number): number {
+    return this.#endIn[block]!
   }
 
   /** False: none of its nodes has so much free. */
   mayHaveRoom(block: number, cpuCores: number, memoryBytes: number): boolean {
-    const { high } = this.rows
-    return high[block * ROW + CPU_FREE]! >= cpuCores && high[block * ROW + MEMORY_FREE]! >= memoryBytes
+    const { cpuFree, memoryFree } = this.bounds.high
+    return cpuFree[block]! >= cpuCores && memoryFree[block]! >= memoryBytes
   }
 
-  /** Catches up with what was placed since, and reckons `bounds` for a task of this need. */
-  bound(need: Need): void {
+  /** Makes the bounds those of what was placed since. */
+  catchUp(): void {
     const { taken } = this.#nodes
-    for (; this.#caughtUpTo < taken.length; this.#caughtUpTo++) this.#widen(taken[this.#caughtUpTo]!)
-    if (this.#changes > CHANGES_BEFORE_SORT * this.list.length) this.#sort(need)
-    this.#policy.scores(this.rows, this.#all, 0, this.count, need, this.bounds)
+    for (; this.#caughtUpTo < taken.length; this.#caughtUpTo++) this.#settle(taken[this.#caughtUpTo]!)
+    if (this.#changes > CHANGES_BEFORE_SORT * this.#nodeCount) this.#sort()
   }
 
-  /** Makes a block's bounds tight. */
-  tighten(block: number): void {
-    if (this.#loose[block] === 0) return
-    this.#loose[block] = 0
-    for (const column of this.#moving) this.#measure(block, column)
-  }
-
-  #measure(block: number, column: number): void {
-    const values = this.#nodes.rows.low
-    const { list } = this
-    const to = this.endOf(block)
-    let least = Number.POSITIVE_INFINITY
-    let most = Number.NEGATIVE_INFINITY
-    for (let at = block * BLOCK_NODES; at < to; at++) {
-      const value = values[list[at]! * ROW + column]!
-      if (value < least) least = value
-      if (value > most) most = value
-    }
-    this.rows.low[block * ROW + column] = least
-    this.rows.high[block * ROW + column] = most
-  }
-
-  #widen(index: number): void {
+  #settle(index: number): void {
     const block = this.#blockOf[index]!
     if (block === -1) return
-    this.#loose[block] = 1
     this.#changes += 1
-    const { low, high } = this.rows
-    const values = this.#nodes.rows.low
-    for (const column of this.#moving) {
-      const value = values[index * ROW + column]!
-      const at = block * ROW + column
-      if (value < low[at]!) low[at] = value
-      if (value > high[at]!) high[at] = value
+    for (const { ofBlocks, ofNodes } of this.#movingLow) this.#settleLow(ofBlocks, block, ofNodes[index]!)
+    for (const { ofBlocks, ofNodes } of this.#movingHigh) this.#settleHigh(ofBlocks, block, ofNodes[index]!)
+  }
+
+  /** The block's least has become `value`. */
+  #settleLow(low: Float64Array, block: number, value: number): void {
+    let was = low[block]!
+    let is = value
+    for (let at = block; is !== was; ) {
+      low[at] = is
+      at = this.#parents[at]!
+      if (at === -1) return
+      const least = low[at]!
+      if (is < least) was = least
+      else if (was === least) is = this.#leastIn(low, at)
+      else return
     }
   }
 
-  /** By score, as far as the width of a key tells scores apart: bounds are right in whatever order nodes stand. */
-  #sort(need: Need): void {
-    const { list } = this
-    const scores = new Float64Array(list.length)
-    this.#policy.scores(this.#nodes.rows, list, 0, list.length, need, scores)
+  /** That less is the greatest now is not looked for: mostly it is what is free, and enough all the same. */
+  #settleHigh(high: Float64Array, block: number, value: number): void {
+    high[block] = value
+    for (let at = this.#parents[block]!; at !== -1 && high[at]! < value; at = this.#parents[at]!) high[at] = value
+  }
+
+  /** For a block that promises room, and in which there is none. */
+  measureRoom(block: number): void {
+    const { cpuFree, memoryFree } = this.bounds.high
+    cpuFree[block] = this.#greatestIn(cpuFree, block)
+    memoryFree[block] = this.#greatestIn(memoryFree, block)
+  }
+
+  #leastIn(low: Float64Array, block: number): number {
+    const to = this.#endIn[block]!
     let least = Number.POSITIVE_INFINITY
-    let most = Number.NEGATIVE_INFINITY
-    for (const score of scores) {
-      least = Math.min(least, score)
-      most = Math.max(most, score)
+    for (let at = this.#firstIn[block]!; at < to; at++) if (low[at]! < least) least = low[at]!
+    return least
+  }
+
+  #greatestIn(high: Float64Array, block: number): number {
+    const to = this.#endIn[block]!
+    let greatest = Number.NEGATIVE_INFINITY
+    for (let at = this.#firstIn[block]!; at < to; at++) if (high[at]! > greatest) greatest = high[at]!
+    return greatest
+  }
+
+  /** By size, and in it by shape, as far as the width of a key tells shapes apart: bounds hold in whatever order nodes stand. */
+  #sort(): void {
+    this.#changes = 0
+    const { shape } = this.#policy
+    if (shape) {
+      const keys = this.#keysBy(shape)
+      // Without a comparing function numbers are sorted natively, in place.
+      keys.sort()
+      for (let at = 0; at < keys.length; at++) this.firstIndex[at] = keys[at]! % INDEXES_MAX
     }
-    const scale = most > least ? SCORE_STEPS / (most - least) : 0
-    // Without a comparing function numbers are sorted natively, in place.
-    const keys = scores
-    for (let at = 0; at < keys.length; at++)
-      keys[at] = Math.floor((keys[at]! - least) * scale) * INDEXES_MAX + list[at]!
-    keys.sort()
-    for (let at = 0; at < keys.length; at++) list[at] = keys[at]! % INDEXES_MAX
     this.#lay()
   }
 
-  #lay(): void {
-    this.firstIndex.fill(this.#nodes.count)
-    for (let at = 0; at < this.list.length; at++) {
-      const block = Math.floor(at / BLOCK_NODES)
-      this.#blockOf[this.list[at]!] = block
-      this.firstIndex[block] = Math.min(this.firstIndex[block]!, this.list[at]!)
+  #keysBy(shape: NonNullable<Policy['shape']>): Float64Array {
+    const { figures, sizes } = this.#nodes
+    const { firstIndex } = this
+    const keys = new Float64Array(this.#nodeCount)
+    let least = Number.POSITIVE_INFINITY
+    let most = Number.NEGATIVE_INFINITY
+    for (let at = 0; at < keys.length; at++) {
+      const value = shape(figures.low, firstIndex[at]!)
+      keys[at] = value
+      if (value < least) least = value
+      if (value > most) most = value
     }
-    this.#loose.fill(0)
-    for (let block = 0; block < this.count; block++) {
-      for (const column of this.#columns) this.#measure(block, column)
+    const scale = most > least ? (SHAPE_STEPS - 1) / (most - least) : 0
+    for (let at = 0; at < keys.length; at++) {
+      const index = firstIndex[at]!
+      const step = Math.floor((keys[at]! - least) * scale)
+      keys[at] = (sizes[index]! * SHAPE_STEPS + step) * INDEXES_MAX + index
+    }
+    return keys
+  }
+
+  /** The blocks over the nodes as these stand in `firstIndex`. */
+  #lay(): void {
+    const { firstIndex } = this
+    for (let block = 0; block < this.#nodeCount; block++) this.#blockOf[firstIndex[block]!] = block
+    for (let block = this.#nodeCount; block <= this.root; block++) {
+      let first = this.#nodes.count
+      for (let at = this.firstIn(block); at < this.endIn(block); at++) first = Math.min(first, firstIndex[at]!)
+      firstIndex[block] = first
+    }
+    for (const { ofBlocks, ofNodes } of this.#low) {
+      for (let block = 0; block < this.#nodeCount; block++) ofBlocks[block] = ofNodes[firstIndex[block]!]!
+      for (let block = this.#nodeCount; block <= this.root; block++) ofBlocks[block] = this.#leastIn(ofBlocks, block)
+    }
+    for (const { ofBlocks, ofNodes } of this.#high) {
+      for (let block = 0; block < this.#nodeCount; block++) ofBlocks[block] = ofNodes[firstIndex[block]!]!
+      for (let block = this.#nodeCount; block <= this.root; block++) ofBlocks[block] = this.#greatestIn(ofBlocks, block)
     }
     this.#caughtUpTo = this.#nodes.taken.length
-    this.#changes = 0
   }
 }
 
-/** Sorting costs as much as some hundred placements; it is done once so many times the nodes have changed. */
-const CHANGES_BEFORE_SORT = 0.7
+function columnOf(figure: Figure, ofBlocks: Figures, ofNodes: Figures): Column {
+  return { figure, ofBlocks: ofBlocks[figure], ofNodes: ofNodes[figure] }
+}
 
-/** A key is a score in so many steps and an index below so many: together 53 bits, all that a number holds exactly. */
-const SCORE_STEPS = 2 ** 29
+/** By block the one that holds it: first so many of one node, then the next larger ones, and so on until one holds all; it has -1. */
+function parentsOver(nodeCount: number): Int32Array {
+  const parents: number[] = []
+  let count = nodeCount
+  do {
+    const larger = Math.max(1, Math.ceil(count / BLOCK_SIZE))
+    const next = parents.length + count
+    for (let at = 0; at < count; at++) parents.push(next + Math.floor(at / BLOCK_SIZE))
+    count = larger
+  } while (count > 1)
+  return Int32Array.from([...parents, -1])
+}
+
+/** Sorting costs as much as some hundred placements; it is done once so many times the nodes have changed. */
+const CHANGES_BEFORE_SORT = 1
+
+/** A key is a size, a shape in so many steps, and an index below so many: together 53 bits, all that a number holds exactly. */
+const SHAPE_STEPS = 2 ** 30 / SIZES
 const INDEXES_MAX = 2 ** 23

@@ -10,16 +10,16 @@
  * Both look at columns of figures (`nodes.ts`); a test holds both to a reference that knows neither.
  */
 import type { PolicyName } from '../../../shared/spec.ts'
-import type { NodeName, TaskId } from '../../world.ts'
-import { fixedKeyOf, fixedRefusalOf, otherRefusalFor } from '../checks/all.ts'
+import type { NodeName, Refusal, TaskId } from '../../world.ts'
+import { fixedRefusalOf, otherRefusalFor } from '../checks/all.ts'
 import { attributeOf } from '../checks/constraint.ts'
-import type { Picture } from '../picture.ts'
+import type { NodePicture, Picture } from '../picture.ts'
 import { POLICIES } from '../policies/all.ts'
-import { type Need, OWN_TASKS, type Policy, ROW } from '../policies/policy.ts'
+import type { Need, Policy } from '../policies/policy.ts'
 import { hasWishes, reluctance, swaysItself } from '../reluctance.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { hasNamedVolume } from '../service-facts.ts'
-import { Blocks } from './blocks.ts'
+import { type NodeClass, NodeClasses } from './classes.ts'
 import { firstNode, type Group, groupFor, newGroup, order, settleFirst } from './groups.ts'
 import { NodeHeap } from './node-heap.ts'
 import { Nodes } from './nodes.ts'
@@ -41,7 +41,7 @@ export class Engine {
   readonly nodes: Nodes
   readonly cost: Cost = { checks: 0, scores: 0, bounds: 0, comparisons: 0 }
   readonly #policy: PolicyName
-  readonly #classes = new Map<string, NodeClass>()
+  readonly #classes: NodeClasses
   readonly #scores: Float64Array
   readonly #heap: NodeHeap
   readonly #one = new Int32Array(1)
@@ -52,6 +52,7 @@ export class Engine {
   constructor(picture: Picture, policy: PolicyName) {
     this.nodes = new Nodes(picture)
     this.#policy = policy
+    this.#classes = new NodeClasses(this.nodes, this.cost)
     this.#scores = new Float64Array(this.nodes.count)
     this.#heap = new NodeHeap(this.nodes.count)
     this.#isTainted = this.nodes.seen.some(({ node }) => node.taints.length > 0)
@@ -92,7 +93,7 @@ export class Engine {
 
   /** How many nodes could take the task now. */
   countFitting(request: PlaceRequest): number {
-    return this.#count(this.#wanted(request), this.#eligibleFor(request))
+    return this.#count(this.#wanted(request), this.#classes.of(request).eligible)
   }
 
   #count(wanted: Wanted, list: Int32Array): number {
@@ -106,7 +107,8 @@ export class Engine {
     this.nodes.askFor(request.service.name)
     const wanted = this.#wanted(request)
     const best: { index: number; score: number }[] = []
-    for (const tier of this.#tiersFor(request)) best.push(...this.#bestIn(tier, wanted, max - best.length))
+    for (const tier of this.#tiersFor(request, this.#classes.of(request)))
+      best.push(...this.#bestIn(tier, wanted, max - best.length))
     return best
   }
 
@@ -125,7 +127,7 @@ export class Engine {
   /** The parts of a node's score for the task. */
   partsOf(request: PlaceRequest, index: number): Record<string, number> {
     this.nodes.askFor(request.service.name)
-    return this.policyOf(request).parts(this.nodes.rows, index, this.needOf(request))
+    return this.policyOf(request).parts(this.nodes.figures, index, this.needOf(request))
   }
 
   // ---------------------------------------------------------------- one batch
@@ -151,11 +153,12 @@ export class Engine {
   #placeAlike(batch: Batch, chosen: Chosen): void {
     const first = batch.requests[batch.from]!
     const wanted = this.#wanted(first)
-    const tiers = this.#tiersFor(first)
+    const nodeClass = this.#classes.of(first)
+    const tiers = this.#tiersFor(first, nodeClass)
     if (tiers.length > 1) this.#placeInTiers(batch, wanted, tiers, chosen)
-    else if (isSpread(first)) this.#placeInGroups(batch, wanted, this.#eligibleFor(first), chosen)
-    else if (batch.to - batch.from > SEARCHED_MAX) this.#placeByHeap(batch, wanted, tiers[0]!, chosen)
-    else this.#placeBySearch(batch, wanted, chosen)
+    else if (isSpread(first)) this.#placeInGroups(batch, wanted, nodeClass.eligible, chosen)
+    else if (batch.to - batch.from > SEARCHED_MAX) this.#placeByHeap(batch, wanted, nodeClass.eligible, chosen)
+    else this.#placeBySearch(batch, wanted, nodeClass, chosen)
   }
 
   /** Nodes against which less speaks come first, however good the others are. */
@@ -177,9 +180,8 @@ export class Engine {
   }
 
   /** The eligible nodes by how much speaks against them, least first; mostly that is nothing, and there is one tier. */
-  #tiersFor(request: PlaceRequest): readonly Int32Array[] {
-    const eligible = this.#eligibleFor(request)
-    if (!this.#isTainted && !hasWishes(request)) return [eligible]
+  #tiersFor(request: PlaceRequest, { eligible, tiers: plain }: NodeClass): readonly Int32Array[] {
+    if (!this.#isTainted && !hasWishes(request)) return plain
     const tiers = new Map<number, number[]>()
     for (const index of eligible) {
       const against = reluctance(request, this.nodes.seen[index]!)
@@ -188,11 +190,11 @@ export class Engine {
       else tiers.set(against, [index])
     }
     const order = [...tiers.keys()].sort((a, b) => a - b)
-    return order.length > 1 ? order.map((against) => Int32Array.from(tiers.get(against)!)) : [eligible]
+    return order.length > 1 ? order.map((against) => Int32Array.from(tiers.get(against)!)) : plain
   }
 
-  #placeBySearch({ requests, from, to }: Batch, wanted: Wanted, chosen: Chosen): void {
-    const blocks = this.#blocksFor(requests[from]!, wanted.policy)
+  #placeBySearch({ requests, from, to }: Batch, wanted: Wanted, nodeClass: NodeClass, chosen: Chosen): void {
+    const blocks = this.#classes.blocksOf(nodeClass, wanted.policy)
     for (let at = from; at < to; at++) {
       const index = searchBest(wanted, this.nodes, blocks, this.cost)
       chosen(requests[at]!, index, null)
@@ -234,12 +236,12 @@ export class Engine {
   /** Tasks of all eligible nodes count in their groups, also where there is no room for more. */
   #groupsFor(request: PlaceRequest, wanted: Wanted, list: Int32Array): { root: Group; fitting: number } {
     const { spreadOver } = request.version.spec.placement
-    const { seen, rows } = this.nodes
+    const { seen, figures } = this.nodes
     const root = newGroup()
     const groups = new Map<number, Group>()
-    for (const index of this.#eligibleFor(request)) {
+    for (const index of this.#classes.of(request).eligible) {
       const values = spreadOver.map((attribute) => attributeOf(seen[index]!.node, attribute) ?? '')
-      const group = groupFor(root, values, rows.low[index * ROW + OWN_TASKS]!)
+      const group = groupFor(root, values, figures.low.ownTasks[index]!)
       group.nodeCount += 1
       groups.set(index, group)
     }
@@ -255,7 +257,7 @@ export class Engine {
   }
 
   #eachFitting(list: Int32Array, wanted: Wanted, found: (index: number, score: number) => void): void {
-    wanted.policy.scores(this.nodes.rows, list, 0, list.length, wanted.need, this.#scores)
+    wanted.policy.scores(this.nodes.figures, list, 0, list.length, wanted.need, this.#scores)
     this.cost.scores += list.length
     for (let at = 0; at < list.length; at++) {
       if (this.#fits(wanted, list[at]!)) found(list[at]!, this.#scores[at]!)
@@ -263,12 +265,12 @@ export class Engine {
   }
 
   #fits(wanted: Wanted, index: number): boolean {
-    return this.nodes.hasRoom(index, wanted.cpuCores, wanted.memoryBytes) && wanted.passes(index)
+    return this.nodes.hasRoom(index, wanted.cpuCores, wanted.memoryBytes) && (wanted.passes?.(index) ?? true)
   }
 
   #scoreOf({ policy, need }: Wanted, index: number): number {
     this.#one[0] = index
-    policy.scores(this.nodes.rows, this.#one, 0, 1, need, this.#oneScore)
+    policy.scores(this.nodes.figures, this.#one, 0, 1, need, this.#oneScore)
     this.cost.scores += 1
     return this.#oneScore[0]!
   }
@@ -280,16 +282,20 @@ export class Engine {
   #wanted(request: PlaceRequest): Wanted {
     const { reservation } = request.version.spec.task.container.resources
     const { cpuCores, memoryBytes } = reservation
-    const { seen } = this.nodes
-    const otherRefusal = otherRefusalFor(request, seen[0]!.cluster)
     return {
       policy: this.policyOf(request),
       need: this.needOf(request),
       promised: reservation,
       cpuCores: cpuCores === 0 ? Number.NEGATIVE_INFINITY : cpuCores,
       memoryBytes: memoryBytes === 0 ? Number.NEGATIVE_INFINITY : memoryBytes,
-      passes: (index) => otherRefusal(seen[index]!) === null,
+      passes: this.#otherChecksFor(request),
     }
+  }
+
+  #otherChecksFor(request: PlaceRequest): Wanted['passes'] {
+    const { seen } = this.nodes
+    const otherRefusal = otherRefusalFor(request, seen[0]!.cluster)
+    return otherRefusal === null ? null : passesOn(seen, otherRefusal)
   }
 
   // ---------------------------------------------------------------- bound to one node
@@ -325,44 +331,16 @@ export class Engine {
     this.#take(wanted, index)
     return true
   }
-
-  // ---------------------------------------------------------------- what passes the fixed checks
-
-  #eligibleFor(request: PlaceRequest): Int32Array {
-    return this.#classOf(request).eligible
-  }
-
-  #blocksFor(request: PlaceRequest, policy: Policy): Blocks {
-    const { eligible, blocks } = this.#classOf(request)
-    const known = blocks.get(policy)
-    if (known) return known
-    const made = new Blocks(this.nodes, policy, eligible)
-    blocks.set(policy, made)
-    return made
-  }
-
-  #classOf(request: PlaceRequest): NodeClass {
-    const key = fixedKeyOf(request.version)
-    const known = this.#classes.get(key)
-    if (known) return known
-    const { seen } = this.nodes
-    const eligible: number[] = []
-    for (let index = 0; index < seen.length; index++) {
-      if (fixedRefusalOf(request, seen[index]!) === null) eligible.push(index)
-    }
-    this.cost.checks += seen.length
-    // The one that was made first gives way.
-    if (this.#classes.size >= CLASSES_MAX) this.#classes.delete(this.#classes.keys().next().value!)
-    const made: NodeClass = { eligible: Int32Array.from(eligible), blocks: new Map() }
-    this.#classes.set(key, made)
-    return made
-  }
 }
 
 const NOTHING_PLANNED: ReadonlyMap<TaskId, NodeName> = new Map()
 
 /** Requests of one version: those from `from` until before `to`. */
 type Batch = { requests: readonly PlaceRequest[]; from: number; to: number }
+
+function passesOn(seen: readonly NodePicture[], refusal: (seen: NodePicture) => Refusal | null): Wanted['passes'] {
+  return (index) => refusal(seen[index]!) === null
+}
 
 function isSpread({ version }: PlaceRequest): boolean {
   return version.spec.placement.spreadOver.length > 0
@@ -373,12 +351,6 @@ function isBound({ requests, from, to }: Batch): boolean {
   for (let at = from; at < to; at++) if (boundTo(requests[at]!) !== null) return true
   return false
 }
-
-/** The nodes that versions of the same constraints may go to, and for each policy that asked their blocks. */
-type NodeClass = { eligible: Int32Array; blocks: Map<Policy, Blocks> }
-
-/** Each costs some tens of bytes a node. */
-const CLASSES_MAX = 256
 
 /** The one node that the task can go to, if there is only one. */
 export function boundTo({ onlyNode, service, slot, version }: PlaceRequest): NodeName | null {

@@ -1,44 +1,28 @@
 /**
- * The nodes of a picture as rows of numbers: what policies and the two commonest checks read, so that looking at a node
- * costs a few loads from one or two cache lines and allocates nothing. In the order of the nodes' names, which settles
- * what is equal otherwise.
+ * The nodes of a picture as columns of numbers: what policies and the two commonest checks read, so that looking at a node
+ * costs a few loads and allocates nothing. In the order of the nodes' names, which settles what is equal otherwise.
  */
 import type { NodeName, ServiceName } from '../../world.ts'
 import { CORES_ROUNDING } from '../checks/cpu.ts'
 import type { NodePicture, Picture } from '../picture.ts'
-import {
-  BUSIEST_LOAD,
-  CPU_FREE,
-  CPU_LOAD,
-  CPU_SHARE,
-  LOAD_PER_BYTE,
-  LOAD_PER_CORE,
-  MEMORY_FREE,
-  MEMORY_LOAD,
-  MEMORY_SHARE,
-  type Need,
-  OWN_TASKS,
-  PRESSURE,
-  ROW,
-  type Rows,
-  SCARCEST_SHARE,
-  SHARE_PER_BYTE,
-  SHARE_PER_CORE,
-} from '../policies/policy.ts'
+import { type Bounds, type Need, newFigures } from '../policies/policy.ts'
 
 export class Nodes {
   /** By index. */
   readonly seen: NodePicture[]
   /** For nodes low and high are one array: a node's figure is what it is. */
-  readonly rows: Rows
+  readonly figures: Bounds
+  /** By index a number below `SIZES` for CPU and memory together: nodes that are about as large have one. */
+  readonly sizes: Int32Array
   /** Indexes of nodes in the order in which they took tasks: who keeps something derived catches up from here. */
   readonly taken: number[] = []
-  /** What the rows are reckoned from, in rows of their own. */
+  /** What the figures are reckoned from, in rows. */
   readonly #sums: Float64Array
   readonly #indexes = new Map<NodeName, number>()
   #service: ServiceName | null = null
-  /** Those with tasks of `#service`. */
+  /** Those with tasks of `#service`: the first so many. An array that is emptied gives its memory back each time. */
   readonly #counted: number[] = []
+  #countedCount = 0
   /** How many services were asked for by looking at every node. */
   #scans = 0
   /** By service the nodes with tasks of it, and some that had: made when many services are asked for one after the other. */
@@ -49,8 +33,9 @@ export class Nodes {
     if (!isSorted(seen)) seen.sort((a, b) => (a.node.name < b.node.name ? -1 : 1))
     this.seen = seen
     this.#sums = new Float64Array(seen.length * SUMS)
-    const rows = new Float64Array(seen.length * ROW)
-    this.rows = { low: rows, high: rows }
+    this.sizes = new Int32Array(seen.length)
+    const figures = newFigures(seen.length)
+    this.figures = { low: figures, high: figures }
     for (let index = 0; index < seen.length; index++) {
       this.#indexes.set(seen[index]!.node.name, index)
       this.#read(index)
@@ -68,8 +53,8 @@ export class Nodes {
 
   /** Whether there is so much of CPU and memory; minus infinity asks for nothing. */
   hasRoom(index: number, cpuCores: number, memoryBytes: number): boolean {
-    const { high } = this.rows
-    return high[index * ROW + CPU_FREE]! >= cpuCores && high[index * ROW + MEMORY_FREE]! >= memoryBytes
+    const { cpuFree, memoryFree } = this.figures.high
+    return cpuFree[index]! >= cpuCores && memoryFree[index]! >= memoryBytes
   }
 
   /** One more task of the service that `askFor` named. Adds as `hold` does, so that both come to the same sums. */
@@ -82,7 +67,7 @@ export class Nodes {
     sums[at + MEMORY_UNMEASURED]! += need.memoryBytes
     sums[at + CPU_PROMISED]! += promised.cpuCores
     sums[at + MEMORY_PROMISED]! += promised.memoryBytes
-    const own = this.rows.low[index * ROW + OWN_TASKS]!
+    const own = this.figures.low.ownTasks[index]!
     if (own === 0 && this.#service !== null) this.#byService?.get(this.#service)?.push(index)
     this.#count(index, own + 1)
     this.#reckon(index)
@@ -98,11 +83,12 @@ export class Nodes {
     this.#reckon(index)
   }
 
-  /** Makes `OWN_TASKS` those of the service. Most services of which a first task is placed have none. */
+  /** Makes `ownTasks` those of the service. Most services of which a first task is placed have none. */
   askFor(service: ServiceName): void {
     if (service === this.#service) return
-    for (const index of this.#counted) this.rows.low[index * ROW + OWN_TASKS] = 0
-    this.#counted.length = 0
+    const { ownTasks } = this.figures.low
+    for (let at = 0; at < this.#countedCount; at++) ownTasks[this.#counted[at]!] = 0
+    this.#countedCount = 0
     this.#service = service
     if (!this.seen[0]?.cluster.tasksByService.has(service)) return
     if (this.#byService === null && ++this.#scans > SCANS_MAX) this.#byService = this.#indexServices()
@@ -124,22 +110,21 @@ export class Nodes {
   }
 
   #count(index: number, own: number): void {
-    if (this.rows.low[index * ROW + OWN_TASKS] === 0) this.#counted.push(index)
-    this.rows.low[index * ROW + OWN_TASKS] = own
+    const { ownTasks } = this.figures.low
+    if (ownTasks[index] === 0) this.#counted[this.#countedCount++] = index
+    ownTasks[index] = own
   }
 
   #read(index: number): void {
     const { node, room, need, needUnmeasured, cpuCoresPromised, memoryBytesPromised } = this.seen[index]!
     const { inventory, loadHistory } = node
-    const row = this.rows.low
-    const at = index * ROW
-    row[at + SHARE_PER_CORE] = shareOfOne(room.cpuCores)
-    row[at + SHARE_PER_BYTE] = shareOfOne(room.memoryBytes)
-    row[at + LOAD_PER_CORE] = shareOfOne(inventory?.cpuCores ?? 0)
-    row[at + LOAD_PER_BYTE] = shareOfOne(inventory?.memoryBytes ?? 0)
-    row[at + PRESSURE] = loadHistory.peak?.pressure ?? 0
-    row[at + CPU_PEAK] = loadHistory.peak?.cpu ?? 0
-    row[at + MEMORY_PEAK] = loadHistory.peak?.memory ?? 0
+    const { sharePerCore, sharePerByte, loadPerCore, loadPerByte, pressure } = this.figures.low
+    this.sizes[index] = sizeStep(room.cpuCores / CORES_LEAST) * SIZE_STEPS + sizeStep(room.memoryBytes / BYTES_LEAST)
+    sharePerCore[index] = shareOfOne(room.cpuCores)
+    sharePerByte[index] = shareOfOne(room.memoryBytes)
+    loadPerCore[index] = shareOfOne(inventory?.cpuCores ?? 0)
+    loadPerByte[index] = shareOfOne(inventory?.memoryBytes ?? 0)
+    pressure[index] = loadHistory.peak?.pressure ?? 0
     // A node never measured counts with what all its tasks are assumed to need.
     const unmeasured = loadHistory.peak === null ? need : needUnmeasured
     this.#sums.set(
@@ -152,29 +137,30 @@ export class Nodes {
         memoryBytesPromised,
         room.cpuCores,
         room.memoryBytes,
+        loadHistory.peak?.cpu ?? 0,
+        loadHistory.peak?.memory ?? 0,
       ],
       index * SUMS,
     )
   }
 
   #reckon(index: number): void {
-    const row = this.rows.low
+    const figures = this.figures.low
     const sums = this.#sums
-    const at = index * ROW
     const from = index * SUMS
-    const cpu = sums[from + CPU_NEED]! * row[at + SHARE_PER_CORE]!
-    const memory = sums[from + MEMORY_NEED]! * row[at + SHARE_PER_BYTE]!
-    row[at + CPU_SHARE] = cpu
-    row[at + MEMORY_SHARE] = memory
-    row[at + SCARCEST_SHARE] = Math.max(cpu, memory)
+    const cpu = sums[from + CPU_NEED]! * figures.sharePerCore[index]!
+    const memory = sums[from + MEMORY_NEED]! * figures.sharePerByte[index]!
+    figures.cpuShare[index] = cpu
+    figures.memoryShare[index] = memory
+    figures.scarcestShare[index] = Math.max(cpu, memory)
     // As the checks of CPU and memory reckon it.
-    row[at + CPU_FREE] = sums[from + CPU_ROOM]! - sums[from + CPU_PROMISED]! + CORES_ROUNDING
-    row[at + MEMORY_FREE] = sums[from + MEMORY_ROOM]! - sums[from + MEMORY_PROMISED]!
-    const cpuLoad = row[at + CPU_PEAK]! + sums[from + CPU_UNMEASURED]! * row[at + LOAD_PER_CORE]!
-    const memoryLoad = row[at + MEMORY_PEAK]! + sums[from + MEMORY_UNMEASURED]! * row[at + LOAD_PER_BYTE]!
-    row[at + CPU_LOAD] = cpuLoad
-    row[at + MEMORY_LOAD] = memoryLoad
-    row[at + BUSIEST_LOAD] = Math.max(cpuLoad, memoryLoad)
+    figures.cpuFree[index] = sums[from + CPU_ROOM]! - sums[from + CPU_PROMISED]! + CORES_ROUNDING
+    figures.memoryFree[index] = sums[from + MEMORY_ROOM]! - sums[from + MEMORY_PROMISED]!
+    const cpuLoad = sums[from + CPU_PEAK]! + sums[from + CPU_UNMEASURED]! * figures.loadPerCore[index]!
+    const memoryLoad = sums[from + MEMORY_PEAK]! + sums[from + MEMORY_UNMEASURED]! * figures.loadPerByte[index]!
+    figures.cpuLoad[index] = cpuLoad
+    figures.memoryLoad[index] = memoryLoad
+    figures.busiestLoad[index] = Math.max(cpuLoad, memoryLoad)
   }
 }
 
@@ -189,7 +175,7 @@ function listIn(byService: Map<ServiceName, number[]>, service: ServiceName): nu
   return list
 }
 
-const SUMS = 8
+const SUMS = 10
 const CPU_NEED = 0
 const MEMORY_NEED = 1
 const CPU_UNMEASURED = 2
@@ -198,9 +184,18 @@ const CPU_PROMISED = 4
 const MEMORY_PROMISED = 5
 const CPU_ROOM = 6
 const MEMORY_ROOM = 7
-/** What is left of the rows. */
-const CPU_PEAK = 14
-const MEMORY_PEAK = 15
+const CPU_PEAK = 8
+const MEMORY_PEAK = 9
+
+/** Half a doubling is a step: of CPU from a quarter of a core to more than 10,000, of memory from 64 MiB to more than 2 TiB. */
+const SIZE_STEPS = 32
+const CORES_LEAST = 0.25
+const BYTES_LEAST = 64 * 1024 * 1024
+export const SIZES = SIZE_STEPS * SIZE_STEPS
+
+function sizeStep(timesLeast: number): number {
+  return Math.min(SIZE_STEPS - 1, Math.round(2 * Math.log2(Math.max(1, timesLeast))))
+}
 
 /** Of nothing, one more is more than anybody has. */
 const SHARE_OF_NOTHING = 1e6

@@ -1,13 +1,4 @@
-import {
-  CPU_SHARE,
-  MEMORY_SHARE,
-  type Need,
-  type Policy,
-  ROW,
-  type Rows,
-  SHARE_PER_BYTE,
-  SHARE_PER_CORE,
-} from './policy.ts'
+import type { Bounds, Need, Policy } from './policy.ts'
 import { overflowAfter } from './shares.ts'
 
 /**
@@ -19,21 +10,24 @@ import { overflowAfter } from './shares.ts'
  */
 export const binpack: Policy = {
   name: 'binpack',
-  reads: [CPU_SHARE, MEMORY_SHARE, SHARE_PER_CORE, SHARE_PER_BYTE],
-  scores(nodes, list, from, to, need, into) {
-    for (let at = from; at < to; at++) into[at - from] = score(nodes, list[at]! * ROW, need)
+  reads: {
+    low: ['cpuShare', 'memoryShare', 'sharePerCore', 'sharePerByte'],
+    high: ['cpuShare', 'memoryShare', 'sharePerCore', 'sharePerByte'],
   },
+  scores(nodes, list, from, to, need, into) {
+    for (let at = from; at < to; at++) into[at - from] = score(nodes, list[at]!, need)
+  },
+  shape: (figures, node) => partOf(leftOf(figures.cpuShare[node]!), leftOf(figures.memoryShare[node]!)),
   // A task that runs is not moved for a better shape: only for fewer or fuller nodes.
   worth(nodes, list, from, to, need, into) {
-    for (let at = from; at < to; at++) into[at - from] = leftAfter(nodes, list[at]! * ROW, need)
+    for (let at = from; at < to; at++) into[at - from] = leftAfter(nodes, list[at]!, need)
   },
   parts({ low, high }, node, { cpuCores, memoryBytes }) {
-    const row = node * ROW
     return {
-      shapeApart: misfit({ low, high }, row, { cpuCores, memoryBytes }),
-      cpuShareLeft: leftOf(high[row + CPU_SHARE]! + cpuCores * high[row + SHARE_PER_CORE]!),
-      memoryShareLeft: leftOf(high[row + MEMORY_SHARE]! + memoryBytes * high[row + SHARE_PER_BYTE]!),
-      overfilled: overflowAfter(low, row, { cpuCores, memoryBytes }),
+      shapeApart: misfit({ low, high }, node, { cpuCores, memoryBytes }),
+      cpuShareLeft: leftOf(high.cpuShare[node]! + cpuCores * high.sharePerCore[node]!),
+      memoryShareLeft: leftOf(high.memoryShare[node]! + memoryBytes * high.sharePerByte[node]!),
+      overfilled: overflowAfter(low, node, { cpuCores, memoryBytes }),
     }
   },
 }
@@ -44,35 +38,33 @@ const OVERFILLED = 100
 /** What is left settles what is nearly alike in shape. */
 const LEFT = 0.02
 
-function score({ low, high }: Rows, row: number, need: Need): number {
-  return (
-    misfit({ low, high }, row, need) + squaresLeft({ low, high }, row, need) * LEFT + penalty({ low, high }, row, need)
-  )
+function score(rows: Bounds, node: number, need: Need): number {
+  return misfit(rows, node, need) + squaresLeft(rows, node, need) * LEFT + penalty(rows, node, need)
 }
 
-function leftAfter(rows: Rows, row: number, need: Need): number {
-  return squaresLeft(rows, row, need) + penalty(rows, row, need)
+function leftAfter(rows: Bounds, node: number, need: Need): number {
+  return squaresLeft(rows, node, need) + penalty(rows, node, need)
 }
 
-function squaresLeft({ high }: Rows, row: number, need: Need): number {
-  const cpu = leftOf(high[row + CPU_SHARE]! + need.cpuCores * high[row + SHARE_PER_CORE]!)
-  const memory = leftOf(high[row + MEMORY_SHARE]! + need.memoryBytes * high[row + SHARE_PER_BYTE]!)
+function squaresLeft({ high }: Bounds, node: number, need: Need): number {
+  const cpu = leftOf(high.cpuShare[node]! + need.cpuCores * high.sharePerCore[node]!)
+  const memory = leftOf(high.memoryShare[node]! + need.memoryBytes * high.sharePerByte[node]!)
   return cpu * cpu + memory * memory
 }
 
-function penalty({ low, high }: Rows, row: number, need: Need): number {
-  const over = overflowAfter(low, row, need)
-  return (high[row + CPU_SHARE]! > 0 ? 0 : EMPTY) + (over > 0 ? OVERFILLED + over : 0)
+function penalty({ low, high }: Bounds, node: number, need: Need): number {
+  const over = overflowAfter(low, node, need)
+  return (high.cpuShare[node]! > 0 ? 0 : EMPTY) + (over > 0 ? OVERFILLED + over : 0)
 }
 
 /** How far CPU's part in the free room is from its part in the task: 0 to 1. Of a block the least of any: 0 where they may be alike. */
-function misfit({ low, high }: Rows, row: number, { cpuCores, memoryBytes }: Need): number {
-  const cpuLeast = leftOf(high[row + CPU_SHARE]!)
-  const cpuMost = leftOf(low[row + CPU_SHARE]!)
-  const memoryLeast = leftOf(high[row + MEMORY_SHARE]!)
-  const memoryMost = leftOf(low[row + MEMORY_SHARE]!)
-  const neededLeast = partOf(cpuCores * low[row + SHARE_PER_CORE]!, memoryBytes * high[row + SHARE_PER_BYTE]!)
-  const neededMost = partOf(cpuCores * high[row + SHARE_PER_CORE]!, memoryBytes * low[row + SHARE_PER_BYTE]!)
+function misfit({ low, high }: Bounds, node: number, { cpuCores, memoryBytes }: Need): number {
+  const cpuLeast = leftOf(high.cpuShare[node]!)
+  const cpuMost = leftOf(low.cpuShare[node]!)
+  const memoryLeast = leftOf(high.memoryShare[node]!)
+  const memoryMost = leftOf(low.memoryShare[node]!)
+  const neededLeast = partOf(cpuCores * low.sharePerCore[node]!, memoryBytes * high.sharePerByte[node]!)
+  const neededMost = partOf(cpuCores * high.sharePerCore[node]!, memoryBytes * low.sharePerByte[node]!)
   return Math.max(0, partOf(cpuLeast, memoryMost) - neededMost, neededLeast - partOf(cpuMost, memoryLeast))
 }
 

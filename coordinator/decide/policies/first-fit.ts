@@ -1,4 +1,4 @@
-import { CPU_SHARE, MEMORY_SHARE, type Policy, ROW, SHARE_PER_BYTE, SHARE_PER_CORE } from './policy.ts'
+import type { Policy } from './policy.ts'
 import { overflowAfter } from './shares.ts'
 
 /**
@@ -7,9 +7,9 @@ import { overflowAfter } from './shares.ts'
  */
 export const firstFit: Policy = {
   name: 'first-fit',
-  reads: [CPU_SHARE, MEMORY_SHARE, SHARE_PER_CORE, SHARE_PER_BYTE],
+  reads: { low: ['cpuShare', 'memoryShare', 'sharePerCore', 'sharePerByte'], high: [] },
   scores({ low }, list, from, to, need, into) {
-    for (let at = from; at < to; at++) into[at - from] = overflowAfter(low, list[at]! * ROW, need)
+    for (let at = from; at < to; at++) into[at - from] = overflowAfter(low, list[at]!, need)
   },
-  parts: ({ low }, node, need) => ({ overfilled: overflowAfter(low, node * ROW, need), place: node + 1 }),
+  parts: ({ low }, node, need) => ({ overfilled: overflowAfter(low, node, need), place: node + 1 }),
 }

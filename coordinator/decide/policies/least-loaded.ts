@@ -1,13 +1,4 @@
-import {
-  BUSIEST_LOAD,
-  CPU_LOAD,
-  LOAD_PER_BYTE,
-  LOAD_PER_CORE,
-  MEMORY_LOAD,
-  type Policy,
-  PRESSURE,
-  ROW,
-} from './policy.ts'
+import type { Policy } from './policy.ts'
 import { busiestAfter } from './shares.ts'
 
 /**
@@ -18,19 +9,19 @@ import { busiestAfter } from './shares.ts'
  */
 export const leastLoaded: Policy = {
   name: 'least-loaded',
-  reads: [CPU_LOAD, MEMORY_LOAD, BUSIEST_LOAD, LOAD_PER_CORE, LOAD_PER_BYTE, PRESSURE],
+  reads: { low: ['cpuLoad', 'memoryLoad', 'busiestLoad', 'loadPerCore', 'loadPerByte', 'pressure'], high: [] },
   scores({ low }, list, from, to, need, into) {
     for (let at = from; at < to; at++) {
-      const row = list[at]! * ROW
-      into[at - from] = busiestAfter(low, row, need) + low[row + PRESSURE]!
+      const node = list[at]!
+      into[at - from] = busiestAfter(low, node, need) + low.pressure[node]!
     }
   },
+  shape: (figures, node) => figures.cpuLoad[node]! - figures.memoryLoad[node]!,
   parts({ low }, node, { cpuCores, memoryBytes }) {
-    const row = node * ROW
     return {
-      cpuLoadAfter: low[row + CPU_LOAD]! + cpuCores * low[row + LOAD_PER_CORE]!,
-      memoryLoadAfter: low[row + MEMORY_LOAD]! + memoryBytes * low[row + LOAD_PER_BYTE]!,
-      pressure: low[row + PRESSURE]!,
+      cpuLoadAfter: low.cpuLoad[node]! + cpuCores * low.loadPerCore[node]!,
+      memoryLoadAfter: low.memoryLoad[node]! + memoryBytes * low.loadPerByte[node]!,
+      pressure: low.pressure[node]!,
     }
   },
 }

@@ -1,13 +1,4 @@
-import {
-  CPU_SHARE,
-  MEMORY_SHARE,
-  OWN_TASKS,
-  type Policy,
-  ROW,
-  SCARCEST_SHARE,
-  SHARE_PER_BYTE,
-  SHARE_PER_CORE,
-} from './policy.ts'
+import type { Policy } from './policy.ts'
 import { scarcestAfter } from './shares.ts'
 
 /**
@@ -18,19 +9,19 @@ import { scarcestAfter } from './shares.ts'
  */
 export const spread: Policy = {
   name: 'spread',
-  reads: [CPU_SHARE, MEMORY_SHARE, SCARCEST_SHARE, SHARE_PER_CORE, SHARE_PER_BYTE],
+  reads: { low: ['cpuShare', 'memoryShare', 'scarcestShare', 'sharePerCore', 'sharePerByte'], high: [] },
   scores({ low }, list, from, to, need, into) {
     for (let at = from; at < to; at++) {
-      const row = list[at]! * ROW
-      into[at - from] = low[row + OWN_TASKS]! * ONE_TASK + Math.min(SHARE_MAX, scarcestAfter(low, row, need))
+      const node = list[at]!
+      into[at - from] = low.ownTasks[node]! * ONE_TASK + Math.min(SHARE_MAX, scarcestAfter(low, node, need))
     }
   },
+  shape: (figures, node) => figures.cpuShare[node]! - figures.memoryShare[node]!,
   parts({ low }, node, { cpuCores, memoryBytes }) {
-    const row = node * ROW
     return {
-      tasksOfService: low[row + OWN_TASKS]!,
-      cpuShareAfter: low[row + CPU_SHARE]! + cpuCores * low[row + SHARE_PER_CORE]!,
-      memoryShareAfter: low[row + MEMORY_SHARE]! + memoryBytes * low[row + SHARE_PER_BYTE]!,
+      tasksOfService: low.ownTasks[node]!,
+      cpuShareAfter: low.cpuShare[node]! + cpuCores * low.sharePerCore[node]!,
+      memoryShareAfter: low.memoryShare[node]! + memoryBytes * low.sharePerByte[node]!,
     }
   },
 }

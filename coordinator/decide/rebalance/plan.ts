@@ -12,7 +12,7 @@ import { attributeOf } from '../checks/constraint.ts'
 import { hold, type NodePicture, pictureOf, without } from '../picture.ts'
 import { Nodes } from '../placement/nodes.ts'
 import { POLICIES } from '../policies/all.ts'
-import { BUSIEST_LOAD, type Need, type Policy, ROW, SCARCEST_SHARE } from '../policies/policy.ts'
+import type { Need, Policy } from '../policies/policy.ts'
 import { reluctance } from '../reluctance.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { wantedVersionOf } from '../service-facts.ts'
@@ -179,8 +179,8 @@ function moveFrom(world: World, nodes: Nodes, place: Place, now: Instant): Found
       policy: policy.name,
       gain: target.gain,
       figures: {
-        from: rounded(policy.parts(nodes.rows, from, need)),
-        to: rounded(policy.parts(nodes.rows, target.index, need)),
+        from: rounded(policy.parts(nodes.figures, from, need)),
+        to: rounded(policy.parts(nodes.figures, target.index, need)),
       },
       ...(target.groups && { groups: target.groups }),
       cost: { upMs: Math.max(0, now - (task.firstUpAt ?? now)) },
@@ -221,8 +221,8 @@ function bestTarget(
   const need = nodes.seen[from]!.cluster.needOf(request.service.name, request.version)
   const all = Int32Array.from({ length: nodes.count }, (_, index) => index)
   const scores = new Float64Array(nodes.count)
-  if (policy.worth) policy.worth(nodes.rows, all, 0, nodes.count, need, scores)
-  else policy.scores(nodes.rows, all, 0, nodes.count, need, scores)
+  if (policy.worth) policy.worth(nodes.figures, all, 0, nodes.count, need, scores)
+  else policy.scores(nodes.figures, all, 0, nodes.count, need, scores)
   const groups = groupsOf(nodes.seen, request)
   let best: { index: number; gain: number; groups?: Move['groups'] } | null = null
   for (let index = 0; index < nodes.count; index++) {
@@ -278,7 +278,7 @@ function carryOut({ place, task, from, to }: Found, nodes: Nodes): void {
 
 // ---------------------------------------------------------------- figures
 
-function extremes({ seen, rows }: Nodes): Extremes {
+function extremes({ seen, figures }: Nodes): Extremes {
   const found: Extremes = {
     fullest: { node: null, share: 0 },
     emptiest: { node: null, share: 0 },
@@ -286,8 +286,8 @@ function extremes({ seen, rows }: Nodes): Extremes {
   }
   for (const [index, { node }] of seen.entries()) {
     if (node.status.name !== 'ready' || node.availability !== 'active') continue
-    const full = round(rows.low[index * ROW + SCARCEST_SHARE]!)
-    const busy = round(rows.low[index * ROW + BUSIEST_LOAD]!)
+    const full = round(figures.low.scarcestShare[index]!)
+    const busy = round(figures.low.busiestLoad[index]!)
     if (found.fullest.node === null || full > found.fullest.share) found.fullest = { node: node.name, share: full }
     if (found.emptiest.node === null || full < found.emptiest.share) found.emptiest = { node: node.name, share: full }
     if (found.busiest.node === null || busy > found.busiest.share) found.busiest = { node: node.name, share: busy }

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
-import { BLOCK_NODES, Blocks } from '../../../../coordinator/decide/placement/blocks.ts'
+import { Blocks } from '../../../../coordinator/decide/placement/blocks.ts'
 import { Nodes } from '../../../../coordinator/decide/placement/nodes.ts'
 import { POLICIES } from '../../../../coordinator/decide/policies/all.ts'
 import { schedule } from '../../../../coordinator/decide/schedule.ts'
+import { diceFrom } from '../../../build/chance.ts'
 import { pictureOfCase, type RandomCase, randomCase } from './random-picture.ts'
 import { type Place, placeByReference } from './reference.ts'
 
@@ -32,9 +33,19 @@ test('also with more nodes than a block holds', () => {
   }
 })
 
-test('no node has a better score than the bound of its block, by any policy', () => {
+/** Indexes of all nodes in the block, however deep. */
+function nodesIn(blocks: Blocks, block: number): number[] {
+  if (blocks.isOneNode(block)) return [blocks.firstIndex[block]!]
+  const nodes: number[] = []
+  for (let within = blocks.firstIn(block); within < blocks.endIn(block); within++)
+    nodes.push(...nodesIn(blocks, within))
+  return nodes
+}
+
+test('no node has a better score than the bounds of its blocks, by any policy, also once tasks were placed', () => {
   for (let seed = 1; seed <= 300; seed++) {
     const given = randomCase(seed, { nodesMax: 100, requestsMax: 1 })
+    const dice = diceFrom(seed)
     const [request] = given.requests
     const nodes = new Nodes(pictureOfCase(given))
     const need = nodes.seen[0]!.cluster.needOf(request!.service.name, request!.version)
@@ -42,13 +53,17 @@ test('no node has a better score than the bound of its block, by any policy', ()
     for (const policy of Object.values(POLICIES)) {
       const all = Int32Array.from({ length: nodes.count }, (_, index) => index)
       const blocks = new Blocks(nodes, policy, all)
-      blocks.bound(need)
+      for (let each = 0; each < 2 * nodes.count; each++) nodes.take(dice.below(nodes.count), need, need)
       const scores = new Float64Array(nodes.count)
-      policy.scores(nodes.rows, all, 0, nodes.count, need, scores)
-      scores.forEach((score, index) => {
-        const bound = blocks.bounds[Math.floor(index / BLOCK_NODES)]!
-        expect(score, `seed ${seed}, ${policy.name}, node ${index}`).toBeGreaterThanOrEqual(bound)
-      })
+      policy.scores(nodes.figures, all, 0, nodes.count, need, scores)
+      blocks.catchUp()
+      const bounds = new Float64Array(blocks.root + 1)
+      policy.scores(blocks.bounds, blocks.all, 0, bounds.length, need, bounds)
+      for (let block = 0; block <= blocks.root; block++) {
+        for (const index of nodesIn(blocks, block)) {
+          expect(scores[index], `seed ${seed}, ${policy.name}, node ${index}`).toBeGreaterThanOrEqual(bounds[block]!)
+        }
+      }
     }
   }
 })

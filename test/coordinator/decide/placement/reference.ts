@@ -41,7 +41,7 @@ function rankOf(request: PlaceRequest, name: string, picture: Picture, policy: P
   const index = nodes.indexOf(name)
   const chosen = POLICIES[placement.policy ?? policy]
   const need = nodes.seen[index]!.cluster.needOf(request.service.name, request.version)
-  chosen.scores(nodes.rows, Int32Array.of(index), 0, 1, need, score)
+  chosen.scores(nodes.figures, Int32Array.of(index), 0, 1, need, score)
   const groups = placement.spreadOver.map((_, level) => tasksInGroup(request, name, picture, level))
   return [reluctance(request, picture.get(name)!), ...groups, score[0]!, name]
 }
