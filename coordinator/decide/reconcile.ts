@@ -14,7 +14,7 @@ import { replicatedUnits } from './replicated.ts'
 import { turnAwayReturned } from './returned.ts'
 import { judgeFailures, judgeFinished, mayReplace, replaceAllowance, rolloutConfig } from './rollout.ts'
 import { hasNamedVolume, rollbackVersionOf, targetVersionOf } from './service-facts.ts'
-import { hasBegun, holdsRoom, isUp } from './task-facts.ts'
+import { hasBegun, hasMadeGood, holdsRoom, isUp } from './task-facts.ts'
 import { isHome, isLeaving, mustMove, type Unit, whyLeaving } from './units.ts'
 
 export function reconcile(beat: Beat, given: Service): void {
@@ -48,8 +48,7 @@ function tidy(beat: Beat, service: Service): Task[] {
   const tasks = [...(beat.world.tasksByService.get(service.name) ?? [])]
   tasks.sort((a, b) => (a.id < b.id ? -1 : 1))
   for (const task of tasks) {
-    const isBack = task.desired === 'running' && task.firstUpAt !== null
-    if (task.preempted && !isBack) beat.preempted.set(`${service.name}.${task.slot}`, task.preempted)
+    if (task.preempted && !hasMadeGood(task)) beat.preempted.set(`${service.name}.${task.slot}`, task.preempted)
   }
   return tasks.filter((task) => {
     const why = whyOver(beat, task, service.removing)

@@ -55,8 +55,13 @@ export function holdsRoom(task: Task): boolean {
  * since. So long it counts against its service's budget.
  */
 export function isPreempted(task: Task): boolean {
-  if (!task.preempted || hasEnded(task.observed.state)) return false
+  if (!task.preempted || hasEnded(task.observed.state) || hasMadeGood(task)) return false
   return task.desired === 'stopped' ? task.node !== null : task.firstUpAt === null
+}
+
+/** It took the place of one that was preempted, and has been up: whatever stops it now, that loss is over. */
+export function hasMadeGood({ id, preempted, firstUpAt }: Task): boolean {
+  return preempted !== undefined && preempted.task !== id && firstUpAt !== null
 }
 
 /**

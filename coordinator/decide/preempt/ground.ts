@@ -8,7 +8,7 @@ import { hold, leave as isToLeave, type NodePicture, type Picture, without } fro
 import { priorityOf } from '../priority.ts'
 import type { PlaceRequest } from '../requests.ts'
 import { hasNamedVolume, wantedVersionOf } from '../service-facts.ts'
-import { holdsRoom, isPreempted } from '../task-facts.ts'
+import { hasMadeGood, holdsRoom, isPreempted } from '../task-facts.ts'
 import { isOverdue } from './overdue.ts'
 
 export type Ground = {
@@ -171,7 +171,7 @@ export function budgetOf(ground: Ground, name: ServiceName): number {
 function preemptedOf({ world, queued }: Ground, name: ServiceName): number {
   const lost = new Set<TaskId>()
   for (const task of world.tasksByService.get(name) ?? []) {
-    if (!task.preempted) continue
+    if (!task.preempted || hasMadeGood(task)) continue
     if (isPreempted(task) || queued.has(`${name}.${task.slot}`)) lost.add(task.preempted.task)
   }
   return lost.size

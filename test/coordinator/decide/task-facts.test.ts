@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { troubleOf } from '../../../coordinator/decide/task-facts.ts'
+import { describe, expect, test } from 'vitest'
+import { hasMadeGood, isPreempted, troubleOf } from '../../../coordinator/decide/task-facts.ts'
 import { aTask } from '../../build/world.ts'
 
 const INTERRUPTED = { code: 'engine-stopped', message: 'ended because its Engine or its host stopped' }
@@ -30,4 +30,28 @@ test('a job that its Engine stopped and that is never restarted has failed', () 
   expect(troubleWith({ state: 'failed', attempt: 1, interruptions: 1, error: INTERRUPTED })).toBe(
     'failed: ended because its Engine or its host stopped',
   )
+})
+
+describe('the loss of one that was preempted', () => {
+  const preempted = {
+    task: 't1',
+    by: 't9',
+    priority: 25,
+    byPriority: 75,
+    lacked: { node: 'n1', check: 'cpu', figures: {} },
+  } as const
+
+  test('lasts from when it is told to stop until the one in its place has been up', () => {
+    expect(isPreempted(aTask({ id: 't1', preempted, desired: 'stopped' }))).toBe(true)
+    expect(isPreempted(aTask({ id: 't2', preempted, node: null, firstUpAt: null }))).toBe(true)
+    expect(isPreempted(aTask({ id: 't2', preempted, state: 'starting', firstUpAt: null }))).toBe(true)
+    expect(isPreempted(aTask({ id: 't2', preempted }))).toBe(false)
+  })
+
+  test('does not come back when a rollout stops the one in its place', () => {
+    const replaced = aTask({ id: 't2', preempted, desired: 'stopped' })
+    expect(isPreempted(replaced)).toBe(false)
+    expect(hasMadeGood(replaced)).toBe(true)
+    expect(hasMadeGood(aTask({ id: 't2', preempted, desired: 'stopped', firstUpAt: null }))).toBe(false)
+  })
 })
